@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-or-later */
+/*
+ * The wire events: what the kernel side sends through the ring buffer, in the order in which it
+ * happened. Little endian, packed to natural alignment, sizes are multiples of 8.
+ *
+ * Order is the contract that makes address reuse safe: a release is sent before the allocator may
+ * hand the address out again, an allocation after it was handed out. A release that may still fail
+ * (realloc, munmap, mremap) is sent as tentative at entry and confirmed or undone by the next event
+ * of the same thread with the same detail: ALLOC or MAP confirm, UNDO gives the block back.
+ *
+ * Adding a kind: one line in HF_EVENT_KINDS, its struct below, its handler in the feed.
+ */
+#ifndef HOLDFAST_EVENT_H
+#define HOLDFAST_EVENT_H
+
+#include <holdfast/types.h>
+
+#define HF_EVENT_KINDS(X) \
+	X(ALLOC, alloc) /* a block was handed out */ \
+	X(FREE, free) /* a block is about to be given back */ \
+	X(UNDO, undo) /* a tentative FREE or UNMAP did not happen */ \
+	X(MAP, map) /* a mapping came to be, moved or grew */ \
+	X(UNMAP, unmap) /* a range is about to be unmapped */ \
+	X(BRK, brk) /* the program break moved */ \
+	X(FAULT, fault) /* a page of memory was touched for the first time, or again after swap */ \
+	X(STACK, stack) /* the frames behind a stack id, sent before its first use */ \
+	X(FORK, fork) /* a process or a thread was made */ \
+	X(EXEC, exec) \
+	X(EXIT, exit) /* a thread ended, or with HF_EXIT_GROUP_DEAD the process */ \
+	X(MARK, mark) /* written by the user side: a note in a recording */ \
+	X(LOSS, loss) /* written by the user side: loss counters in a recording */
+
+enum hf_event_kind {
+	HF_EVENT_NONE = 0,
+#define X(upper, lower) HF_EVENT_##upper,
+	HF_EVENT_KINDS(X)
+#undef X
+		HF_EVENT_KIND_COUNT
+};
+
+struct hf_event {
+	__u8 kind; /* enum hf_event_kind */
+	__u8 detail; /* by kind: see below */
+	__u16 cpu;
+	__u32 size_bytes; /* of the whole event, this header included */
+	__u64 time_ns; /* CLOCK_MONOTONIC */
+	__u32 pid; /* thread group id in the initial pid namespace */
+	__u32 tid;
+};
+
+/* detail of ALLOC, FREE, UNDO: which function did it; the report's allocator column uses it. */
+enum hf_function {
+	HF_FN_NONE = 0,
+	HF_FN_MALLOC,
+	HF_FN_CALLOC,
+	HF_FN_REALLOC,
+	HF_FN_REALLOCARRAY,
+	HF_FN_ALIGNED,
+	HF_FN_FREE,
+	HF_FN_NEW,
+	HF_FN_DELETE,
+	HF_FN_MMAP,
+	HF_FN_MREMAP,
+	HF_FN_MUNMAP,
+	HF_FN_BRK,
+	HF_FN_CUSTOM = 64, /* 64 + n: the n-th --alloc/--free pair */
+};
+
+struct hf_event_alloc {
+	struct hf_event h; /* detail: enum hf_function */
+	__u64 address;
+	__u64 size; /* bytes asked for */
+	__u64 stack; /* stack id */
+};
+
+#define HF_FREE_TENTATIVE 1u
+
+struct hf_event_free {
+	struct hf_event h; /* detail: enum hf_function */
+	__u64 address; /* never 0 */
+	__u32 flags; /* HF_FREE_TENTATIVE */
+	__u32 reserved;
+};
+
+struct hf_event_undo {
+	struct hf_event h; /* detail: enum hf_function of what is undone */
+	__u64 address;
+};
+
+#define HF_MAP_IN_ALLOCATOR 1u /* made while an allocator call of this thread was under way */
+#define HF_MAP_TENTATIVE 2u /* UNMAP only: confirmed by the return, else undone */
+
+struct hf_event_map {
+	struct hf_event h; /* detail: HF_FN_MMAP or HF_FN_MREMAP */
+	__u64 address;
+	__u64 size; /* as asked for; the kernel rounds up to pages */
+	__u64 offset; /* file offset in bytes */
+	__u64 stack;
+	__u32 prot; /* PROT_*; 0 for mremap */
+	__u32 mmap_flags; /* MAP_*; 0 for mremap */
+	__s32 fd; /* -1: anonymous */
+	__u32 flags; /* HF_MAP_* */
+};
+
+struct hf_event_unmap {
+	struct hf_event h; /* detail: HF_FN_MUNMAP or HF_FN_MREMAP */
+	__u64 address;
+	__u64 size;
+	__u32 flags; /* HF_MAP_* */
+	__u32 reserved;
+};
+
+struct hf_event_brk {
+	struct hf_event h; /* detail: HF_FN_BRK */
+	__u64 old_break;
+	__u64 new_break;
+	__u64 stack;
+	__u32 flags; /* HF_MAP_IN_ALLOCATOR */
+	__u32 reserved;
+};
+
+struct hf_event_fault {
+	struct hf_event h; /* detail: low bits of the page-fault error code (1 present, 2 write, 4 user) */
+	__u64 address;
+	__u64 stack;
+	__u64 major_faults; /* of this thread so far: a rise tells that the fault before it read from disk or swap */
+};
+
+/* Why a stack ended. */
+#define HF_STACK_ENDS(X) \
+	X(COMPLETE, "complete") \
+	X(TRUNCATED, "truncated at 256 frames") \
+	X(NO_ROW, "no unwind row and no frame pointer") \
+	X(UNSUPPORTED, "unwind rule not supported") \
+	X(FAULT, "stack memory not readable") \
+	X(NOT_RISING, "stack pointer did not rise") \
+	X(JIT, "frame pointers from generated code on") \
+	X(TRAMPOLINE, "return probe's address not resolved") \
+	X(NO_PROCESS, "process not yet known")
+
+enum hf_stack_end {
+#define X(name, text) HF_STACK_##name,
+	HF_STACK_ENDS(X)
+#undef X
+		HF_STACK_END_COUNT
+};
+
+struct hf_event_stack {
+	struct hf_event h; /* detail: enum hf_stack_end */
+	__u64 stack; /* id: hash of process, address-space epoch and frames; never 0 */
+	__u32 depth; /* number of pcs that follow, at most HF_MAX_FRAMES */
+	__u32 jit_frames; /* how many of them were walked by frame pointer */
+	__u64 pcs[]; /* leaf first: the pc at the probe's function, then return addresses */
+};
+
+#define HF_FORK_THREAD 1u
+
+struct hf_event_fork {
+	struct hf_event h; /* detail: HF_FORK_THREAD for a thread; pid and tid are the parent's */
+	__u32 child_pid;
+	__u32 child_tid;
+};
+
+struct hf_event_exec {
+	struct hf_event h;
+};
+
+#define HF_EXIT_GROUP_DEAD 1u
+
+struct hf_event_exit {
+	struct hf_event h; /* detail: HF_EXIT_GROUP_DEAD for the last thread */
+	__u32 exit_code; /* as in wait(2) */
+	__u32 calls_open; /* allocator calls that this thread never returned from */
+};
+
+struct hf_event_mark {
+	struct hf_event h;
+	__u64 code;
+};
+
+/* Why something was not seen. Counted per CPU in the kernel, summed in struct hf_loss. */
+#define HF_LOSS_REASONS(X) \
+	X(RING_FULL_ALLOC, "ring_full_alloc") \
+	X(RING_FULL_FREE, "ring_full_free") \
+	X(RING_FULL_STACK, "ring_full_stack") \
+	X(RING_FULL_MAP, "ring_full_map") \
+	X(RING_FULL_FAULT, "ring_full_fault") \
+	X(RING_FULL_LIFE, "ring_full_life") \
+	X(STORAGE, "no_task_storage") /* a thread without scratch memory: its event was not recorded */ \
+	X(NESTED_TOO_DEEP, "calls_nested_too_deep") \
+	X(RETURN_MISSED, "return_missed") /* longjmp out of a call, thread exit inside one, late attach */ \
+	X(ENTRY_MISSED, "entry_missed") /* a return without its entry: calls under way at attach */
+
+enum hf_loss_reason {
+#define X(name, text) HF_LOSS_##name,
+	HF_LOSS_REASONS(X)
+#undef X
+		HF_LOSS_REASON_COUNT
+};
+
+struct hf_loss {
+	__u64 count[HF_LOSS_REASON_COUNT];
+};
+
+struct hf_event_loss {
+	struct hf_event h;
+	struct hf_loss loss; /* totals since the capture began */
+};
+
+HF_STATIC_ASSERT(sizeof(struct hf_event) == 24, "wire layout");
+HF_STATIC_ASSERT(sizeof(struct hf_event_alloc) == 48, "wire layout");
+HF_STATIC_ASSERT(sizeof(struct hf_event_free) == 40, "wire layout");
+HF_STATIC_ASSERT(sizeof(struct hf_event_map) == 72, "wire layout");
+HF_STATIC_ASSERT(sizeof(struct hf_event_unmap) == 48, "wire layout");
+HF_STATIC_ASSERT(sizeof(struct hf_event_brk) == 56, "wire layout");
+HF_STATIC_ASSERT(sizeof(struct hf_event_fault) == 48, "wire layout");
+HF_STATIC_ASSERT(sizeof(struct hf_event_stack) == 40, "wire layout");
+HF_STATIC_ASSERT(__builtin_offsetof(struct hf_event_stack, pcs) == 40, "wire layout");
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Timed readings of a process's memory and what they say about its trend.
+ *
+ * A gauge keeps at most its capacity: when full, every second old sample is dropped (older history gets
+ * coarser, the span stays whole). One owner; not thread-safe.
+ */
+#ifndef HOLDFAST_GAUGE_H
+#define HOLDFAST_GAUGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct sample {
+	uint64_t time_ns;
+	uint64_t rss_bytes, vms_bytes;
+	uint64_t pss_bytes, uss_bytes, swap_bytes; /* valid if full */
+	uint64_t rss_anon_bytes, rss_file_bytes, rss_shmem_bytes; /* valid if full */
+	uint64_t minor_faults, major_faults;
+	uint64_t heap_live_bytes; /* traced outstanding bytes at that time */
+	uint64_t cgroup_usage_bytes, cgroup_limit_bytes; /* 0: none */
+	bool full;
+};
+
+struct gauge;
+
+int gauge_new(size_t capacity, struct gauge **ret);
+void gauge_free(struct gauge *gauge);
+/* Reads /proc of @pid. The caller adds heap_live_bytes. -ESRCH when it is gone. */
+int gauge_read(int pid, uint64_t now_ns, bool full, struct sample *ret);
+int gauge_add(struct gauge *gauge, const struct sample *sample);
+size_t gauge_count(const struct gauge *gauge);
+const struct sample *gauge_at(const struct gauge *gauge, size_t index);
+
+#endif

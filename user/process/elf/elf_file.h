@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One ELF file, read with libelf. It may come from a target (map_files, /proc/PID/root, the vdso's
+ * bytes), so every offset and size in it is checked before use, and no loop runs on a count that
+ * the file's own size does not bound.
+ *
+ * Not thread-safe; one owner. Errors: -ENOENT, -EACCES as open(2); -EBADF not an ELF file;
+ * -ENOTSUP 32-bit or foreign machine or byte order; -EINVAL damaged; -ENOMEM.
+ */
+#ifndef HOLDFAST_ELF_FILE_H
+#define HOLDFAST_ELF_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BUILD_ID_MAX_BYTES 32
+
+/* The bytes that name a binary. size 0: the file carries none. */
+struct build_id {
+	uint8_t size;
+	uint8_t bytes[BUILD_ID_MAX_BYTES];
+};
+
+/* Lower-case hex into @text, which holds 2 * BUILD_ID_MAX_BYTES + 1 bytes. */
+void build_id_format(const struct build_id *id, char *text);
+bool build_id_equal(const struct build_id *a, const struct build_id *b);
+
+struct elf_file;
+
+/* Takes the descriptor over in any case. */
+int elf_file_open_fd(int fd, struct elf_file **ret);
+int elf_file_open_path(const char *path, struct elf_file **ret);
+/* Copies @size bytes at @image (a vdso, a fuzzer's input). */
+int elf_file_open_memory(const void *image, size_t size, struct elf_file **ret);
+void elf_file_free(struct elf_file *file);
+
+const struct build_id *elf_file_build_id(const struct elf_file *file);
+/* ET_EXEC, ET_DYN */
+unsigned elf_file_type(const struct elf_file *file);
+uint64_t elf_file_entry(const struct elf_file *file);
+/* PT_INTERP's path or NULL (static). Owned by the file. */
+const char *elf_file_interpreter(const struct elf_file *file);
+
+/* One PT_LOAD. */
+struct elf_segment {
+	uint64_t file_offset, file_bytes, address, memory_bytes;
+	bool executable, writable;
+};
+
+size_t elf_file_segment_count(const struct elf_file *file);
+const struct elf_segment *elf_file_segment(const struct elf_file *file, size_t index);
+
+/*
+ * File offset <-> address as linked (module address). -ENOENT if no segment covers it.
+ * The bias of a mapping (start, offset) is: start - module address of offset.
+ */
+int elf_file_offset_to_address(const struct elf_file *file, uint64_t offset, uint64_t *ret_address);
+int elf_file_address_to_offset(const struct elf_file *file, uint64_t address, uint64_t *ret_offset);
+
+/* A section's bytes, uncompressed. Owned by the file; NULL if absent or SHT_NOBITS. */
+struct elf_section {
+	const uint8_t *data;
+	size_t size;
+	uint64_t address;
+};
+
+int elf_file_section(const struct elf_file *file, const char *name, struct elf_section *ret);
+
+/* @size bytes of the loaded image at module address @address; NULL if not wholly in the file. */
+const uint8_t *elf_file_image(const struct elf_file *file, uint64_t address, size_t size);
+
+struct elf_symbol {
+	const char *name; /* owned by the file; NUL-terminated inside its string table */
+	uint64_t address, size;
+	uint8_t type; /* STT_FUNC, STT_OBJECT, STT_GNU_IFUNC, STT_NOTYPE */
+	uint8_t bind; /* STB_* */
+	bool defined;
+	bool dynamic; /* from .dynsym */
+};
+
+/* Calls @visit for each symbol of .dynsym and, if there, .symtab; stops at its first non-zero
+ * return value and returns that. */
+int elf_file_for_each_symbol(const struct elf_file *file,
+			     int (*visit)(const struct elf_symbol *symbol, void *user), void *user);
+
+/* The first defined .dynsym (else .symtab) symbol of that name. -ENOENT. */
+int elf_file_find_symbol(const struct elf_file *file, const char *name, struct elf_symbol *ret);
+
+/* DT_NEEDED and DT_SONAME. */
+int elf_file_for_each_needed(const struct elf_file *file, int (*visit)(const char *soname, void *user),
+			     void *user);
+const char *elf_file_soname(const struct elf_file *file);
+
+/* .gnu_debuglink: file name and CRC. -ENOENT. The name is owned by the file. */
+int elf_file_debuglink(const struct elf_file *file, const char **ret_name, uint32_t *ret_crc);
+/* .gnu_debugdata (xz) decompressed into a file of its own, at most 256 MiB. -ENOENT. */
+int elf_file_debugdata(const struct elf_file *file, struct elf_file **ret);
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What /proc tells of one process. A process is pid + start time, never a bare pid: struct process_key.
+ * Each reader opens, reads and closes; nothing is kept. All return 0 or -errno: -ESRCH when the process
+ * is gone (or its key no longer fits), -EACCES without the right to look.
+ */
+#ifndef HOLDFAST_PROC_PROCESS_H
+#define HOLDFAST_PROC_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct process_key {
+	int pid;
+	uint64_t start_ticks; /* field 22 of /proc/PID/stat: clock ticks since boot */
+};
+
+#define PROCESS_COMM_BYTES 64
+
+struct process_stat {
+	struct process_key key;
+	char comm[PROCESS_COMM_BYTES]; /* as the kernel prints it: any bytes, NUL-terminated */
+	char state; /* R S D Z T t X */
+	int parent_pid;
+	uint64_t thread_count;
+	uint64_t minor_faults, major_faults;
+	uint64_t user_ticks, system_ticks;
+	uint64_t vms_bytes, rss_bytes;
+	bool kernel_thread; /* PF_KTHREAD in flags */
+};
+
+int process_stat_read(int pid, struct process_stat *ret);
+/* Same process as when the key was taken? 0, or -ESRCH. */
+int process_key_check(struct process_key key);
+
+/* Ids of all processes, ascending; caller frees. */
+int process_list(int **ret_pids, size_t *ret_count);
+/* Direct children (any thread's), caller frees. */
+int process_children(int pid, int **ret_pids, size_t *ret_count);
+
+/* Link targets and texts; caller frees. cmdline: NULs become spaces, at most 64 KiB. */
+int process_exe(int pid, char **ret_path);
+int process_cmdline(int pid, char **ret_text);
+/* Wall-clock start in ns since the epoch. */
+int process_start_wall_ns(const struct process_stat *stat, uint64_t *ret_ns);
+/* pid inside its own pid namespace, last NSpid of status. */
+int process_namespace_pid(int pid, int *ret_pid);
+/* Container id (64 hex digits or a docker/podman/k8s scope) from /proc/PID/cgroup, or "" ; caller frees. */
+int process_container(int pid, char **ret_id);
+/* Uid of the process; tracer pid (TracerPid, 0 if none); seccomp mode; 64-bit? (ELF class of exe). */
+struct process_status {
+	uint32_t uid;
+	int tracer_pid;
+	int seccomp_mode;
+};
+int process_status_read(int pid, struct process_status *ret);
+
+/* /proc/PID/root/PATH opened within the target's root (openat2 RESOLVE_IN_ROOT), regular files only. */
+int process_open_file(int pid, const char *path);
+/* /proc/PID/map_files/START-END: works for deleted files too. Read-only descriptor or -errno. */
+int process_open_mapped(int pid, uint64_t start, uint64_t end);
+
+/* process_vm_readv of exactly @size bytes. -EFAULT if any of it is not readable. */
+int process_read_memory(int pid, uint64_t address, void *ret_bytes, size_t size);
+
+#endif
