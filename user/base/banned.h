@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * banned.h - functions nobody here may call; force-included (-include base/banned.h), so a use does not compile.
+ * banned.h - functions nobody here may call; force-included (-include base/banned.h), so a use does
+ * not compile.
  *
- * They overflow their buffer, hide errors, or keep state between calls. Use strbuf, snprintf, memcpy with a length,
- * units_parse_*, strtoull, gmtime_r, clock_add_rfc3339 instead. The system's declarations come first, since a
- * declaration of a banned name would otherwise trip over its own macro.
+ * They overflow their buffer, hide errors, or keep state between calls. Use strbuf, snprintf,
+ * memcpy with a length, units_parse_*, strtoull, gmtime_r, clock_add_rfc3339 instead. The system's
+ * declarations come first, since a declaration of a banned name would otherwise trip over its own
+ * macro.
  */
 #ifndef HF_BASE_BANNED_H
 #define HF_BASE_BANNED_H

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * bytes.h - a bounds-checked little-endian cursor for hostile bytes. Every parser of foreign binary data uses it.
+ * bytes.h - a bounds-checked little-endian cursor for hostile bytes. Every parser of foreign binary
+ * data uses it.
  *
- * The error is sticky: the first read past the end (or a malformed number) sets `bad`, moves the cursor to the end
- * and yields 0, as does every later read. So read a whole record and look at `bad` once; but check it before you
- * use a value as a loop bound. A cursor borrows its bytes. Offsets never wrap: all checks are on what is left.
+ * The error is sticky: the first read past the end (or a malformed number) sets `bad`, moves the
+ * cursor to the end and yields 0, as does every later read. So read a whole record and look at
+ * `bad` once; but check it before you use a value as a loop bound. A cursor borrows its bytes.
+ * Offsets never wrap: all checks are on what is left.
  */
 #ifndef HF_BASE_BYTES_H
 #define HF_BASE_BYTES_H
@@ -57,7 +59,8 @@ static inline void cursor_skip(struct cursor *c, uint64_t size)
 	(void)cursor_bytes(c, size);
 }
 
-/* Moves on to a multiple of `alignment` (power of two), counted from `base`, which lies in the same buffer. */
+/* Moves on to a multiple of `alignment` (power of two), counted from `base`, which lies in the same
+ * buffer. */
 static inline void cursor_align(struct cursor *c, const uint8_t *base, size_t alignment)
 {
 	cursor_skip(c, -(size_t)(c->p - base) & (alignment - 1));
@@ -96,10 +99,12 @@ static inline uint64_t cursor_u64(struct cursor *c)
 uint64_t cursor_uleb(struct cursor *c);
 int64_t cursor_sleb(struct cursor *c);
 
-/* A NUL-terminated string in place, without the NUL in *ret_len (may be NULL); NULL and bad if no NUL is left. */
+/* A NUL-terminated string in place, without the NUL in *ret_len (may be NULL); NULL and bad if no
+ * NUL is left. */
 const char *cursor_cstr(struct cursor *c, size_t *ret_len);
 
-/* A cursor over the next `size` bytes, which this one skips; the result is bad and empty if fewer are left. */
+/* A cursor over the next `size` bytes, which this one skips; the result is bad and empty if fewer
+ * are left. */
 static inline struct cursor cursor_sub(struct cursor *c, uint64_t size)
 {
 	const uint8_t *b = cursor_bytes(c, size);

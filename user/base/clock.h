@@ -2,8 +2,8 @@
 /*
  * clock.h - the two clocks. Pure modules do not use it: time comes to them with the event.
  *
- * clock_now_ns() is CLOCK_MONOTONIC, the clock of bpf_ktime_get_ns() (bpf-helpers(7)): times of events and of
- * user space compare directly. Wall time is for showing and for reports only.
+ * clock_now_ns() is CLOCK_MONOTONIC, the clock of bpf_ktime_get_ns() (bpf-helpers(7)): times of
+ * events and of user space compare directly. Wall time is for showing and for reports only.
  */
 #ifndef HF_BASE_CLOCK_H
 #define HF_BASE_CLOCK_H
@@ -14,7 +14,7 @@
 
 #define NS_PER_US 1000ULL
 #define NS_PER_MS 1000000ULL
-#define NS_PER_S 1000000000ULL
+#define NS_PER_S  1000000000ULL
 
 uint64_t clock_now_ns(void);
 /* Nanoseconds since 1970-01-01 UTC. */

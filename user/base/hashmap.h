@@ -2,8 +2,9 @@
 /*
  * hashmap.h - open-addressing maps: u64 → u64 (struct map64) and string → pointer (struct strmap).
  *
- * Keys may come from a hostile target: every map has a seed, by default random per map, so that nobody outside
- * can choose keys that collide. With a fixed seed the iteration order is reproducible (tests, golden files).
+ * Keys may come from a hostile target: every map has a seed, by default random per map, so that
+ * nobody outside can choose keys that collide. With a fixed seed the iteration order is reproducible
+ * (tests, golden files).
  *
  *	struct map64 m;
  *	map64_init(&m, hash_seed_random());
@@ -14,8 +15,9 @@
  *	map64_done(&m);
  *
  * Pointers as values: (uintptr_t)p; the map does not own what they point to.
- * Cost: 16 bytes a slot, at most 3/4 full. Removal leaves no tombstones. Any change ends an iteration, except
- * map64_put() on a key that is present. A failed put leaves the map as it was. One thread at a time.
+ * Cost: 16 bytes a slot, at most 3/4 full. Removal leaves no tombstones. Any change ends an
+ * iteration, except map64_put() on a key that is present. A failed put leaves the map as it was. One
+ * thread at a time.
  */
 #ifndef HF_BASE_HASHMAP_H
 #define HF_BASE_HASHMAP_H
@@ -24,7 +26,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A seed from getrandom(2). Falls back to the clock and addresses where that fails; never fails itself. */
+/* A seed from getrandom(2). Falls back to the clock and addresses where that fails; never fails
+ * itself. */
 uint64_t hash_seed_random(void);
 /* Seeded 64-bit hashes, for tables elsewhere. Not cryptographic. */
 uint64_t hash_u64(uint64_t key, uint64_t seed);
@@ -95,7 +98,8 @@ void strmap_done(struct strmap *m, void (*free_value)(void *));
 /* The value, or NULL if the key is not there. Values should not be NULL. */
 void *strmap_get(const struct strmap *m, const char *key);
 void *strmap_get_n(const struct strmap *m, const char *key, size_t len);
-/* Sets, replacing an old value, which goes to *ret_old (if not NULL; NULL if there was none): 0 or -ENOMEM. */
+/* Sets, replacing an old value, which goes to *ret_old (if not NULL; NULL if there was none): 0 or
+ * -ENOMEM. */
 int strmap_put(struct strmap *m, const char *key, void *value, void **ret_old);
 int strmap_put_n(struct strmap *m, const char *key, size_t len, void *value, void **ret_old);
 /* The removed value, or NULL. */

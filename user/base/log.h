@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * log.h - diagnostics for whoever debugs holdfast or watches the agent; errors for users go through err.h.
+ * log.h - diagnostics for whoever debugs holdfast or watches the agent; errors for users go through
+ * err.h.
  *
  * One line per call on stderr, one write(2) each, so lines of several threads do not mix:
  *	plain	holdfast: debug: probe: attached 14 probes to pid 4312
- *	logfmt	ts=2026-01-02T03:04:05.678Z level=debug component=probe msg="attached 14 probes to pid 4312"
- * The component is the folder of the calling source file. Whoever has the context logs, once, and hands the
- * error on in the same statement: `return log_err(err, "cannot attach to pid %d", pid);`
+ *	logfmt	ts=2026-01-02T03:04:05.678Z level=debug component=probe msg="attached 14 probes to
+ * pid 4312" The component is the folder of the calling source file. Whoever has the context logs,
+ * once, and hands the error on in the same statement: `return log_err(err, "cannot attach to pid
+ * %d", pid);`
  *
- * Thread-safe. The level and the form are the only process-wide state; set them in main() before threads start.
+ * Thread-safe. The level and the form are the only process-wide state; set them in main() before
+ * threads start.
  */
 #ifndef HF_BASE_LOG_H
 #define HF_BASE_LOG_H
@@ -27,21 +30,22 @@ bool log_enabled(enum log_level level);
 const char *log_level_name(enum log_level level);
 int log_level_parse(const char *name, enum log_level *ret_level);
 
-/* Behind the macros. `source_file` is __FILE__. Returns `err`. `err` != 0 appends ": <strerror(-err)>". */
+/* Behind the macros. `source_file` is __FILE__. Returns `err`. `err` != 0 appends ":
+ * <strerror(-err)>". */
 int log_write(enum log_level level, const char *source_file, int err, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-#define log_at_(level, err, ...)                                                                   \
+#define log_at_(level, err, ...) \
 	(log_enabled(level) ? log_write((level), __FILE__, (err), __VA_ARGS__) : (err))
 
 /* Logs at level error (or warn, debug) and evaluates to `err`, a negative errno. */
-#define log_err(err, ...) log_at_(LOG_LEVEL_ERROR, (err), __VA_ARGS__)
-#define log_warn_err(err, ...) log_at_(LOG_LEVEL_WARN, (err), __VA_ARGS__)
+#define log_err(err, ...)       log_at_(LOG_LEVEL_ERROR, (err), __VA_ARGS__)
+#define log_warn_err(err, ...)  log_at_(LOG_LEVEL_WARN, (err), __VA_ARGS__)
 #define log_debug_err(err, ...) log_at_(LOG_LEVEL_DEBUG, (err), __VA_ARGS__)
 
 #define log_error(...) ((void)log_at_(LOG_LEVEL_ERROR, 0, __VA_ARGS__))
-#define log_warn(...) ((void)log_at_(LOG_LEVEL_WARN, 0, __VA_ARGS__))
-#define log_info(...) ((void)log_at_(LOG_LEVEL_INFO, 0, __VA_ARGS__))
+#define log_warn(...)  ((void)log_at_(LOG_LEVEL_WARN, 0, __VA_ARGS__))
+#define log_info(...)  ((void)log_at_(LOG_LEVEL_INFO, 0, __VA_ARGS__))
 #define log_debug(...) ((void)log_at_(LOG_LEVEL_DEBUG, 0, __VA_ARGS__))
 
 #endif

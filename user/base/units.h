@@ -2,13 +2,13 @@
 /*
  * units.h - the quantities people write: sizes, durations, percents, rates.
  *
- * Parsers take the whole string or fail: -EINVAL (not of this form, negative, empty), -ERANGE (does not fit).
- * *ret_* is untouched on failure. Decimal fractions are fine ("1.5GiB"); no locale, no sign, no inner blanks but
- * one between number and unit.
+ * Parsers take the whole string or fail: -EINVAL (not of this form, negative, empty), -ERANGE (does
+ * not fit). *ret_* is untouched on failure. Decimal fractions are fine ("1.5GiB"); no locale, no
+ * sign, no inner blanks but one between number and unit.
  *
  * Sizes: B, K/KB/KiB/k, M, G, T: all binary (1k = 1024), a bare number is bytes.
- * Durations: ns, us, ms, s, m/min, h, d; compound "1m30s"; a bare number is refused, but "0" is fine.
- * Percent: "2%", "0.5%", or a bare "2". Rates: SIZE "/" (s, sec, min, m, h): "1MiB/min".
+ * Durations: ns, us, ms, s, m/min, h, d; compound "1m30s"; a bare number is refused, but "0" is
+ * fine. Percent: "2%", "0.5%", or a bare "2". Rates: SIZE "/" (s, sec, min, m, h): "1MiB/min".
  */
 #ifndef HF_BASE_UNITS_H
 #define HF_BASE_UNITS_H
@@ -24,7 +24,8 @@ int units_parse_duration(const char *text, uint64_t *ret_ns);
 int units_parse_percent(const char *text, double *ret_percent);
 int units_parse_rate(const char *text, double *ret_bytes_per_second);
 
-/* The shortest form that parses back to the same value: "1GiB", "60s", "1500B", "10ms". 0 or -ENOMEM. */
+/* The shortest form that parses back to the same value: "1GiB", "60s", "1500B", "10ms". 0 or
+ * -ENOMEM. */
 int units_add_size(struct strbuf *sb, uint64_t bytes);
 int units_add_duration(struct strbuf *sb, uint64_t ns);
 /* "2%", "0.25%". */
