@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# One file builds everything; sources are found by name, nothing is listed twice.
+#
+#   user/**.c           the program; all but cli/main.c also goes into .output/libholdfast.a
+#   bpf/*.bpf.c         one BPF object, embedded through .output/gen/holdfast.skel.h
+#   user/**/web/*       embedded files: hf_asset_NAME_start, hf_asset_NAME_end (scripts/embed.S)
+#   tests/DIR/test_*.c  one cmocka program each, linked with the archive (DIR: unit bpfcore load)
+#   tests/fuzz/fuzz_*.c one libFuzzer program each     tests/targets/*.c *.cc *.S  programs to look at
+#
+# Variants of the archive and the tests: .output (gcc), .output/asan, .output/tsan (gcc), .output/fuzz (clang).
+# A test's first lines may carry "build: FLAGS" (more flags, such as -Wl,--wrap=malloc).
+#
+# V=1 shows commands. DEV=1 makes warnings errors; it is the default in a git checkout with the
+# compiler that the project is developed with, so that another compiler's new warnings stop nobody.
+
+VERSION := 0.1
+PREFIX ?= /usr/local
+O := .output
+export PATH := $(PATH):/usr/sbin:/sbin
+SHELL := /bin/sh
+CC := gcc
+CXX := g++
+CLANG := clang
+PYTHON := /usr/bin/python3
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+DEV ?= $(if $(wildcard .git),$(filter 12,$(shell $(CC) -dumpversion 2>/dev/null)))
+
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+Q := $(if $(V),,@)
+say = $(if $(V),@:,@printf '  %-8s %s\n' '$(1)' '$(patsubst $(O)/%,%,$(2))')
+
+# Flags
+WARN := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wpointer-arith \
+	-Wwrite-strings -Wold-style-definition -Wshadow $(if $(filter-out 0,$(DEV)),-Werror)
+COMMON := -std=gnu11 -g -D_GNU_SOURCE -DHF_VERSION='"$(VERSION)"' -Iuser -Iinclude -I$(O)/gen \
+	-ffile-prefix-map=$(CURDIR)=. -MMD -MP $(WARN)
+BANNED := $(addprefix -include ,$(wildcard user/base/banned.h))
+HARDEN := -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2
+ASAN := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+TSAN := -O1 -fno-omit-frame-pointer -fsanitize=thread
+FUZZ := $(ASAN) -fsanitize=fuzzer-no-link
+BPFFLAGS := -target bpf -mcpu=v3 -O2 -g -D__TARGET_ARCH_x86 -Iinclude -Ibpf \
+	-I/usr/include/$(MULTIARCH) -ffile-prefix-map=$(CURDIR)=. -MMD -MP -Wall -Wextra \
+	$(filter -Werror,$(WARN))
+PKGS := libbpf libelf libdw zlib libzstd libxxhash jansson yaml-0.1 ncursesw libcap liblzma
+LDLIBS = $(eval LDLIBS := -Wl,--as-needed $(shell pkg-config --libs $(PKGS)) -lZydis -liberty \
+	-lm -pthread)$(LDLIBS)
+LDFLAGS := -Wl,-z,relro,-z,now
+# $(call flags_in,FILE): the words after "build:" in its first lines
+flags_in = $(shell sed -n '1,12s|^[ /*]*build:\([^*]*\).*|\1|p' $(1))
+
+# Sources
+USER_C := $(sort $(shell find user -name '*.c' 2>/dev/null))
+LIB_C := $(filter-out user/cli/main.c,$(USER_C))
+WEB := $(sort $(shell find user -path '*/web/*' \( -name '*.html' -o -name '*.css' -o -name '*.js' \) \
+	2>/dev/null))
+BPF_C := $(sort $(wildcard bpf/*.bpf.c))
+UNIT_C := $(sort $(wildcard tests/unit/test_*$(T)*.c tests/bpfcore/test_*$(T)*.c))
+TSAN_C := $(filter tests/unit/test_base_mailbox% %_threads.c,$(UNIT_C))
+LOAD_C := $(sort $(wildcard tests/load/test_*$(T)*.c))
+FUZZ_C := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+TARGET_SRC := $(sort $(wildcard tests/targets/*.c tests/targets/*.cc tests/targets/*.S))
+ROOT_BATS := $(sort $(wildcard tests/e2e/*$(T)*.bats tests/load/*$(T)*.bats))
+USER_BATS := $(filter-out $(ROOT_BATS) tests/e2e/% tests/load/%,$(sort $(wildcard tests/*/*$(T)*.bats)))
+
+# Products
+name_of = $(subst +,_,$(subst -,_,$(subst .,_,$(notdir $(1)))))
+ASSETS := $(foreach w,$(WEB),$(O)/asset/$(call name_of,$(w)).o)
+SKEL := $(if $(BPF_C),$(O)/gen/holdfast.skel.h)
+UNIT := $(UNIT_C:%.c=$(O)/%)
+UNIT_ASAN := $(UNIT_C:%.c=$(O)/asan/%)
+UNIT_TSAN := $(TSAN_C:%.c=$(O)/tsan/%)
+LOAD := $(LOAD_C:%.c=$(O)/%)
+FUZZERS := $(FUZZ_C:%.c=$(O)/fuzz/%)
+TARGETS := $(foreach t,$(TARGET_SRC),$(O)/targets/$(basename $(notdir $(t))))
+TARGETS := $(foreach t,$(TARGETS),$(t)$(if $(filter lib%,$(notdir $(t))),.so))
+PROGRAM := $(if $(wildcard user/cli/main.c),holdfast)
+MANPAGE := $(if $(wildcard scripts/gen-options.awk user/config/options.def),$(wildcard $(O)/gen/holdfast.1))
+
+all: $(PROGRAM) $(O)/libholdfast.a                     ## build ./holdfast
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all FORCE help clean
+
+holdfast: $(USER_C:%.c=$(O)/%.o) $(ASSETS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# $(call variant,DIR,COMPILER,FLAGS): objects, archive and test programs in one flavour
+define variant
+$(1)/%.o: %.c Makefile $(wildcard user/base/banned.h)
+	$$(call say,CC,$$@)
+	@mkdir -p $$(@D)
+	$(Q)$(2) $(COMMON) $(3) $$(if $$(filter user/%,$$<),$(BANNED),-Itests -Ibpf \
+		-Wno-missing-prototypes $$(filter-out -l% -Wl%,$$(call flags_in,$$<))) -c -o $$@ $$<
+$(addprefix $(1)/,$(patsubst %.c,%.o,$(filter user/capture/probe/%,$(LIB_C)) $(LOAD_C))): | $(SKEL)
+$(1)/libholdfast.a: $(LIB_C:%.c=$(1)/%.o) $(ASSETS) $(O)/sources
+	$$(call say,AR,$$@)
+	@mkdir -p $$(@D)
+	$(Q)rm -f $$@; ar rcsD $$@ $$(filter %.o,$$^)
+$(1)/tests/%: $(1)/tests/%.o $(1)/libholdfast.a
+	$$(call say,LINK,$$@)
+	$(Q)$(2) $(3) -o $$@ $$^ $$(filter -l% -Wl%,$$(call flags_in,$$(<:$(1)/%.o=%.c))) \
+		$$(if $$(findstring /fuzz_,$$@),-fsanitize=fuzzer,-lcmocka) $$(LDLIBS)
+endef
+$(eval $(call variant,$(O),$(CC),$(HARDEN)))
+$(eval $(call variant,$(O)/asan,$(CC),$(ASAN)))
+$(eval $(call variant,$(O)/tsan,$(CC),$(TSAN)))
+$(eval $(call variant,$(O)/fuzz,$(CLANG),$(FUZZ)))
+
+# An archive must also be made anew when a source disappears.
+$(O)/sources: FORCE
+	@mkdir -p $(@D); echo '$(LIB_C) $(WEB)' | cmp -s - $@ || echo '$(LIB_C) $(WEB)' >$@
+
+# BPF
+$(O)/bpf/%.bpf.o: bpf/%.bpf.c Makefile
+	$(call say,BPF,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPFFLAGS) -c -o $@ $<
+$(O)/holdfast.bpf.o: $(BPF_C:%.c=$(O)/%.o)
+	$(call say,BPFLINK,$@)
+	$(Q)bpftool gen object $@ $^
+$(O)/gen/holdfast.skel.h: $(O)/holdfast.bpf.o
+	$(call say,SKEL,$@)
+	@mkdir -p $(@D)
+	$(Q)bpftool gen skeleton $< name holdfast_bpf >$@
+
+# Generated from the table of settings: the file's name tells the generator what to print.
+$(O)/gen/%: user/config/options.def scripts/gen-options.awk
+	$(call say,GEN,$@)
+	@mkdir -p $(@D)
+	$(Q)awk -v output=$* -f scripts/gen-options.awk $< >$@
+
+define asset
+$(O)/asset/$(call name_of,$(1)).o: $(1) scripts/embed.S
+	$$(call say,EMBED,$(1))
+	@mkdir -p $$(@D)
+	$(Q)$(CC) -c -DHF_NAME=$(call name_of,$(1)) -DHF_FILE='"$(1)"' -o $$@ scripts/embed.S
+endef
+$(foreach w,$(WEB),$(eval $(call asset,$(w))))
+
+# Programs to look at. libNAME.* is a shared library. Release flags, no frame pointer, as distributions build.
+define target
+$(O)/targets/$(basename $(notdir $(1)))$(if $(filter lib%,$(notdir $(1))),.so): $(1) \
+		scripts/build-target.sh $(wildcard tests/targets/*.h)
+	$$(call say,TARGET,$$@)
+	$(Q)scripts/build-target.sh $(1) $$@
+endef
+$(foreach t,$(TARGET_SRC),$(eval $(call target,$(t))))
+
+# Checks. What is to be built is built as the tree's owner, even under sudo; only run-tests.sh's second list
+# needs root, and is skipped with the reason where there is none. T=WORD narrows the tests.
+STYLE := scripts/selftest.sh scripts/check-style.sh
+REPLAY := $(if $(FUZZERS),scripts/fuzz.sh)
+OWNER := scripts/as-owner.sh
+.PHONY: bootstrap check check-style check-unit check-root built-style built-unit built-root
+built-style: $(O)/libholdfast.a $(UNIT_C:%.c=$(O)/%.o) $(FUZZ_C:%.c=$(O)/fuzz/%.o) $(LOAD_C:%.c=$(O)/%.o)
+built-unit: all $(UNIT) $(UNIT_ASAN) $(UNIT_TSAN) $(FUZZERS)
+built-root: all $(LOAD) $(TARGETS)
+bootstrap:
+	@scripts/bootstrap.sh build test
+check: bootstrap                                       ## everything below, one line of counts (sudo)
+	@$(OWNER) $(MAKE) $(if $(V),,-s) built-style built-unit built-root
+	@scripts/run-tests.sh $(STYLE) $(UNIT) $(UNIT_ASAN) $(UNIT_TSAN) $(REPLAY) $(USER_BATS) \
+		-- $(LOAD) $(ROOT_BATS)
+check-style:                                           ## layers, headers, sizes, globals, format, tidy
+	@$(OWNER) $(MAKE) $(if $(V),,-s) built-style
+	@scripts/run-tests.sh $(STYLE)
+check-unit:                                            ## unit tests, also under sanitizers; fuzz corpora
+	@$(OWNER) $(MAKE) $(if $(V),,-s) built-unit
+	@scripts/run-tests.sh $(UNIT) $(UNIT_ASAN) $(UNIT_TSAN) $(REPLAY) $(USER_BATS)
+check-root:                                            ## load and end-to-end tests (sudo)
+	@$(OWNER) $(MAKE) $(if $(V),,-s) built-root
+	@scripts/run-tests.sh -- $(LOAD) $(ROOT_BATS)
+
+# Longer work, on demand
+export FUZZ_SECONDS ?= 60
+.PHONY: hunt fuzz lint install dist
+hunt:                                                  ## hunt the bundled leaky server, or PID=… (sudo)
+	@scripts/bootstrap.sh build
+	@$(OWNER) $(MAKE) $(if $(V),,-s) all $(if $(PID),,$(O)/targets/leaky_server)
+	@scripts/hunt.sh $(PID)
+fuzz: $(filter %fuzz_$(or $(FUZZ_ONLY),%),$(FUZZERS))
+	$(Q)scripts/fuzz.sh run $^
+lint: built-style                                      ## clang-tidy with the analyzer
+	$(Q)scripts/check-tidy.sh --analyzer
+# bench, scenarios, soak, kernel-matrix: each is one script of that name
+EXTRA := $(sort $(basename $(notdir $(wildcard $(foreach x,bench scenarios soak kernel-matrix,\
+	scripts/$(x).py scripts/$(x).sh)))))
+.PHONY: $(EXTRA)
+$(EXTRA):
+	@$(OWNER) $(MAKE) $(if $(V),,-s) built-root
+	@$(if $(wildcard scripts/$@.py),$(PYTHON) scripts/$@.py,scripts/$@.sh) $(ARGS)
+
+install: all                                           ## to $(DESTDIR)$(PREFIX)
+	install -Dm755 holdfast $(DESTDIR)$(PREFIX)/bin/holdfast
+	$(if $(MANPAGE),install -Dm644 $(MANPAGE) $(DESTDIR)$(PREFIX)/share/man/man1/holdfast.1)
+dist:                                                  ## holdfast-VERSION.tar.gz of HEAD
+	git archive --prefix=holdfast-$(VERSION)/ HEAD | gzip -n9 >$(O)/holdfast-$(VERSION).tar.gz
+clean:
+	rm -rf $(O) holdfast
+help:
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
+	$(if $(FUZZERS),@echo '  fuzz            FUZZ_SECONDS=60 FUZZ=name')
+	$(if $(EXTRA),@printf '  %s\n' $(EXTRA))
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -1,0 +1,104 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# run-tests.sh PROGRAM… [-- PROGRAM…]: runs programs that print TAP (*.bats through bats), shows what
+# failed and what was skipped, and ends with "N passed, N failed, N skipped". Programs after "--" need
+# root; the others run as the tree's owner. Fails if a test failed or none ran.
+# A program counts as one more failure if it dies, exits non-zero without saying why, prints no plan
+# or not as many results as planned. JOBS programs run at once (root's one by one).
+set -u
+here=$(dirname "$0")
+logs=$(mktemp -d "${TMPDIR:-/tmp}/holdfast-tests.XXXXXX") || exit 1
+trap 'rm -rf "$logs"' EXIT
+[ "$(id -u)" -ne 0 ] || chown --reference=. "$logs"
+
+cat >"$logs/one" <<'END'
+#!/bin/sh
+# one PROGRAM: its output goes to PROGRAM.tap, its status to PROGRAM.rc
+log=$LOGS/$(printf %s "$1" | tr / ,)
+set -- "$1" "$log"
+case $1 in
+*.bats) run="bats --tap" ;;
+.output/asan/* | .output/tsan/*) run="setarch -R" ;; # sanitizers want their addresses free
+*) run= ;;
+esac
+case $1 in */*) name=$1 ;; *) name=./$1 ;; esac
+timeout -k 5 "${TEST_TIMEOUT:-300}" $run "$name" >"$log.tap" 2>&1 </dev/null
+echo $? >"$log.rc"
+END
+chmod 755 "$logs/one"
+export LOGS="$logs" CMOCKA_MESSAGE_OUTPUT=TAP
+export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_return=1}"
+export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
+export TSAN_OPTIONS="${TSAN_OPTIONS:-halt_on_error=1}"
+
+plain='' root='' after=0
+for program; do
+	if [ "$program" = -- ]; then
+		after=1
+	elif [ $after -eq 0 ]; then
+		plain="$plain $program"
+	else
+		root="$root $program"
+	fi
+done
+# shellcheck disable=SC2086 # lists of words
+[ -z "$plain" ] || printf '%s\n' $plain |
+	"$here/as-owner.sh" xargs -n 1 -P "${JOBS:-$(nproc)}" "$logs/one"
+for program in $root; do
+	if [ "$(id -u)" -eq 0 ]; then
+		"$logs/one" "$program"
+	else
+		log=$logs/$(printf %s "$program" | tr / ,)
+		printf '1..1\nok 1 - %s # SKIP needs root: sudo make check\n' "$program" >"$log.tap"
+		echo 0 >"$log.rc"
+	fi
+done
+
+# shellcheck disable=SC2086
+awk -v logs="$logs" '
+function failed(text) { fails++; here_failed++; print "FAILED   " program ": " text }
+function result(line,   name) {
+	name = line; sub(/^(not )?ok *[0-9]* *(- *)?/, "", name)
+	seen++
+	if (toupper(line) ~ /# *SKIP/) {
+		sub(/ *# *[Ss][Kk][Ii][Pp] */, ": ", name); sub(/^: /, "", name)
+		skips++; print "skipped  " program ": " name reason
+	} else if (line ~ /^ok/)
+		passes++
+	else
+		failed(name)
+}
+function look(program_name,   log_file, line, status, text) {
+	program = program_name
+	log_file = logs "/" program; gsub("/", ",", program_name); log_file = logs "/" program_name
+	seen = 0; planned = -1; here_failed = 0; text = last = ""
+	while ((getline line <(log_file ".tap")) > 0) {
+		text = text "    " line "\n"
+		reason = last ~ /^# skipped: / ? ": " substr(last, 12) : "" # cmocka gives none
+		last = line
+		if (line ~ /^(not )?ok( |$)/)
+			result(line)
+		else if (line ~ /^1\.\.[0-9]+/) {
+			sub(/^1\.\./, "", line)
+			planned = (planned < 0 ? 0 : planned) + (line + 0)
+		}
+	}
+	if ((getline status <(log_file ".rc")) <= 0)
+		status = "?"
+	if (planned < 0)
+		failed("printed no plan (exit status " status ")")
+	else if (planned == 0 && text !~ /1[.][.]0 *# *[Ss][Kk][Ii][Pp]/)
+		failed("ran no test (exit status " status ")")
+	else if (seen != planned)
+		failed(seen " results, but " planned " planned (exit status " status ")")
+	else if (status + 0 != 0 && !here_failed)
+		failed("exit status " status)
+	if (here_failed)
+		printf "%s", text
+}
+BEGIN {
+	for (i = 1; i < ARGC; i++)
+		look(ARGV[i])
+	printf "%d passed, %d failed, %d skipped\n", passes, fails, skips
+	exit fails > 0 || passes + skips == 0
+}' $plain $root
