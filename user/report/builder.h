@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Makes a struct report from what a session knows.
+ *
+ *	report_builder_new(&options, &b);
+ *	report_builder_set_target(b, &target); … set_capture, set_quality, set_memory, add_process, add_note …
+ *	report_builder_set_verdict(b, verdict);
+ *	report_builder_add_site(b, &site) for every site of every process, in any order
+ *	report_builder_finish(b, &report);
+ *
+ * All set_ and add_ functions copy what they get, arrays and strings inside included (NULL strings become "").
+ * Sites of one process whose resolved stacks are equal and whose allocator is the same become one: same
+ * module, function and line; where no line is known same module and address. Their findings become one too.
+ * Numbers that are not finite become 0. Functions return 0, -ENOMEM (memory bound included), or -errno of resolve.
+ *
+ * Cost: linear in the number of frames over all sites; a frame whose strings were seen before costs one look-up.
+ * One thread. The builder keeps `options` and the pointers in it until it is freed.
+ */
+#ifndef HOLDFAST_REPORT_BUILDER_H
+#define HOLDFAST_REPORT_BUILDER_H
+
+#include "account/stack/stack_table.h"
+#include "base/cleanup.h"
+#include "report/report.h"
+
+#define REPORT_MAX_INLINED 64 /* frames that one pc may stand for */
+
+/*
+ * The frames at trace->pcs[index], innermost inlined first, at most REPORT_MAX_INLINED: writes them to @ret_frames and
+ * their number (>= 1) to *ret_count. Strings must stay where they are until report_builder_finish().
+ */
+typedef int (*report_resolve_fn)(void *user, int pid, const struct stack_trace *trace,
+				 unsigned int index, struct report_frame *ret_frames,
+				 size_t *ret_count);
+
+struct report_builder_options {
+	report_resolve_fn resolve;
+	void *user;
+	uint64_t memory_bytes; /* bound of the report; 0: 1 GiB */
+	const char *tool_version;
+};
+
+struct report_site_input {
+	int pid;
+	const struct call_site *site;
+	const struct stack_trace *trace; /* NULL or depth 0: no stack */
+	const char *allocator;
+	const struct site_verdict *verdict; /* NULL: steady */
+	const struct finding *finding;      /* NULL: none */
+	double interval_low, interval_high; /* both 0: exact */
+	double age_s;                       /* since the site's first allocation */
+};
+
+struct report_fault_input {
+	int pid;
+	const struct stack_trace *trace;
+	const char *kind;
+	uint64_t count;
+};
+
+struct report_builder;
+
+int report_builder_new(const struct report_builder_options *options,
+		       struct report_builder **ret_builder);
+void report_builder_free(struct report_builder *builder);
+DEFINE_CLEANUP(struct report_builder *, report_builder_free);
+
+int report_builder_set_target(struct report_builder *builder, const struct report_target *target);
+int report_builder_add_process(struct report_builder *builder,
+			       const struct report_process *process);
+/* Plan lines in it are copied too; report_builder_add_plan() adds more. */
+int report_builder_set_capture(struct report_builder *builder,
+			       const struct report_capture *capture);
+int report_builder_add_plan(struct report_builder *builder, const char *line);
+/* symbols_percent is counted by the builder, whatever is given; zero counts in the two lists are left out. */
+int report_builder_set_quality(struct report_builder *builder,
+			       const struct report_quality *quality);
+int report_builder_add_note(struct report_builder *builder, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+/* The last reading, and the series (may be given in @memory too). */
+int report_builder_set_memory(struct report_builder *builder, const struct report_memory *memory);
+int report_builder_add_sample(struct report_builder *builder, const struct report_sample *sample);
+/* The overall verdict; findings come with their sites. */
+int report_builder_set_verdict(struct report_builder *builder, const struct verdict *verdict);
+int report_builder_add_site(struct report_builder *builder, const struct report_site_input *input);
+int report_builder_add_fault(struct report_builder *builder,
+			     const struct report_fault_input *input);
+
+/* The builder is empty afterwards and can only be freed. */
+int report_builder_finish(struct report_builder *builder, struct report **ret_report);
+
+#endif

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The result, as it is shown and stored: an immutable model of "holdfast.report/1".
+ *
+ * Made by a report_builder (report/builder.h) or read back from JSON (report/export/export.h). One arena owns all of
+ * it: report_free() frees everything, and until then every pointer holds. No string is NULL; no number is NaN or
+ * infinite; every frame index is below frame_count. Any thread may read it; nothing is ever changed.
+ *
+ * Field names are those of the JSON. Bytes of an allocation are those requested. Rates are bytes per second.
+ * Times are RFC 3339 text; "" stands for "not known" (ended: "still runs").
+ */
+#ifndef HOLDFAST_REPORT_H
+#define HOLDFAST_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "verdict/verdict.h"
+
+#define REPORT_SCHEMA          "holdfast.report/1"
+#define REPORT_HISTOGRAM_SLOTS LEDGER_HISTOGRAM_SLOTS
+#define REPORT_MIB             1048576.0
+
+#define REPORT_FRAME_KINDS(X) \
+	X(NATIVE, "native")   \
+	X(INLINED, "inlined") \
+	X(PYTHON, "python")   \
+	X(KERNEL, "kernel")   \
+	X(JIT, "jit")         \
+	X(UNKNOWN, "unknown")
+
+enum frame_kind {
+#define X(upper, name) FRAME_##upper,
+	REPORT_FRAME_KINDS(X)
+#undef X
+		FRAME_KIND_COUNT
+};
+
+const char *frame_kind_name(enum frame_kind kind);
+int frame_kind_parse(const char *name, enum frame_kind *ret_kind);
+
+#define REPORT_CAPTURE_MODES(X) \
+	X(EXACT, "exact")       \
+	X(BUDGET, "budget")     \
+	X(SCAN, "scan")
+
+enum capture_mode {
+#define X(upper, name) CAPTURE_##upper,
+	REPORT_CAPTURE_MODES(X)
+#undef X
+		CAPTURE_MODE_COUNT
+};
+
+const char *capture_mode_name(enum capture_mode mode);
+
+struct report_frame {
+	const char *function; /* "" if unknown */
+	const char *file;     /* "" if unknown */
+	const char *module;   /* path as mapped; "[vdso]", "[jit]", "" */
+	const char *build_id; /* hex */
+	uint64_t address; /* in the module, as linked; of the first call site seen where several share a line */
+	uint32_t line; /* 0 if unknown */
+	enum frame_kind kind;
+};
+
+/* Leaf first; indexes into report.frames. Equal stacks of a report share one array. */
+struct report_stack {
+	const uint32_t *frames;
+	uint32_t depth;
+};
+
+struct report_text {
+	const char *text;
+};
+
+struct report_count { /* one member of an object {name: count} */
+	const char *name;
+	uint64_t count;
+};
+
+struct report_allocator {
+	const char *name, *module;
+	bool probed;
+	const char *detail; /* how it was found, what is not seen; ours */
+};
+
+struct report_target {
+	int pid;
+	const char *comm, *exe, *build_id, *start_time, *cmdline, *container;
+	const struct report_allocator *allocators;
+	size_t allocator_count;
+};
+
+struct report_process {
+	int pid, parent;
+	const char *comm, *start_time, *ended;
+};
+
+struct report_capture {
+	enum capture_mode mode;
+	const char *started_at;
+	double duration_s, budget_percent, overhead_percent, duty;
+	uint64_t windows, scans;
+	double stop_ms_max;
+	const struct report_text *plan; /* lines for people; ours */
+	size_t plan_count;
+};
+
+struct report_quality {
+	uint64_t events, lost_events, stacks, unmatched_frees;
+	const struct report_count *lost_by_reason, *stacks_incomplete;
+	size_t lost_by_reason_count, stacks_incomplete_count;
+	double symbols_percent;
+	const struct report_text *notes;
+	size_t note_count;
+};
+
+struct report_sample {
+	double time; /* seconds since started_at */
+	uint64_t rss_bytes, vms_bytes, pss_bytes, uss_bytes, swap_bytes, heap_live_bytes;
+	uint64_t minor_faults, major_faults;
+};
+
+struct report_memory {
+	uint64_t rss_bytes, vms_bytes, pss_bytes, uss_bytes, swap_bytes, heap_live_bytes,
+		heap_free_bytes;
+	double fragmentation_percent;
+	uint64_t limit_bytes; /* 0: none */
+	const struct report_sample *series;
+	size_t series_count;
+};
+
+struct report_evidence {
+	const char *kind, *text;
+	double value;
+};
+
+struct report_verdict {
+	enum verdict_state state;
+	double confidence, growth_bytes_per_second, growth_low, growth_high, explained_percent;
+	double rss_growth_bytes_per_second, limit_eta_s, seconds_to_firm; /* ours */
+	bool firm;                                                        /* ours */
+	const struct report_evidence *evidence;                           /* ours */
+	size_t evidence_count;
+};
+
+struct report_finding {
+	const char *
+		id; /* 16 hex digits, the same for the same stack in every run of the same binaries */
+	int pid;
+	enum verdict_state state;
+	double confidence, growth_bytes_per_second, growth_low, growth_high, seconds_to_firm;
+	uint64_t outstanding_bytes, outstanding_count, lost_bytes, lost_count;
+	double oldest_s; /* age of the oldest block that may still live: time since the site's first allocation */
+	const char *component, *allocator, *type, *held_by, *recommendation;
+	const struct report_evidence *evidence;
+	size_t evidence_count;
+	struct report_stack stack;
+};
+
+struct report_site {
+	int pid;
+	enum verdict_state state;
+	struct report_stack stack;
+	const char *allocator; /* malloc, new, mmap, brk, or the name of a private one */
+	uint64_t allocs, frees, alloc_bytes, outstanding_bytes, outstanding_count, peak_bytes,
+		temporary_count;
+	double growth_bytes_per_second; /* ours */
+	double interval_low,
+		interval_high; /* of outstanding_bytes; both equal to it where nothing was estimated */
+	const uint32_t *lifetime_ns_log2,
+		*size_log2;                 /* trailing zeros cut; may be NULL if the count is 0 */
+	uint8_t lifetime_slots, size_slots; /* <= REPORT_HISTOGRAM_SLOTS */
+};
+
+struct report_census {
+	const char *type, *held_by, *sample;
+	uint64_t size, count, bytes, lost_count, lost_bytes;
+};
+
+struct report_component {
+	const char *name;
+	uint64_t outstanding_bytes;
+	double growth_bytes_per_second;
+};
+
+/* Page faults by stack; ours. */
+struct report_fault {
+	int pid;
+	struct report_stack stack;
+	const char *kind; /* anon, file, swap, shmem */
+	uint64_t count;
+};
+
+struct report {
+	const char *tool_name, *tool_version;
+	struct report_target target;
+	const struct report_process *processes;
+	size_t process_count;
+	struct report_capture capture;
+	struct report_quality quality;
+	struct report_memory memory;
+	struct report_verdict verdict;
+	const struct report_finding *findings; /* worst first */
+	size_t finding_count;
+	const struct report_site *sites; /* largest outstanding_bytes first */
+	size_t site_count;
+	const struct report_frame *frames;
+	size_t frame_count;
+	const struct report_census *census;
+	size_t census_count;
+	const struct report_component *components;
+	size_t component_count;
+	const struct report_fault *faults;
+	size_t fault_count;
+};
+
+void report_free(struct report *report);
+
+/*
+ * The first frame (leaf first) that is the user's own: not of libc, libstdc++, an allocator, ld.so or an
+ * interpreter's core. 0 where all are; stack.depth must be > 0.
+ */
+uint32_t report_first_own_frame(const struct report *report, struct report_stack stack);
+/* The file's name without its folders. Borrowed. */
+const char *report_basename(const char *path);
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the numbers mean: is it growing, warming up, swinging, or steady, and how sure is that.
+ *
+ * Pure: one call on frozen inputs gives an immutable result; no fd, clock or thread. Any thread that owns
+ * the inputs may call. The result holds no pointer into the inputs. Reasons are data (kind and numbers);
+ * the words for people are written by report/.
+ *
+ * Growth of a site is the Theil-Sen slope of its envelope of minima (least outstanding bytes of each
+ * window), accepted as a trend when Mann-Kendall's z is above 1.96 and the slope's 95 % interval lies above 0.
+ * The interval is widened to that of the number of blocks (Poisson), which a noise-free line would hide.
+ * Only what a reachability scan proves may be called leaking or lost: no function here gives these states yet.
+ *
+ * Cost: every site is looked at once; at most VERDICT_MAX_FITS of a process, those that rose most, are fitted.
+ */
+#ifndef HOLDFAST_VERDICT_H
+#define HOLDFAST_VERDICT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "account/gauge/gauge.h"
+#include "account/ledger/ledger.h"
+
+/* X(upper, name in reports): best first, worst last; the order ranks findings and the overall verdict. */
+#define VERDICT_STATES(X)                                                                  \
+	X(STEADY, "steady")         /* the envelope is flat */                             \
+	X(CYCLIC, "cyclic")         /* it swings, its envelope is flat */                  \
+	X(BACKLOG, "backlog")       /* a queue: freed later in one go */                   \
+	X(FRAGMENTED, "fragmented") /* RSS up, live bytes flat */                          \
+	X(WARMING, "warming")       /* rising, but ever slower */                          \
+	X(WATCHING, "watching")     /* rising, too little data to say more */              \
+	X(UNTRACED, "untraced")     /* growth that no site explains */                     \
+	X(GROWING, "growing")       /* reachable or not known to be lost, no bound seen */ \
+	X(LOST, "lost")             /* nothing refers to it any more; not growing */       \
+	X(LEAKING, "leaking")       /* lost, and growing */
+
+enum verdict_state {
+#define X(upper, name) VERDICT_##upper,
+	VERDICT_STATES(X)
+#undef X
+		VERDICT_STATE_COUNT
+};
+
+/* "steady"; "" if out of range. */
+const char *verdict_state_name(enum verdict_state state);
+/* 0 or -EINVAL. */
+int verdict_state_parse(const char *name, enum verdict_state *ret_state);
+
+/*
+ * The numbers that the judgement rests on, all in one place.
+ * Sources: the start values that were simulated and are to be fitted on tests/targets.
+ */
+#define VERDICT_FIRM_GROWTH_S \
+	300.0 /* `growing` needs so long: true linear leaks are found then (39 of 40) */
+#define VERDICT_FIRM_STEADY_S \
+	60.0 /* nothing rises: a leak of one block in 2 s has shown 30 blocks by then */
+#define VERDICT_FIRM_PERIODS        3 /* or so many periods of what swings, whichever is longer */
+#define VERDICT_Z                   1.96 /* two-sided 95 % */
+#define VERDICT_DECELERATION        0.5 /* slope of the last third / first third below this: warming */
+#define VERDICT_FLAT                0.05 /* last third slower than this share of the first: the rise is over */
+#define VERDICT_WARMING_POINTS      12 /* windows needed before a deceleration is believed */
+#define VERDICT_MIN_BLOCKS          8  /* a site that holds fewer blocks and rose fewer than ... */
+#define VERDICT_MIN_RISES           3  /* ... times is not accused: never alarm on n = 1 */
+#define VERDICT_SURVIVAL_AGE_S      60.0 /* survival counts from age max(this, 10 x q99 of freed ages) */
+#define VERDICT_SURVIVAL_Q99_FACTOR 10.0
+#define VERDICT_SURVIVAL_SHARE      0.5 /* growing: more than this share of old blocks is never freed */
+#define VERDICT_CYCLIC_PEAK_BYTES   (64u << 10) /* smaller swings are steady */
+#define VERDICT_CYCLIC_SWING        0.5 /* swing / peak from which a flat envelope is called cyclic */
+#define VERDICT_MIN_RSS_BYTES \
+	(1u << 20) /* RSS must have risen so much before it is missed in the sites */
+#define VERDICT_MIN_EXPLAINED_PERCENT 50.0 /* below this the overall verdict is not steady */
+#define VERDICT_MAX_FITS              512  /* sites fitted per process */
+#define VERDICT_MAX_POINTS \
+	128 /* windows fitted per site; longer series are merged pairwise, minima kept */
+
+/* A site's envelope: minimum_bytes[i] is the least outstanding_bytes in the window that ended at time_ns[i]. */
+struct verdict_series {
+	const uint64_t *time_ns; /* ascending */
+	const uint64_t *minimum_bytes;
+	size_t count;
+};
+
+struct verdict_site {
+	const struct call_site *site;
+	struct verdict_series series;
+};
+
+struct verdict_process {
+	int pid;
+	uint64_t start_ns; /* since when it is observed; now_ns of the call ends it */
+	const struct verdict_site *sites;
+	size_t site_count;
+	const struct gauge *gauge; /* NULL: none */
+};
+
+/* X(upper, name, what value and reference mean) */
+#define VERDICT_EVIDENCE(X)                                                                        \
+	X(TREND, "trend")               /* value: Mann-Kendall z; reference: windows seen */       \
+	X(DECELERATION, "deceleration") /* value: slope of last third / first third */             \
+	X(SURVIVAL,                                                                                \
+	  "survival")         /* value: lower end of the share never freed; reference: age in s */ \
+	X(UNFREED, "unfreed") /* value: outstanding blocks; reference: blocks allocated */         \
+	X(DURATION, "duration")       /* value: seconds observed; reference: seconds needed */     \
+	X(PERIODS, "periods")         /* value: periods seen; reference: periods needed */         \
+	X(SWING, "swing")             /* value: swing / peak */                                    \
+	X(SHARE, "share")             /* value: percent of the process's RSS growth */             \
+	X(UNEXPLAINED, "unexplained") /* value: bytes/s of RSS growth that no site explains */
+
+enum evidence_kind {
+#define X(upper, name) EVIDENCE_##upper,
+	VERDICT_EVIDENCE(X)
+#undef X
+		EVIDENCE_KIND_COUNT
+};
+
+const char *evidence_kind_name(enum evidence_kind kind);
+
+struct evidence {
+	enum evidence_kind kind;
+	double value, reference;
+};
+
+#define VERDICT_MAX_EVIDENCE 8
+
+struct finding {
+	uint32_t process, site; /* indexes into the input */
+	enum verdict_state state;
+	double confidence; /* 0 .. 1: that the state is right */
+	double growth_bytes_per_second, growth_low, growth_high; /* 95 % interval */
+	double seconds_to_firm; /* how much longer to watch; 0: firm */
+	uint8_t evidence_count;
+	struct evidence evidence[VERDICT_MAX_EVIDENCE];
+};
+
+/* Of every site, findings or not. */
+struct site_verdict {
+	uint8_t state;                  /* enum verdict_state */
+	double growth_bytes_per_second; /* 0 where no trend was found */
+};
+
+struct process_verdict {
+	int pid;
+	enum verdict_state state;
+	double rss_growth_bytes_per_second, rss_growth_low, rss_growth_high;
+	double limit_eta_seconds; /* until usage meets the cgroup's limit at this rate; 0: no limit or no growth */
+	struct site_verdict *sites; /* site_count of the input, same order */
+	size_t site_count;
+};
+
+struct verdict {
+	enum verdict_state state; /* the worst of the processes */
+	double confidence;
+	double growth_bytes_per_second, growth_low, growth_high; /* sum over the findings */
+	double rss_growth_bytes_per_second, rss_growth_low,
+		rss_growth_high; /* sum over the processes */
+	double explained_percent; /* share of the RSS growth that sites explain; 100 where RSS does not grow */
+	double observed_seconds;  /* of the process observed longest */
+	double seconds_to_firm;   /* 0: firm */
+	double limit_eta_seconds; /* soonest of the processes; 0: none */
+	uint8_t evidence_count;   /* of the overall verdict */
+	struct evidence evidence[VERDICT_MAX_EVIDENCE];
+	struct finding *findings; /* what grows or is watched or warms; worst first, then by growth */
+	size_t finding_count;
+	struct process_verdict *processes; /* as in the input */
+	size_t process_count;
+};
+
+/* -ENOMEM; -EINVAL: a series is not ascending. *ret_verdict: verdict_free(). */
+int verdict_judge(const struct verdict_process *processes, size_t process_count, uint64_t now_ns,
+		  struct verdict **ret_verdict);
+void verdict_free(struct verdict *verdict);
+
+/* Nothing would be gained by watching on: a hunt may end. */
+bool verdict_is_firm(const struct verdict *verdict);
+
+#endif
