@@ -148,9 +148,9 @@ enum hf_stack_end {
 struct hf_event_stack {
 	struct hf_event h; /* detail: enum hf_stack_end */
 	__u64 stack; /* id: hash of process, address-space epoch and frames; never 0 */
-	__u32 depth; /* number of pcs that follow, at most HF_MAX_FRAMES */
+	__u32 depth; /* number of 64-bit pcs that follow this struct, at most HF_MAX_FRAMES; leaf first: the
+			pc inside the probed function, then return addresses */
 	__u32 jit_frames; /* how many of them were walked by frame pointer */
-	__u64 pcs[]; /* leaf first: the pc at the probe's function, then return addresses */
 };
 
 #define HF_FORK_THREAD 1u
@@ -215,6 +215,5 @@ HF_STATIC_ASSERT(sizeof(struct hf_event_unmap) == 48, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_brk) == 56, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_fault) == 48, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_stack) == 40, "wire layout");
-HF_STATIC_ASSERT(__builtin_offsetof(struct hf_event_stack, pcs) == 40, "wire layout");
 
 #endif

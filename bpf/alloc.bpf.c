@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Probes on the functions of allocators. A probe's cookie says which function it is and where its
+ * arguments are (struct hf_probe_cookie), so one pair of programs serves every allocator.
+ *
+ * Releases are sent at entry, before the allocator may hand the address out again; realloc's are
+ * tentative until its return. Allocations are sent at return. Calls inside calls are counted once: a
+ * block that the inner call hands out is held back until the outer one returns, and dropped if the outer
+ * call hands out the same block.
+ */
+#include "thread.bpf.h"
+
+/* A kfunc from 6.13 on; weak, so that the object loads where it is absent. */
+extern bool bpf_session_is_return(void) __ksym __weak;
+
+static __always_inline u64 argument(const struct pt_regs *regs, u8 index)
+{
+	switch (index) {
+	case 0:
+		return regs->di;
+	case 1:
+		return regs->si;
+	case 2:
+		return regs->dx;
+	case 3:
+		return regs->cx;
+	case 4:
+		return regs->r8;
+	case 5:
+		return regs->r9;
+	default:
+		return 0;
+	}
+}
+
+static __always_inline struct hf_probe_cookie cookie_get(void *ctx)
+{
+	union {
+		u64 word;
+		struct hf_probe_cookie cookie;
+	} u = { .word = bpf_get_attach_cookie(ctx) };
+
+	return u.cookie;
+}
+
+static __always_inline void send_alloc(u8 function, const struct hf_inner *block)
+{
+	struct hf_event_alloc *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+
+	if (!e) {
+		count_loss(HF_LOSS_RING_FULL_ALLOC);
+		return;
+	}
+	event_begin(&e->h, HF_EVENT_ALLOC | function << 8, sizeof(*e));
+	e->address = block->address;
+	e->size = block->size;
+	e->stack = block->stack;
+	bpf_ringbuf_submit(e, wake_flags());
+}
+
+static __always_inline void send_free(u8 function, u64 address, u32 flags)
+{
+	struct hf_event_free *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+
+	if (!e) {
+		count_loss(HF_LOSS_RING_FULL_FREE);
+		return;
+	}
+	event_begin(&e->h, HF_EVENT_FREE | function << 8, sizeof(*e));
+	e->address = address;
+	e->flags = flags;
+	e->reserved = 0;
+	bpf_ringbuf_submit(e, wake_flags());
+}
+
+static __always_inline void send_undo(u8 function, u64 address)
+{
+	struct hf_event_undo *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+
+	if (!e) {
+		count_loss(HF_LOSS_RING_FULL_FREE);
+		return;
+	}
+	event_begin(&e->h, HF_EVENT_UNDO | function << 8, sizeof(*e));
+	e->address = address;
+	bpf_ringbuf_submit(e, wake_flags());
+}
+
+static __always_inline struct hf_call *call_at(struct hf_thread *t, u32 index)
+{
+	return &t->calls[index & (HF_MAX_CALLS - 1)];
+}
+
+/* Calls whose stack is gone (longjmp, an exception, a missed return): the stack pointer is above theirs. */
+static __always_inline void drop_dead_calls(struct hf_thread *t, u64 sp)
+{
+	for (int i = 0; i < HF_MAX_CALLS; i++) {
+		if (!t->call_count || call_at(t, t->call_count - 1)->sp > sp)
+			return;
+		t->call_count--;
+		count_loss(HF_LOSS_RETURN_MISSED);
+	}
+}
+
+/* A block handed out by an inner call becomes known by itself after all. */
+static __always_inline void flush_inner(struct hf_call *call)
+{
+	if (!call->inner.address)
+		return;
+	send_alloc(call->inner_function, &call->inner);
+	call->inner.address = 0;
+}
+
+/* A free inside another call: of the block that the outer realloc already gave back it says nothing new. */
+static __always_inline bool free_is_internal(struct hf_thread *t, u64 sp, u64 address)
+{
+	struct hf_call *outer;
+
+	drop_dead_calls(t, sp);
+	if (!t->call_count)
+		return false;
+	outer = call_at(t, t->call_count - 1);
+	if (outer->inner.address == address)
+		flush_inner(outer);
+	return outer->released == address;
+}
+
+static __always_inline void enter_free(struct pt_regs *regs, struct hf_probe_cookie cookie)
+{
+	u64 address = argument(regs, cookie.pointer_arg);
+	struct hf_thread *t;
+
+	if (!address)
+		return;
+	t = thread_find();
+	if (t && t->call_count && free_is_internal(t, regs->sp, address))
+		return;
+	send_free(cookie.function, address, 0);
+}
+
+static __always_inline u64 requested_bytes(const struct pt_regs *regs, struct hf_probe_cookie cookie)
+{
+	u64 size = argument(regs, cookie.size_arg);
+
+	/* A product that overflows makes the call fail, so its wrong size is never sent. */
+	return cookie.count_arg == HF_ARG_NONE ? size : size * argument(regs, cookie.count_arg);
+}
+
+/* 1: nothing to see at the return. */
+static __always_inline int enter_alloc(struct pt_regs *regs, struct hf_probe_cookie cookie)
+{
+	struct hf_process *process = process_current();
+	struct hf_thread *t;
+	struct hf_call *call;
+	u64 released = 0;
+
+	if (!process)
+		return 1;
+	t = thread_get();
+	if (!t)
+		return 1;
+	drop_dead_calls(t, regs->sp);
+	if (t->call_count >= HF_MAX_CALLS) {
+		count_loss(HF_LOSS_NESTED_TOO_DEEP);
+		return 1;
+	}
+	if (cookie.op == HF_OP_REALLOC)
+		released = argument(regs, cookie.pointer_arg);
+	if (released && !(t->call_count && free_is_internal(t, regs->sp, released)))
+		send_free(cookie.function, released, HF_FREE_TENTATIVE);
+	call = call_at(t, t->call_count);
+	call->sp = regs->sp;
+	call->cookie = cookie;
+	call->size = requested_bytes(regs, cookie);
+	call->released = released;
+	call->result_address = argument(regs, cookie.result_arg);
+	call->inner.address = 0;
+	call->stack = stack_take(t, process, regs->ip, regs->sp, regs->bp);
+	t->call_count++;
+	return 0;
+}
+
+/* The call that returns to sp, with those above it dropped as missed; NULL if its entry was not seen. */
+static __always_inline struct hf_call *call_returning(struct hf_thread *t, u64 sp)
+{
+	struct hf_call *call;
+
+	for (int i = 0; i < HF_MAX_CALLS; i++) {
+		if (!t->call_count)
+			break;
+		call = call_at(t, t->call_count - 1);
+		if (call->sp > sp)
+			break;
+		t->call_count--;
+		if (call->sp == sp)
+			return call;
+		count_loss(HF_LOSS_RETURN_MISSED);
+	}
+	count_loss(HF_LOSS_ENTRY_MISSED);
+	return NULL;
+}
+
+static __always_inline u64 result_of(const struct pt_regs *regs, const struct hf_call *call)
+{
+	u64 address = 0;
+
+	if (call->cookie.result_arg == HF_ARG_NONE)
+		return regs->ax;
+	if ((int)regs->ax == 0)
+		hf_read_user(&address, sizeof(address), call->result_address);
+	return address;
+}
+
+static __always_inline void settle_inner(struct hf_call *call, u64 address)
+{
+	if (call->inner.address && address && address - call->inner.address <= call->inner.size)
+		call->inner.address = 0; /* the outer call hands out (a part of) what the inner one got */
+	flush_inner(call);
+}
+
+static __always_inline void leave_alloc(struct pt_regs *regs)
+{
+	struct hf_thread *t = thread_find();
+	struct hf_call *call, *outer;
+	struct hf_inner block;
+
+	if (!t) {
+		count_loss(HF_LOSS_ENTRY_MISSED);
+		return;
+	}
+	call = call_returning(t, regs->sp - 8);
+	if (!call)
+		return;
+	block.address = result_of(regs, call);
+	block.size = call->size;
+	block.stack = call->stack;
+	settle_inner(call, block.address);
+	if (!block.address) {
+		/* realloc(p, 0) that answers NULL has freed p; any other NULL has left it alone. */
+		if (call->released && call->size)
+			send_undo(call->cookie.function, call->released);
+		return;
+	}
+	if (!t->call_count) {
+		send_alloc(call->cookie.function, &block);
+		return;
+	}
+	outer = call_at(t, t->call_count - 1);
+	flush_inner(outer);
+	outer->inner = block;
+	outer->inner_function = call->cookie.function;
+}
+
+/* uprobe_multi or perf event: entry and return are two programs. */
+SEC("uprobe")
+int alloc_entry(struct pt_regs *regs)
+{
+	struct hf_probe_cookie cookie = cookie_get(regs);
+
+	if (cookie.op == HF_OP_FREE)
+		enter_free(regs, cookie);
+	else
+		enter_alloc(regs, cookie);
+	return 0;
+}
+
+SEC("uprobe")
+int alloc_return(struct pt_regs *regs)
+{
+	leave_alloc(regs);
+	return 0;
+}
+
+/* uprobe_multi session: one program sees both; answering 1 at entry saves the return probe. */
+SEC("uprobe")
+int alloc_session(struct pt_regs *regs)
+{
+	struct hf_probe_cookie cookie;
+
+	if (bpf_session_is_return()) {
+		leave_alloc(regs);
+		return 0;
+	}
+	cookie = cookie_get(regs);
+	if (cookie.op != HF_OP_FREE)
+		return enter_alloc(regs, cookie);
+	enter_free(regs, cookie);
+	return 1;
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * mmap, munmap, mremap and brk, at the system call: no libc wrapper can hide one. Raw tracepoints, since
+ * the classic ones need tracefs mounted. They run for every system call of the machine, so the first
+ * thing they do is to look at the number.
+ *
+ * Releases are sent at entry (tentative), before another thread can get the range; the return confirms
+ * by saying nothing, or undoes.
+ */
+#include "thread.bpf.h"
+
+#include <bpf/bpf_core_read.h>
+
+#include "core/mapping.h"
+
+enum { NR_MMAP = 9, NR_MUNMAP = 11, NR_BRK = 12, NR_MREMAP = 25 };
+enum { PROT_EXEC_BIT = 4, MAP_FIXED_BIT = 0x10, MAP_ANONYMOUS_BIT = 0x20 };
+
+static __always_inline bool is_mapping_call(u64 number)
+{
+	return number == NR_MMAP || number == NR_MUNMAP || number == NR_BRK || number == NR_MREMAP;
+}
+
+static __always_inline bool failed(s64 result)
+{
+	return result < 0 && result >= -4095;
+}
+
+/*
+ * Code that is unmapped takes its rows with it at once, not only when the user side has read the maps
+ * anew: other code may come to the same place. New salts make cached rules and stack ids of before void.
+ */
+static __noinline int forget_code(struct hf_process *process, u64 address, u64 size)
+{
+	u32 number = process->space, zero = 0;
+	void *table = bpf_map_lookup_elem(&spaces, &number);
+	struct hf_space *space = table ? bpf_map_lookup_elem(table, &zero) : NULL;
+	struct hf_mapping *m;
+
+	if (!space || !size)
+		return 0;
+	m = (struct hf_mapping *)hf_mapping_find(space, address);
+	if (!m)
+		m = (struct hf_mapping *)hf_mapping_find(space, address + size - 1);
+	if (!m)
+		return 0;
+	m->end = m->start;
+	process->cache_salt += (u64)bpf_get_prandom_u32() << 16 | 1;
+	process->stack_salt += (u64)bpf_get_prandom_u32() << 16 | 1;
+	return 1;
+}
+
+static __always_inline u32 in_allocator(const struct hf_thread *t, u64 sp)
+{
+	u32 top = (t->call_count - 1) & (HF_MAX_CALLS - 1);
+
+	return t->call_count && t->calls[top].sp > sp ? HF_MAP_IN_ALLOCATOR : 0;
+}
+
+static __always_inline void send_unmap(const struct hf_syscall *call, u8 function, u32 flags)
+{
+	struct hf_event_unmap *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+
+	if (!e) {
+		count_loss(HF_LOSS_RING_FULL_MAP);
+		return;
+	}
+	event_begin(&e->h, HF_EVENT_UNMAP | function << 8, sizeof(*e));
+	e->address = call->args[0];
+	e->size = call->args[1];
+	e->flags = flags | HF_MAP_TENTATIVE;
+	e->reserved = 0;
+	bpf_ringbuf_submit(e, wake_flags());
+}
+
+static __always_inline void send_unmap_undo(const struct hf_syscall *call, u8 function)
+{
+	struct hf_event_undo *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+
+	if (!e) {
+		count_loss(HF_LOSS_RING_FULL_MAP);
+		return;
+	}
+	event_begin(&e->h, HF_EVENT_UNDO | function << 8, sizeof(*e));
+	e->address = call->args[0];
+	bpf_ringbuf_submit(e, wake_flags());
+}
+
+static __always_inline void send_map(const struct hf_syscall *call, u64 address, u32 flags)
+{
+	struct hf_event_map *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+	bool moved = call->number == NR_MREMAP;
+
+	if (!e) {
+		count_loss(HF_LOSS_RING_FULL_MAP);
+		return;
+	}
+	event_begin(&e->h, HF_EVENT_MAP | (moved ? HF_FN_MREMAP : HF_FN_MMAP) << 8, sizeof(*e));
+	e->address = address;
+	e->size = moved ? call->args[2] : call->args[1];
+	e->offset = 0; /* the sixth argument is not needed: the user side reads the maps */
+	e->stack = call->stack;
+	e->prot = moved ? 0 : call->args[2];
+	e->mmap_flags = moved ? 0 : call->args[3];
+	e->fd = moved || call->args[3] & MAP_ANONYMOUS_BIT ? -1 : (s32)call->args[4];
+	e->flags = flags;
+	bpf_ringbuf_submit(e, wake_flags());
+}
+
+static __always_inline void send_brk(const struct hf_syscall *call, u64 new_break, u32 flags)
+{
+	struct hf_event_brk *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+
+	if (!e) {
+		count_loss(HF_LOSS_RING_FULL_MAP);
+		return;
+	}
+	event_begin(&e->h, HF_EVENT_BRK | HF_FN_BRK << 8, sizeof(*e));
+	e->old_break = call->args[1];
+	e->new_break = new_break;
+	e->stack = call->stack;
+	e->flags = flags;
+	e->reserved = 0;
+	bpf_ringbuf_submit(e, wake_flags());
+}
+
+static __always_inline void keep_arguments(struct hf_syscall *call, const struct pt_regs *regs, u64 number)
+{
+	call->number = number;
+	call->args[0] = BPF_CORE_READ(regs, di);
+	call->args[1] = BPF_CORE_READ(regs, si);
+	call->args[2] = BPF_CORE_READ(regs, dx);
+	call->args[3] = BPF_CORE_READ(regs, r10);
+	call->args[4] = BPF_CORE_READ(regs, r8);
+}
+
+SEC("raw_tp/sys_enter")
+int mapping_enter(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
+	u64 number = ctx->args[1], sp;
+	struct hf_process *process;
+	struct hf_thread *t;
+
+	if (!is_mapping_call(number))
+		return 0;
+	process = process_current();
+	if (!process)
+		return 0;
+	t = thread_get();
+	if (!t)
+		return 0;
+	keep_arguments(&t->syscall, regs, number);
+	sp = BPF_CORE_READ(regs, sp);
+	if (number == NR_BRK)
+		t->syscall.args[1] =
+			BPF_CORE_READ((struct task_struct *)bpf_get_current_task_btf(), mm, brk);
+	if (number != NR_MUNMAP)
+		t->syscall.stack = stack_take(t, process, BPF_CORE_READ(regs, ip), sp, BPF_CORE_READ(regs, bp));
+	if (number == NR_MUNMAP || (number == NR_MREMAP && t->syscall.args[1]))
+		send_unmap(&t->syscall, number == NR_MUNMAP ? HF_FN_MUNMAP : HF_FN_MREMAP, in_allocator(t, sp));
+	if (number == NR_MUNMAP)
+		forget_code(process, t->syscall.args[0], t->syscall.args[1]);
+	return 0;
+}
+
+SEC("raw_tp/sys_exit")
+int mapping_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
+	u64 number = BPF_CORE_READ(regs, orig_ax);
+	s64 result = ctx->args[1];
+	struct hf_process *process;
+	struct hf_thread *t;
+	u32 flags;
+
+	if (!is_mapping_call(number))
+		return 0;
+	process = process_current();
+	t = process ? thread_find() : NULL;
+	if (!t || t->syscall.number != number)
+		return 0;
+	t->syscall.number = 0;
+	flags = in_allocator(t, BPF_CORE_READ(regs, sp));
+	if (number == NR_BRK) {
+		if ((u64)result != t->syscall.args[1])
+			send_brk(&t->syscall, result, flags);
+		return 0;
+	}
+	if (failed(result)) {
+		if (number != NR_MMAP)
+			send_unmap_undo(&t->syscall, number == NR_MUNMAP ? HF_FN_MUNMAP : HF_FN_MREMAP);
+		return 0;
+	}
+	if (number == NR_MUNMAP)
+		return 0;
+	t->syscall.number = number; /* send_map tells the two apart by it */
+	if (number == NR_MMAP && t->syscall.args[3] & MAP_FIXED_BIT)
+		forget_code(process, result, t->syscall.args[1]);
+	send_map(&t->syscall, result, flags);
+	t->syscall.number = 0;
+	return 0;
+}

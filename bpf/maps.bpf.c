@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "maps.bpf.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+struct hf_processes processes SEC(".maps");
+struct hf_spaces spaces SEC(".maps");
+struct hf_row_tables row_tables SEC(".maps");
+struct hf_rules rules SEC(".maps");
+struct hf_pc_cache pc_cache SEC(".maps");
+struct hf_stacks_sent stacks_sent SEC(".maps");
+struct hf_ring ring SEC(".maps");
+struct hf_losses losses SEC(".maps");
+
+const volatile u64 wake_bytes = 1 << 20;

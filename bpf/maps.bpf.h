@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Every map and knob of the kernel side. Defined once, in maps.bpf.c; the user side sets the knobs before
+ * loading. */
+#ifndef HOLDFAST_MAPS_BPF_H
+#define HOLDFAST_MAPS_BPF_H
+
+#include "kernel.h"
+
+#include <bpf/bpf_helpers.h>
+
+#include <holdfast/event.h>
+#include <holdfast/space.h>
+
+struct hf_row_table {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_INNER_MAP);
+	__uint(key_size, 4);
+	__uint(value_size, sizeof(struct hf_row_block));
+};
+
+struct hf_space_table {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, 4);
+	__uint(value_size, sizeof(struct hf_space));
+};
+
+/* pid -> what we know of it. A process that is not in here is not traced. */
+extern struct hf_processes {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, HF_MAX_PROCESSES);
+	__type(key, u32);
+	__type(value, struct hf_process);
+} processes SEC(".maps");
+
+/* space number -> mappings */
+extern struct hf_spaces {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, HF_MAX_PROCESSES);
+	__type(key, u32);
+	__array(values, struct hf_space_table);
+} spaces SEC(".maps");
+
+/* module number -> page index and rows */
+extern struct hf_row_tables {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, HF_MAX_MODULES);
+	__type(key, u32);
+	__array(values, struct hf_row_table);
+} row_tables SEC(".maps");
+
+extern struct hf_rules {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HF_MAX_RULES);
+	__type(key, u32);
+	__type(value, struct hf_unwind_rule);
+} rules SEC(".maps");
+
+/* (pc ^ salt) << 16 | rule, one atomic word a slot */
+extern struct hf_pc_cache {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HF_PC_CACHE_SLOTS);
+	__type(key, u32);
+	__type(value, u64);
+} pc_cache SEC(".maps");
+
+/* stack ids whose frames were sent; a slot that another id took is sent again, never lost */
+extern struct hf_stacks_sent {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HF_STACK_SEEN_SLOTS);
+	__type(key, u32);
+	__type(value, u64);
+} stacks_sent SEC(".maps");
+
+extern struct hf_ring {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 16 << 20);
+} ring SEC(".maps");
+
+extern struct hf_losses {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct hf_loss);
+} losses SEC(".maps");
+
+/* Data in the ring at which the reader is woken; below it the reader's own timer serves. */
+extern const volatile u64 wake_bytes;
+
+#endif

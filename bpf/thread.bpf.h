@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Per-thread state of the kernel side, in task storage: a per-CPU buffer would not be safe, since uprobe
+ * programs can be preempted by another thread's.
+ */
+#ifndef HOLDFAST_THREAD_BPF_H
+#define HOLDFAST_THREAD_BPF_H
+
+#include "maps.bpf.h"
+
+static __always_inline int hf_read_user(void *dst, u32 size, u64 address)
+{
+	return bpf_probe_read_user(dst, size, (const void *)address) != 0;
+}
+
+#define HF_INLINE __always_inline
+#include "core/unwind.h"
+
+/* A block handed out inside another call and not sent yet: the outer call may be about to hand out the
+ * same block. */
+struct hf_inner {
+	u64 address, size, stack;
+};
+
+/* An allocator call under way. It is known by its stack pointer, which also shows when it is gone. */
+struct hf_call {
+	u64 sp; /* at entry; the return probe sees sp + 8 */
+	struct hf_probe_cookie cookie;
+	u64 size, stack;
+	u64 released; /* realloc: the block that was given back tentatively */
+	u64 result_address; /* posix_memalign: where the pointer is stored */
+	struct hf_inner inner;
+	u8 inner_function;
+};
+
+/* A mapping system call under way. */
+struct hf_syscall {
+	u64 number; /* 0: none */
+	u64 args[5];
+	u64 stack;
+};
+
+struct hf_thread {
+	u32 call_count;
+	u32 reserved;
+	struct hf_call calls[HF_MAX_CALLS];
+	struct hf_syscall syscall;
+	struct hf_unwind unwind;
+	/* The stack event as it is sent: header, then frames. */
+	struct hf_event_stack record;
+	u64 record_pcs[HF_MAX_FRAMES];
+};
+
+/* The thread's state, made at first use; NULL (counted as a loss) if that fails. */
+__hidden struct hf_thread *thread_get(void);
+/* The thread's state if there is one. */
+__hidden struct hf_thread *thread_find(void);
+
+/* What we know of the current process, or NULL: not traced. */
+__hidden struct hf_process *process_current(void);
+
+__hidden void count_loss(u32 reason);
+
+/* Fills in the header. */
+__hidden void event_begin(struct hf_event *event, u32 kind_detail, u32 size);
+/* BPF_RB_NO_WAKEUP or BPF_RB_FORCE_WAKEUP: the reader is woken once wake_bytes wait, not for each event. */
+__hidden u64 wake_flags(void);
+
+/* Walks the stack from these registers, sends the frames if they were not sent yet, answers the stack's
+ * id (never 0). */
+__hidden u64 stack_take(struct hf_thread *thread, struct hf_process *process, u64 pc, u64 sp, u64 bp);
+
+#endif

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The stack walk in the kernel: bpf/core does the steps, this file finds their rules (cached), resolves
+ * return probes' trampolines and sends each distinct stack's frames once.
+ */
+#include "thread.bpf.h"
+
+#include <bpf/bpf_core_read.h>
+
+static __always_inline const struct hf_row_block *hf_row_block(u32 module, u32 block)
+{
+	void *table = bpf_map_lookup_elem(&row_tables, &module);
+
+	return table ? bpf_map_lookup_elem(table, &block) : NULL;
+}
+
+#include "core/mapping.h"
+#include "core/rows.h"
+
+/* Test knob, a constant 0 (and its code gone) in the product: every n-th stack stops its thread, so that a
+ * debugger's view of the same stack can be compared. */
+const volatile u32 test_stop_every = 0;
+
+struct walk {
+	struct hf_thread *thread;
+	struct hf_process *process;
+};
+
+/* The rule for @pc and whether its code is known at all. */
+static __noinline u32 rule_find(struct hf_process *process, u64 pc)
+{
+	const struct hf_mapping *mapping;
+	struct hf_space *space;
+	u32 number = process->space, zero = 0;
+	void *table;
+
+	table = bpf_map_lookup_elem(&spaces, &number);
+	space = table ? bpf_map_lookup_elem(table, &zero) : NULL;
+	if (!space)
+		return 0;
+	mapping = hf_mapping_find(space, pc);
+	return mapping ? hf_row_find(mapping, pc) : 0;
+}
+
+/* One atomic word a slot: pc salted by process and space in the upper 48 bits, rule in the lower 16. The
+ * salt is part of what is compared, so another process's or an older space's entry never matches. */
+static __always_inline u32 rule_cached(struct hf_process *process, u64 pc, u32 *misses)
+{
+	u64 key = (pc ^ process->cache_salt) << 16;
+	u32 slot = (key * HF_HASH_MULTIPLIER) >> 50;
+	u64 *entry, value;
+	u32 rule;
+
+	slot &= HF_PC_CACHE_SLOTS - 1;
+	entry = bpf_map_lookup_elem(&pc_cache, &slot);
+	if (!entry)
+		return 0;
+	value = *(volatile u64 *)entry;
+	if ((value & ~0xffffull) == key)
+		return value & 0xffff;
+	rule = rule_find(process, pc);
+	*(volatile u64 *)entry = key | rule;
+	(*misses)++;
+	return rule;
+}
+
+/*
+ * A return probe put the trampoline's address in place of a return address; the true one is in the task's
+ * list of return instances, whose stack field is the slot's address (kernel/events/uprobes.c). Several
+ * instances of one slot are chained: the last holds the address that the program pushed.
+ */
+static __noinline int trampoline_resolve(struct hf_unwind *u)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
+	struct return_instance *instance;
+	struct xol_area *area;
+	u64 trampoline, stack, slot = u->sp - 8;
+
+	area = BPF_CORE_READ(task, mm, uprobes_state.xol_area);
+	if (!area)
+		return 0;
+	trampoline = BPF_CORE_READ(area, vaddr);
+	if (!trampoline || u->pc != trampoline)
+		return 0;
+	instance = BPF_CORE_READ(task, utask, return_instances);
+	for (int i = 0; i < 64 && instance; i++) {
+		stack = BPF_CORE_READ(instance, stack);
+		u64 original = BPF_CORE_READ(instance, orig_ret_vaddr);
+
+		if (stack == slot && original != trampoline) {
+			u->pc = original;
+			return 1;
+		}
+		instance = BPF_CORE_READ(instance, next);
+	}
+	return -1;
+}
+
+static __always_inline int step_without_row(struct walk *w, struct hf_unwind *u)
+{
+	const struct hf_space *space;
+	u32 number = w->process->space, zero = 0;
+	void *table = bpf_map_lookup_elem(&spaces, &number);
+	u8 end = HF_STACK_JIT;
+
+	space = table ? bpf_map_lookup_elem(table, &zero) : NULL;
+	if (space && hf_mapping_find(space, hf_unwind_lookup_pc(u)))
+		end = HF_STACK_NO_ROW;
+	return hf_unwind_by_frame_pointer(u, end);
+}
+
+static long walk_step(u32 index, void *context)
+{
+	struct walk *w = context;
+	struct hf_thread *t = w->thread;
+	struct hf_unwind *u = &t->unwind;
+	struct hf_unwind_rule *rule;
+	u32 number, depth = u->depth;
+	int resolved;
+
+	(void)index;
+	if (depth >= HF_MAX_FRAMES)
+		return hf_unwind_stop(u, HF_STACK_TRUNCATED);
+	number = rule_cached(w->process, hf_unwind_lookup_pc(u), &u->cache_misses);
+	if (!number && u->is_return) {
+		resolved = trampoline_resolve(u);
+		if (resolved < 0)
+			return hf_unwind_stop(u, HF_STACK_TRAMPOLINE);
+		if (resolved)
+			number = rule_cached(w->process, hf_unwind_lookup_pc(u), &u->cache_misses);
+	}
+	t->record_pcs[depth & (HF_MAX_FRAMES - 1)] = u->pc;
+	hf_unwind_hash(u, u->pc);
+	u->depth = depth + 1;
+	rule = bpf_map_lookup_elem(&rules, &number);
+	if (!rule)
+		return hf_unwind_stop(u, HF_STACK_NO_ROW);
+	if (rule->cfa_kind == HF_CFA_NONE)
+		return step_without_row(w, u);
+	return hf_unwind_by_rule(u, rule);
+}
+
+/* Sends the frames unless this id was sent and its slot not taken since. The slot is written only after
+ * the ring took the frames: a full ring means that they are sent with the next event. */
+static __always_inline void stack_send(struct hf_thread *t, u64 id)
+{
+	struct hf_unwind *u = &t->unwind;
+	u32 slot = id & (HF_STACK_SEEN_SLOTS - 1);
+	u64 *sent = bpf_map_lookup_elem(&stacks_sent, &slot);
+	u32 depth = u->depth, size;
+
+	if (!sent || *(volatile u64 *)sent == id)
+		return;
+	if (depth > HF_MAX_FRAMES)
+		depth = HF_MAX_FRAMES;
+	size = sizeof(t->record) + depth * 8;
+	event_begin(&t->record.h, HF_EVENT_STACK | u->end << 8, size);
+	t->record.stack = id;
+	t->record.depth = depth;
+	t->record.jit_frames = u->jit_frames;
+	if (bpf_ringbuf_output(&ring, &t->record, size, wake_flags())) {
+		count_loss(HF_LOSS_RING_FULL_STACK);
+		return;
+	}
+	*(volatile u64 *)sent = id;
+}
+
+static __always_inline void stop_for_test(struct hf_thread *t, u64 id)
+{
+	u32 slot = id & (HF_STACK_SEEN_SLOTS - 1);
+	u64 *sent = bpf_map_lookup_elem(&stacks_sent, &slot);
+	struct hf_event_mark *mark;
+
+	if (bpf_get_prandom_u32() % test_stop_every || !sent)
+		return;
+	*(volatile u64 *)sent = 0;
+	stack_send(t, id);
+	mark = bpf_ringbuf_reserve(&ring, sizeof(*mark), 0);
+	if (!mark)
+		return;
+	event_begin(&mark->h, HF_EVENT_MARK, sizeof(*mark));
+	mark->code = id;
+	bpf_send_signal_thread(19 /* SIGSTOP */);
+	bpf_ringbuf_submit(mark, BPF_RB_FORCE_WAKEUP);
+}
+
+__hidden u64 stack_take(struct hf_thread *t, struct hf_process *process, u64 pc, u64 sp, u64 bp)
+{
+	struct walk w = { .thread = t, .process = process };
+	u64 id;
+
+	hf_unwind_begin(&t->unwind, pc, sp, bp, process->stack_salt);
+	bpf_loop(HF_MAX_FRAMES + 1, walk_step, &w, 0);
+	id = t->unwind.hash ^ t->unwind.depth;
+	if (!id)
+		id = 1;
+	stack_send(t, id);
+	if (test_stop_every)
+		stop_for_test(t, id);
+	return id;
+}
