@@ -38,7 +38,7 @@ static __always_inline struct hf_probe_cookie cookie_get(void *ctx)
 	union {
 		u64 word;
 		struct hf_probe_cookie cookie;
-	} u = { .word = bpf_get_attach_cookie(ctx) };
+	} u = {.word = bpf_get_attach_cookie(ctx)};
 
 	return u.cookie;
 }
@@ -138,7 +138,8 @@ static __always_inline void enter_free(struct pt_regs *regs, struct hf_probe_coo
 	send_free(cookie.function, address, 0);
 }
 
-static __always_inline u64 requested_bytes(const struct pt_regs *regs, struct hf_probe_cookie cookie)
+static __always_inline u64 requested_bytes(const struct pt_regs *regs,
+					   struct hf_probe_cookie cookie)
 {
 	u64 size = argument(regs, cookie.size_arg);
 
@@ -214,7 +215,8 @@ static __always_inline u64 result_of(const struct pt_regs *regs, const struct hf
 static __always_inline void settle_inner(struct hf_call *call, u64 address)
 {
 	if (call->inner.address && address && address - call->inner.address <= call->inner.size)
-		call->inner.address = 0; /* the outer call hands out (a part of) what the inner one got */
+		call->inner.address =
+			0; /* the outer call hands out (a part of) what the inner one got */
 	flush_inner(call);
 }
 

@@ -22,7 +22,8 @@ __hidden struct hf_thread *thread_get(void)
 {
 	struct hf_thread *thread;
 
-	thread = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	thread = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0,
+				      BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!thread)
 		count_loss(HF_LOSS_STORAGE);
 	return thread;
@@ -55,5 +56,6 @@ __hidden void event_begin(struct hf_event *event, u32 kind_detail, u32 size)
 
 __hidden u64 wake_flags(void)
 {
-	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= wake_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= wake_bytes ? BPF_RB_FORCE_WAKEUP
+									 : BPF_RB_NO_WAKEUP;
 }

@@ -124,7 +124,8 @@ static __always_inline void send_brk(const struct hf_syscall *call, u64 new_brea
 	bpf_ringbuf_submit(e, wake_flags());
 }
 
-static __always_inline void keep_arguments(struct hf_syscall *call, const struct pt_regs *regs, u64 number)
+static __always_inline void keep_arguments(struct hf_syscall *call, const struct pt_regs *regs,
+					   u64 number)
 {
 	call->number = number;
 	call->args[0] = BPF_CORE_READ(regs, di);
@@ -156,9 +157,11 @@ int mapping_enter(struct bpf_raw_tracepoint_args *ctx)
 		t->syscall.args[1] =
 			BPF_CORE_READ((struct task_struct *)bpf_get_current_task_btf(), mm, brk);
 	if (number != NR_MUNMAP)
-		t->syscall.stack = stack_take(t, process, BPF_CORE_READ(regs, ip), sp, BPF_CORE_READ(regs, bp));
+		t->syscall.stack = stack_take(t, process, BPF_CORE_READ(regs, ip), sp,
+					      BPF_CORE_READ(regs, bp));
 	if (number == NR_MUNMAP || (number == NR_MREMAP && t->syscall.args[1]))
-		send_unmap(&t->syscall, number == NR_MUNMAP ? HF_FN_MUNMAP : HF_FN_MREMAP, in_allocator(t, sp));
+		send_unmap(&t->syscall, number == NR_MUNMAP ? HF_FN_MUNMAP : HF_FN_MREMAP,
+			   in_allocator(t, sp));
 	if (number == NR_MUNMAP)
 		forget_code(process, t->syscall.args[0], t->syscall.args[1]);
 	return 0;
@@ -189,7 +192,8 @@ int mapping_exit(struct bpf_raw_tracepoint_args *ctx)
 	}
 	if (failed(result)) {
 		if (number != NR_MMAP)
-			send_unmap_undo(&t->syscall, number == NR_MUNMAP ? HF_FN_MUNMAP : HF_FN_MREMAP);
+			send_unmap_undo(&t->syscall,
+					number == NR_MUNMAP ? HF_FN_MUNMAP : HF_FN_MREMAP);
 		return 0;
 	}
 	if (number == NR_MUNMAP)

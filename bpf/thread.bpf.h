@@ -27,7 +27,7 @@ struct hf_call {
 	u64 sp; /* at entry; the return probe sees sp + 8 */
 	struct hf_probe_cookie cookie;
 	u64 size, stack;
-	u64 released; /* realloc: the block that was given back tentatively */
+	u64 released;       /* realloc: the block that was given back tentatively */
 	u64 result_address; /* posix_memalign: where the pointer is stored */
 	struct hf_inner inner;
 	u8 inner_function;
@@ -68,6 +68,7 @@ __hidden u64 wake_flags(void);
 
 /* Walks the stack from these registers, sends the frames if they were not sent yet, answers the stack's
  * id (never 0). */
-__hidden u64 stack_take(struct hf_thread *thread, struct hf_process *process, u64 pc, u64 sp, u64 bp);
+__hidden u64 stack_take(struct hf_thread *thread, struct hf_process *process, u64 pc, u64 sp,
+			u64 bp);
 
 #endif

@@ -186,7 +186,7 @@ static __always_inline void stop_for_test(struct hf_thread *t, u64 id)
 
 __hidden u64 stack_take(struct hf_thread *t, struct hf_process *process, u64 pc, u64 sp, u64 bp)
 {
-	struct walk w = { .thread = t, .process = process };
+	struct walk w = {.thread = t, .process = process};
 	u64 id;
 
 	hf_unwind_begin(&t->unwind, pc, sp, bp, process->stack_salt);

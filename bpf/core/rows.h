@@ -19,7 +19,8 @@ static HF_INLINE __u32 hf_rows_first_block(__u32 page_count)
 	return (page_count + 1 + HF_ROWS_PER_BLOCK - 1) / HF_ROWS_PER_BLOCK;
 }
 
-static HF_INLINE int hf_page_rows(const struct hf_mapping *m, __u32 page, __u32 *ret_from, __u32 *ret_to)
+static HF_INLINE int hf_page_rows(const struct hf_mapping *m, __u32 page, __u32 *ret_from,
+				  __u32 *ret_to)
 {
 	const struct hf_row_block *block;
 

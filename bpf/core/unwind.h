@@ -20,9 +20,9 @@
 #include <holdfast/limits.h>
 #include <holdfast/unwind_row.h>
 
-#define HF_WINDOW_BYTES 1024u
+#define HF_WINDOW_BYTES       1024u
 #define HF_FP_MAX_FRAME_BYTES (1u << 20) /* a frame-pointer frame larger than this is no frame */
-#define HF_HASH_MULTIPLIER 0x9E3779B97F4A7C15ull
+#define HF_HASH_MULTIPLIER    0x9E3779B97F4A7C15ull
 
 /* The registers of a walk and what it has found; the frames go to the caller's record. */
 struct hf_unwind {
@@ -30,8 +30,8 @@ struct hf_unwind {
 	__u64 hash;
 	__u32 depth;
 	__u32 jit_frames; /* frames found by frame pointer for want of a row */
-	__u8 end; /* enum hf_stack_end */
-	__u8 is_return; /* pc is a return address: its row is that of the call, one byte before */
+	__u8 end;         /* enum hf_stack_end */
+	__u8 is_return;   /* pc is a return address: its row is that of the call, one byte before */
 	__u16 window_bytes;
 	__u32 cache_misses;
 	__u64 window_base;
@@ -142,7 +142,8 @@ static HF_INLINE int hf_unwind_by_signal_frame(struct hf_unwind *u)
 	return 0;
 }
 
-static HF_INLINE int hf_unwind_cfa(struct hf_unwind *u, const struct hf_unwind_rule *rule, __u64 *ret)
+static HF_INLINE int hf_unwind_cfa(struct hf_unwind *u, const struct hf_unwind_rule *rule,
+				   __u64 *ret)
 {
 	__u64 offset = (__u64)(__s64)rule->cfa_offset;
 
@@ -163,7 +164,8 @@ static HF_INLINE int hf_unwind_cfa(struct hf_unwind *u, const struct hf_unwind_r
 	}
 }
 
-static HF_INLINE int hf_unwind_caller_bp(struct hf_unwind *u, const struct hf_unwind_rule *rule, __u64 cfa)
+static HF_INLINE int hf_unwind_caller_bp(struct hf_unwind *u, const struct hf_unwind_rule *rule,
+					 __u64 cfa)
 {
 	__u64 offset = (__u64)(__s64)rule->bp_offset;
 	__u64 value;

@@ -15,19 +15,19 @@
 
 #include <holdfast/types.h>
 
-#define HF_EVENT_KINDS(X) \
-	X(ALLOC, alloc) /* a block was handed out */ \
-	X(FREE, free) /* a block is about to be given back */ \
-	X(UNDO, undo) /* a tentative FREE or UNMAP did not happen */ \
-	X(MAP, map) /* a mapping came to be, moved or grew */ \
-	X(UNMAP, unmap) /* a range is about to be unmapped */ \
-	X(BRK, brk) /* the program break moved */ \
+#define HF_EVENT_KINDS(X)                                                                          \
+	X(ALLOC, alloc) /* a block was handed out */                                               \
+	X(FREE, free)   /* a block is about to be given back */                                    \
+	X(UNDO, undo)   /* a tentative FREE or UNMAP did not happen */                             \
+	X(MAP, map)     /* a mapping came to be, moved or grew */                                  \
+	X(UNMAP, unmap) /* a range is about to be unmapped */                                      \
+	X(BRK, brk)     /* the program break moved */                                              \
 	X(FAULT, fault) /* a page of memory was touched for the first time, or again after swap */ \
-	X(STACK, stack) /* the frames behind a stack id, sent before its first use */ \
-	X(FORK, fork) /* a process or a thread was made */ \
-	X(EXEC, exec) \
-	X(EXIT, exit) /* a thread ended, or with HF_EXIT_GROUP_DEAD the process */ \
-	X(MARK, mark) /* written by the user side: a note in a recording */ \
+	X(STACK, stack) /* the frames behind a stack id, sent before its first use */              \
+	X(FORK, fork)   /* a process or a thread was made */                                       \
+	X(EXEC, exec)                                                                              \
+	X(EXIT, exit) /* a thread ended, or with HF_EXIT_GROUP_DEAD the process */                 \
+	X(MARK, mark) /* written by the user side: a note in a recording */                        \
 	X(LOSS, loss) /* written by the user side: loss counters in a recording */
 
 enum hf_event_kind {
@@ -39,12 +39,12 @@ enum hf_event_kind {
 };
 
 struct hf_event {
-	__u8 kind; /* enum hf_event_kind */
+	__u8 kind;   /* enum hf_event_kind */
 	__u8 detail; /* by kind: see below */
 	__u16 cpu;
 	__u32 size_bytes; /* of the whole event, this header included */
-	__u64 time_ns; /* CLOCK_MONOTONIC */
-	__u32 pid; /* thread group id in the initial pid namespace */
+	__u64 time_ns;    /* CLOCK_MONOTONIC */
+	__u32 pid;        /* thread group id in the initial pid namespace */
 	__u32 tid;
 };
 
@@ -69,7 +69,7 @@ enum hf_function {
 struct hf_event_alloc {
 	struct hf_event h; /* detail: enum hf_function */
 	__u64 address;
-	__u64 size; /* bytes asked for */
+	__u64 size;  /* bytes asked for */
 	__u64 stack; /* stack id */
 };
 
@@ -77,8 +77,8 @@ struct hf_event_alloc {
 
 struct hf_event_free {
 	struct hf_event h; /* detail: enum hf_function */
-	__u64 address; /* never 0 */
-	__u32 flags; /* HF_FREE_TENTATIVE */
+	__u64 address;     /* never 0 */
+	__u32 flags;       /* HF_FREE_TENTATIVE */
 	__u32 reserved;
 };
 
@@ -88,18 +88,18 @@ struct hf_event_undo {
 };
 
 #define HF_MAP_IN_ALLOCATOR 1u /* made while an allocator call of this thread was under way */
-#define HF_MAP_TENTATIVE 2u /* UNMAP only: confirmed by the return, else undone */
+#define HF_MAP_TENTATIVE    2u /* UNMAP only: confirmed by the return, else undone */
 
 struct hf_event_map {
 	struct hf_event h; /* detail: HF_FN_MMAP or HF_FN_MREMAP */
 	__u64 address;
-	__u64 size; /* as asked for; the kernel rounds up to pages */
+	__u64 size;   /* as asked for; the kernel rounds up to pages */
 	__u64 offset; /* file offset in bytes */
 	__u64 stack;
-	__u32 prot; /* PROT_*; 0 for mremap */
+	__u32 prot;       /* PROT_*; 0 for mremap */
 	__u32 mmap_flags; /* MAP_*; 0 for mremap */
-	__s32 fd; /* -1: anonymous */
-	__u32 flags; /* HF_MAP_* */
+	__s32 fd;         /* -1: anonymous */
+	__u32 flags;      /* HF_MAP_* */
 };
 
 struct hf_event_unmap {
@@ -120,21 +120,22 @@ struct hf_event_brk {
 };
 
 struct hf_event_fault {
-	struct hf_event h; /* detail: low bits of the page-fault error code (1 present, 2 write, 4 user) */
+	struct hf_event
+		h; /* detail: low bits of the page-fault error code (1 present, 2 write, 4 user) */
 	__u64 address;
 	__u64 stack;
 	__u64 major_faults; /* of this thread so far: a rise tells that the fault before it read from disk or swap */
 };
 
 /* Why a stack ended. */
-#define HF_STACK_ENDS(X) \
-	X(COMPLETE, "complete") \
-	X(TRUNCATED, "truncated at 256 frames") \
-	X(NO_ROW, "no unwind row and no frame pointer") \
-	X(UNSUPPORTED, "unwind rule not supported") \
-	X(FAULT, "stack memory not readable") \
-	X(NOT_RISING, "stack pointer did not rise") \
-	X(JIT, "frame pointers from generated code on") \
+#define HF_STACK_ENDS(X)                                     \
+	X(COMPLETE, "complete")                              \
+	X(TRUNCATED, "truncated at 256 frames")              \
+	X(NO_ROW, "no unwind row and no frame pointer")      \
+	X(UNSUPPORTED, "unwind rule not supported")          \
+	X(FAULT, "stack memory not readable")                \
+	X(NOT_RISING, "stack pointer did not rise")          \
+	X(JIT, "frame pointers from generated code on")      \
 	X(TRAMPOLINE, "return probe's address not resolved") \
 	X(NO_PROCESS, "process not yet known")
 
@@ -147,7 +148,7 @@ enum hf_stack_end {
 
 struct hf_event_stack {
 	struct hf_event h; /* detail: enum hf_stack_end */
-	__u64 stack; /* id: hash of process, address-space epoch and frames; never 0 */
+	__u64 stack;       /* id: hash of process, address-space epoch and frames; never 0 */
 	__u32 depth; /* number of 64-bit pcs that follow this struct, at most HF_MAX_FRAMES; leaf first: the
 			pc inside the probed function, then return addresses */
 	__u32 jit_frames; /* how many of them were walked by frame pointer */
@@ -169,8 +170,8 @@ struct hf_event_exec {
 
 struct hf_event_exit {
 	struct hf_event h; /* detail: HF_EXIT_GROUP_DEAD for the last thread */
-	__u32 exit_code; /* as in wait(2) */
-	__u32 calls_open; /* allocator calls that this thread never returned from */
+	__u32 exit_code;   /* as in wait(2) */
+	__u32 calls_open;  /* allocator calls that this thread never returned from */
 };
 
 struct hf_event_mark {
@@ -179,16 +180,18 @@ struct hf_event_mark {
 };
 
 /* Why something was not seen. Counted per CPU in the kernel, summed in struct hf_loss. */
-#define HF_LOSS_REASONS(X) \
-	X(RING_FULL_ALLOC, "ring_full_alloc") \
-	X(RING_FULL_FREE, "ring_full_free") \
-	X(RING_FULL_STACK, "ring_full_stack") \
-	X(RING_FULL_MAP, "ring_full_map") \
-	X(RING_FULL_FAULT, "ring_full_fault") \
-	X(RING_FULL_LIFE, "ring_full_life") \
-	X(STORAGE, "no_task_storage") /* a thread without scratch memory: its event was not recorded */ \
-	X(NESTED_TOO_DEEP, "calls_nested_too_deep") \
-	X(RETURN_MISSED, "return_missed") /* longjmp out of a call, thread exit inside one, late attach */ \
+#define HF_LOSS_REASONS(X)                                                                     \
+	X(RING_FULL_ALLOC, "ring_full_alloc")                                                  \
+	X(RING_FULL_FREE, "ring_full_free")                                                    \
+	X(RING_FULL_STACK, "ring_full_stack")                                                  \
+	X(RING_FULL_MAP, "ring_full_map")                                                      \
+	X(RING_FULL_FAULT, "ring_full_fault")                                                  \
+	X(RING_FULL_LIFE, "ring_full_life")                                                    \
+	X(STORAGE,                                                                             \
+	  "no_task_storage") /* a thread without scratch memory: its event was not recorded */ \
+	X(NESTED_TOO_DEEP, "calls_nested_too_deep")                                            \
+	X(RETURN_MISSED,                                                                       \
+	  "return_missed") /* longjmp out of a call, thread exit inside one, late attach */    \
 	X(ENTRY_MISSED, "entry_missed") /* a return without its entry: calls under way at attach */
 
 enum hf_loss_reason {

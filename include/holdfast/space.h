@@ -12,8 +12,9 @@
 
 /* One executable mapping with an unwind table. */
 struct hf_mapping {
-	__u64 start, end; /* [start, end); the kernel side sets end = start when it sees it unmapped */
-	__u64 bias; /* pc - bias = module address */
+	__u64 start,
+		end;  /* [start, end); the kernel side sets end = start when it sees it unmapped */
+	__u64 bias;   /* pc - bias = module address */
 	__u32 module; /* index into the table of unwind tables */
 	__u32 page_count; /* of the module's page index */
 };
@@ -33,7 +34,7 @@ struct hf_row_block {
 	};
 };
 
-#define HF_SPACE_NONE 0u /* space 0 is never filled: nothing is known yet */
+#define HF_SPACE_NONE     0u /* space 0 is never filled: nothing is known yet */
 #define HF_PROCESS_FAULTS 1u /* record page faults */
 
 struct hf_process {
@@ -53,10 +54,10 @@ enum hf_probe_op {
 #define HF_ARG_NONE 15u
 
 struct hf_probe_cookie {
-	__u8 function; /* enum hf_function */
-	__u8 op; /* enum hf_probe_op */
-	__u8 size_arg; /* 0-5: rdi rsi rdx rcx r8 r9; HF_ARG_NONE */
-	__u8 count_arg; /* size is multiplied by it; HF_ARG_NONE */
+	__u8 function;    /* enum hf_function */
+	__u8 op;          /* enum hf_probe_op */
+	__u8 size_arg;    /* 0-5: rdi rsi rdx rcx r8 r9; HF_ARG_NONE */
+	__u8 count_arg;   /* size is multiplied by it; HF_ARG_NONE */
 	__u8 pointer_arg; /* FREE, REALLOC: the block; HF_ARG_NONE */
 	__u8 result_arg; /* the block's address is stored through this argument and 0 returned; HF_ARG_NONE: returned */
 	__u8 reserved[2];

@@ -16,12 +16,12 @@
 /* How the canonical frame address is found. */
 enum hf_cfa_kind {
 	HF_CFA_NONE = 0, /* outside every FDE: fall back to the frame pointer */
-	HF_CFA_SP, /* rsp + cfa_offset */
-	HF_CFA_BP, /* rbp + cfa_offset */
+	HF_CFA_SP,       /* rsp + cfa_offset */
+	HF_CFA_BP,       /* rbp + cfa_offset */
 	HF_CFA_DEREF_BP, /* *(rbp + cfa_offset): realigned stacks, alloca */
 	HF_CFA_DEREF_SP, /* *(rsp + cfa_offset) */
-	HF_CFA_PLT, /* rsp + 8, and 8 more once (pc & 15) >= cfa_offset: the PLT's expression */
-	HF_CFA_STOP, /* return address undefined: the outermost frame */
+	HF_CFA_PLT,    /* rsp + 8, and 8 more once (pc & 15) >= cfa_offset: the PLT's expression */
+	HF_CFA_STOP,   /* return address undefined: the outermost frame */
 	HF_CFA_SIGNAL, /* rt_sigframe: registers are read from the ucontext at rsp + 40 */
 	HF_CFA_UNSUPPORTED, /* an expression or register that we do not follow */
 };
@@ -30,13 +30,13 @@ enum hf_cfa_kind {
 enum hf_bp_kind {
 	HF_BP_SAME = 0,
 	HF_BP_CFA, /* *(cfa + bp_offset) */
-	HF_BP_BP, /* *(rbp + bp_offset) */
+	HF_BP_BP,  /* *(rbp + bp_offset) */
 	HF_BP_UNDEFINED,
 };
 
 struct hf_unwind_rule {
 	__u8 cfa_kind; /* enum hf_cfa_kind */
-	__u8 bp_kind; /* enum hf_bp_kind */
+	__u8 bp_kind;  /* enum hf_bp_kind */
 	__s16 bp_offset;
 	__s32 cfa_offset;
 };

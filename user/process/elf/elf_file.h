@@ -88,8 +88,8 @@ int elf_file_for_each_symbol(const struct elf_file *file,
 int elf_file_find_symbol(const struct elf_file *file, const char *name, struct elf_symbol *ret);
 
 /* DT_NEEDED and DT_SONAME. */
-int elf_file_for_each_needed(const struct elf_file *file, int (*visit)(const char *soname, void *user),
-			     void *user);
+int elf_file_for_each_needed(const struct elf_file *file,
+			     int (*visit)(const char *soname, void *user), void *user);
 const char *elf_file_soname(const struct elf_file *file);
 
 /* .gnu_debuglink: file name and CRC. -ENOENT. The name is owned by the file. */

@@ -25,7 +25,8 @@ struct unwind_rules;
 
 int unwind_rules_new(struct unwind_rules **ret);
 void unwind_rules_free(struct unwind_rules *rules);
-int unwind_rules_intern(struct unwind_rules *rules, struct hf_unwind_rule rule, uint16_t *ret_number);
+int unwind_rules_intern(struct unwind_rules *rules, struct hf_unwind_rule rule,
+			uint16_t *ret_number);
 size_t unwind_rules_count(const struct unwind_rules *rules);
 const struct hf_unwind_rule *unwind_rules_at(const struct unwind_rules *rules, size_t number);
 
@@ -47,7 +48,8 @@ struct unwind_table {
 
 /* Builds the table of @file. A file without .eh_frame gives an empty table and 0. -ENOMEM, -EFBIG
  * (addresses past 4 GiB or more than 2^24 rows). */
-int unwind_table_init(struct unwind_table *ret, const struct elf_file *file, struct unwind_rules *rules);
+int unwind_table_init(struct unwind_table *ret, const struct elf_file *file,
+		      struct unwind_rules *rules);
 void unwind_table_done(struct unwind_table *table);
 
 /* The same from bare bytes, for tests and fuzzing: @address is where the section is linked. */

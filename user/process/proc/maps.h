@@ -12,13 +12,14 @@
 
 struct mapping {
 	uint64_t start, end; /* [start, end) */
-	uint64_t offset; /* into the file, bytes */
-	uint64_t inode; /* 0: anonymous */
+	uint64_t offset;     /* into the file, bytes */
+	uint64_t inode;      /* 0: anonymous */
 	uint32_t device_major, device_minor;
 	uint8_t prot; /* PROT_READ | PROT_WRITE | PROT_EXEC */
 	bool shared;
 	bool deleted; /* the kernel appended " (deleted)", which is cut from the path */
-	const char *path; /* "" if none; "[heap]", "[stack]", "[vdso]", "[anon:name]" as printed, octal escapes undone */
+	const char *
+		path; /* "" if none; "[heap]", "[stack]", "[vdso]", "[anon:name]" as printed, octal escapes undone */
 };
 
 struct maps {

@@ -12,7 +12,7 @@
 struct process_memory {
 	uint64_t rss_bytes, vms_bytes;
 	uint64_t rss_anon_bytes, rss_file_bytes, rss_shmem_bytes; /* from status, with full */
-	uint64_t pss_bytes, uss_bytes, swap_bytes; /* from smaps_rollup, with full */
+	uint64_t pss_bytes, uss_bytes, swap_bytes;                /* from smaps_rollup, with full */
 	bool full; /* the fields from smaps_rollup and status are filled */
 };
 

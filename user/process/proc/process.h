@@ -21,7 +21,7 @@ struct process_key {
 struct process_stat {
 	struct process_key key;
 	char comm[PROCESS_COMM_BYTES]; /* as the kernel prints it: any bytes, NUL-terminated */
-	char state; /* R S D Z T t X */
+	char state;                    /* R S D Z T t X */
 	int parent_pid;
 	uint64_t thread_count;
 	uint64_t minor_faults, major_faults;

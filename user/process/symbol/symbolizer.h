@@ -21,14 +21,21 @@
 struct elf_file;
 struct symbolizer;
 
-enum symbol_kind { SYMBOL_NATIVE, SYMBOL_INLINED, SYMBOL_KERNEL, SYMBOL_JIT, SYMBOL_PYTHON, SYMBOL_UNKNOWN };
+enum symbol_kind {
+	SYMBOL_NATIVE,
+	SYMBOL_INLINED,
+	SYMBOL_KERNEL,
+	SYMBOL_JIT,
+	SYMBOL_PYTHON,
+	SYMBOL_UNKNOWN
+};
 
 /* One frame. Strings are owned by the symbolizer and live as long as it does. */
 struct symbol_frame {
 	const char *function; /* demangled; "" if unknown */
-	const char *file; /* "" if unknown */
-	uint32_t line; /* 0 if unknown */
-	uint64_t offset; /* from the function's start */
+	const char *file;     /* "" if unknown */
+	uint32_t line;        /* 0 if unknown */
+	uint64_t offset;      /* from the function's start */
 	enum symbol_kind kind;
 };
 
@@ -37,7 +44,7 @@ void symbolizer_free(struct symbolizer *symbolizer);
 
 struct symbol_module_options {
 	const char *path; /* as mapped, for display and for finding the debug file */
-	int root_pid; /* look for debug files inside this process's root too; 0: only ours */
+	int root_pid;     /* look for debug files inside this process's root too; 0: only ours */
 };
 
 /* Registers a module; takes @file over (NULL: nothing known but its path). Equal build ids give the
