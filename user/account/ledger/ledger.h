@@ -2,20 +2,27 @@
 /*
  * The ledger: what one process holds, block by block, and what each call site did in total.
  *
- * A call site is (stack id, function class). Invariant, checked in debug builds and by tests after every
- * operation: the sum of outstanding bytes and counts over the sites equals the sum over the live blocks.
+ * A call site is (stack id, function class). Invariant, checked by ledger_verify() and by tests after every
+ * operation: the sum of outstanding bytes and counts over the sites equals the sum over the live blocks
+ * and mapping pieces.
  *
  * One ledger per process, one writer (ingest), no lock. Pure: time comes in with the calls. A block costs
  * at most 40 bytes at 10 million live; past the memory bound new blocks are refused (-ENOSPC), counted in
- * ledger_counts.refused, and their site's totals still grow (allocs, alloc_bytes), so the loss shows.
+ * ledger_counts.refused, and their site's totals still grow (allocs, alloc_bytes), so the loss shows:
+ * allocs - frees - outstanding_count of a heap site is what was refused. -ENOMEM is counted the same way.
  *
  * Semantics (each a test):
- *  - ALLOC at an address that is still live: its free was lost; the old block ends, counted as overwritten.
+ *  - ALLOC at an address that is still live: its free was lost; the old block ends, counted as overwritten
+ *    and among its site's frees, without a lifetime.
  *  - FREE of an unknown address: a block from before attach (or of a lost ALLOC): counted, not an error.
- *  - tentative FREE takes the block out; UNDO by the same thread puts it back unchanged (size, site, time);
- *    a tentative free that was confirmed by an ALLOC is a free of the old site.
- *  - temporary: freed before the same thread's next allocation.
- *  - lifetimes are counted on free, as log2 of ns; sizes on allocation, as log2 of bytes.
+ *  - tentative FREE takes the block out and counts as a free; UNDO by the same thread puts it back
+ *    unchanged (size, site, time, the site's totals and window minimum). The next ALLOC of the same thread
+ *    and class family confirms the newest tentative free.
+ *  - UNDO of an address that was handed out again meanwhile changes nothing: the newer block is the truth.
+ *  - temporary: freed by the thread that allocated it, before that thread's next allocation.
+ *  - lifetimes are counted on free, as log2 of ns; sizes on allocation, as log2 of bytes. Slots saturate.
+ *  - a custom allocator's block and a heap block may share an address (my_alloc() returns what malloc()
+ *    gave it): each class family has addresses of its own.
  */
 #ifndef HOLDFAST_LEDGER_H
 #define HOLDFAST_LEDGER_H
@@ -28,39 +35,64 @@
 
 enum site_class {
 	SITE_HEAP, /* malloc family */
-	SITE_NEW, /* operator new of an allocator that has its own */
+	SITE_NEW, /* operator new of an allocator that has its own; of the heap's family */
 	SITE_MAPPING, /* the program's own mmap */
 	SITE_BREAK, /* the program's own brk */
-	SITE_CUSTOM, /* SITE_CUSTOM + n: the n-th --alloc/--free pair, n < 16 */
+	SITE_CUSTOM, /* SITE_CUSTOM + n: the n-th --alloc/--free pair, n < 16; each a family of its own */
 };
 
+#define SITE_CUSTOM_MAX 16
 #define LEDGER_HISTOGRAM_SLOTS 48
 
 typedef uint32_t site_id; /* 0: none; never reused */
 
+/* Only the slots in use are kept: read with histogram_at(). Slot i: 2^i <= value < 2^(i+1); 0 is in slot 0,
+ * all from 2^47 on in the last. */
+struct histogram {
+	uint32_t *slots; /* of slots first .. first + count - 1; owned by the ledger */
+	uint8_t first, count;
+};
+
+static inline uint32_t histogram_at(const struct histogram *histogram, unsigned int slot)
+{
+	unsigned int at = slot - histogram->first;
+
+	return at < histogram->count ? histogram->slots[at] : 0;
+}
+
 struct call_site {
 	stack_id stack;
 	uint8_t class; /* enum site_class */
-	uint64_t allocs, frees, alloc_bytes, free_bytes;
-	uint64_t outstanding_bytes, outstanding_count;
+	uint32_t window; /* the ledger's business */
+	uint64_t allocs, frees, alloc_bytes, free_bytes; /* frees: blocks or mapping pieces that ended */
+	uint64_t outstanding_bytes, outstanding_count; /* count: blocks, or pieces of mappings */
 	uint64_t peak_bytes; /* of outstanding_bytes */
 	uint64_t temporary_count;
 	uint64_t first_ns, last_alloc_ns, last_free_ns;
-	uint64_t window_min_bytes; /* least outstanding_bytes since ledger_begin_window() */
-	uint32_t lifetime_ns_log2[LEDGER_HISTOGRAM_SLOTS]; /* slot i: 2^i <= ns < 2^(i+1) */
-	uint32_t size_log2[LEDGER_HISTOGRAM_SLOTS];
+	/* Least outstanding_bytes since ledger_begin_window(), if the site changed since then: read with
+	 * ledger_window_min(). */
+	uint64_t window_min_bytes;
+	struct histogram lifetime_ns_log2, size_log2;
 };
 
 struct ledger_counts {
-	uint64_t live_bytes, live_count, peak_bytes;
+	uint64_t live_bytes, live_count, peak_bytes; /* blocks and mappings */
+	uint64_t mapped_bytes, mapped_count; /* of these: mapping pieces */
 	uint64_t allocs, frees;
 	uint64_t unmatched_frees; /* blocks from before attach */
 	uint64_t overwritten; /* live blocks replaced by a new allocation at their address */
-	uint64_t refused; /* blocks not kept because of the memory bound */
-	uint64_t undone; /* tentative frees taken back */
-	uint64_t undo_unknown; /* UNDOs without their tentative free */
+	uint64_t refused; /* blocks, mappings or parts not kept because of the memory bound */
+	uint64_t undone; /* tentative frees and unmaps taken back */
+	uint64_t undo_unknown; /* UNDOs without their tentative free, or too late */
+	uint64_t histogram_lost; /* increments that found no memory for their slot */
+	uint64_t threads_forgotten; /* more threads at once than are kept apart; see LEDGER_MAX_THREADS */
 	uint64_t memory_bytes; /* used by this ledger */
 };
+
+/* Threads whose pending state is kept; with more, the one known longest is forgotten first. */
+#define LEDGER_MAX_THREADS 32768
+/* Tentative frees pending on one thread; with more, the oldest counts as confirmed. */
+#define LEDGER_MAX_PENDING 16
 
 struct ledger;
 
@@ -74,6 +106,7 @@ struct ledger_alloc {
 	uint8_t class;
 };
 
+/* -EINVAL: address 0 or a class that does not fit. */
 int ledger_record_alloc(struct ledger *ledger, const struct ledger_alloc *alloc);
 
 struct ledger_release {
@@ -91,30 +124,49 @@ void ledger_thread_exit(struct ledger *ledger, uint32_t tid);
 
 /*
  * Mappings of the program itself, kept as ranges: a map replaces what it overlaps (MAP_FIXED), an unmap
- * cuts head, tail or middle, each piece keeping its site. Outstanding bytes are those still mapped.
+ * cuts head, tail or middle, each piece keeping its site and time. Outstanding bytes are those still
+ * mapped: with SITE_MAPPING sizes are rounded up to 4096-byte pages as the kernel does; a break is taken
+ * to the byte. Adjacent pieces are never joined, except by an undo that restores them.
  */
+/* -EINVAL: size 0, an address that is not page-aligned (SITE_MAPPING), or an end beyond 2^56. */
 int ledger_record_map(struct ledger *ledger, const struct ledger_alloc *map);
-/* @tentative as above; a range may cut several mappings, UNDO restores them all. */
+/* @tentative as above; a range may cut several mappings, UNDO restores them all where nothing newer is.
+ * System calls do not nest: the thread's next map or unmap confirms it. What the kernel refuses (see
+ * -EINVAL above) cuts nothing. */
 void ledger_record_unmap(struct ledger *ledger, const struct ledger_release *unmap, uint64_t size_bytes);
 void ledger_undo_unmap(struct ledger *ledger, uint32_t tid, uint64_t address);
 
 size_t ledger_site_count(const struct ledger *ledger);
-/* Sites are numbered 1 .. count. */
+/* Sites are numbered 1 .. count. NULL for others. Stays valid and is updated in place. */
 const struct call_site *ledger_site(const struct ledger *ledger, site_id id);
 void ledger_counts(const struct ledger *ledger, struct ledger_counts *ret);
 
-/* Starts a new window for window_min_bytes. */
+/* Starts a new window for ledger_window_min(). O(1). If a series samples this ledger, it does this. */
 void ledger_begin_window(struct ledger *ledger);
+/* Least outstanding bytes of the site since then. */
+uint64_t ledger_window_min(const struct ledger *ledger, site_id id);
+/* The sites whose outstanding bytes changed since then, each once, in order of their first change. The
+ * array is the ledger's and valid until its next change. */
+size_t ledger_changed_sites(const struct ledger *ledger, const site_id **ret_ids);
+
+/* A frozen copy of all sites and counts, without the blocks and mappings: for another thread to judge and
+ * report. Every const function but ledger_for_each_*, ledger_find and ledger_verify answers as the
+ * original did; those find nothing. */
+int ledger_copy_sites(const struct ledger *ledger, struct ledger **ret);
 
 struct allocation {
 	uint64_t address, size_bytes, time_ns;
 	site_id site;
 };
 
-/* Every live block (heap classes; order unspecified) until @visit returns non-zero, which is returned. */
+/* Every live block (heap and custom classes; order unspecified) until @visit returns non-zero, which is
+ * returned. @visit must not change the ledger. */
 int ledger_for_each_live(const struct ledger *ledger, int (*visit)(const struct allocation *, void *user),
 			 void *user);
-/* The live block or mapping piece that starts at @address. -ENOENT. */
+/* Every mapping piece, by ascending address; as above. */
+int ledger_for_each_mapping(const struct ledger *ledger, int (*visit)(const struct allocation *, void *user),
+			    void *user);
+/* The live block or mapping piece that starts at @address (heap first, then custom, then mappings). -ENOENT. */
 int ledger_find(const struct ledger *ledger, uint64_t address, struct allocation *ret);
 
 /* Debug and tests: recomputes all sums; 0 or -EUCLEAN. */
