@@ -31,6 +31,9 @@ struct process_stat {
 };
 
 int process_stat_read(int pid, struct process_stat *ret);
+/* From the text of /proc/PID/stat; the comm in it may hold anything, parentheses and newlines included.
+ * -EINVAL if it does not parse. */
+int process_stat_parse(const char *text, size_t size, struct process_stat *ret);
 /* Same process as when the key was taken? 0, or -ESRCH. */
 int process_key_check(struct process_key key);
 
@@ -39,7 +42,8 @@ int process_list(int **ret_pids, size_t *ret_count);
 /* Direct children (any thread's), caller frees. */
 int process_children(int pid, int **ret_pids, size_t *ret_count);
 
-/* Link targets and texts; caller frees. cmdline: NULs become spaces, at most 64 KiB. */
+/* Link targets and texts; caller frees. exe: as the kernel prints it, so it may end in " (deleted)"; -ENOENT
+ * for a kernel thread. cmdline: NULs become spaces, at most 64 KiB, "" for a kernel thread or a zombie. */
 int process_exe(int pid, char **ret_path);
 int process_cmdline(int pid, char **ret_text);
 /* Wall-clock start in ns since the epoch. */
@@ -48,7 +52,9 @@ int process_start_wall_ns(const struct process_stat *stat, uint64_t *ret_ns);
 int process_namespace_pid(int pid, int *ret_pid);
 /* Container id (64 hex digits or a docker/podman/k8s scope) from /proc/PID/cgroup, or "" ; caller frees. */
 int process_container(int pid, char **ret_id);
-/* Uid of the process; tracer pid (TracerPid, 0 if none); seccomp mode; 64-bit? (ELF class of exe). */
+/* The same from that file's text. */
+int process_container_parse(const char *text, size_t size, char **ret_id);
+/* Real uid of the process; tracer pid (TracerPid, 0 if none); seccomp mode (0 none, 1 strict, 2 filter). */
 struct process_status {
 	uint32_t uid;
 	int tracer_pid;
@@ -56,12 +62,18 @@ struct process_status {
 };
 int process_status_read(int pid, struct process_status *ret);
 
-/* /proc/PID/root/PATH opened within the target's root (openat2 RESOLVE_IN_ROOT), regular files only. */
+/*
+ * /proc/PID/root/PATH opened within the target's root (openat2 RESOLVE_IN_ROOT: no link leads out of it),
+ * regular files only: anything else is -EINVAL and never opened for reading, since opening a device can
+ * have effects. A read-only descriptor (O_CLOEXEC) or -errno. Reading may still block where the target
+ * serves the file system itself (FUSE).
+ */
 int process_open_file(int pid, const char *path);
-/* /proc/PID/map_files/START-END: works for deleted files too. Read-only descriptor or -errno. */
+/* /proc/PID/map_files/START-END: works for deleted files too. As above. */
 int process_open_mapped(int pid, uint64_t start, uint64_t end);
 
-/* process_vm_readv of exactly @size bytes. -EFAULT if any of it is not readable. */
+/* process_vm_readv of exactly @size bytes. -EFAULT if any of it is not readable; then @ret_bytes may be
+ * partly written. */
 int process_read_memory(int pid, uint64_t address, void *ret_bytes, size_t size);
 
 #endif
