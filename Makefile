@@ -58,7 +58,8 @@ USER_C := $(sort $(shell find user -name '*.c' 2>/dev/null))
 LIB_C := $(filter-out user/cli/main.c,$(USER_C))
 WEB := $(sort $(shell find user -path '*/web/*' \( -name '*.html' -o -name '*.css' -o -name '*.js' \) \
 	2>/dev/null))
-BPF_C := $(sort $(wildcard bpf/*.bpf.c))
+# The definer of the maps comes first: bpftool 7.1 leaves a variable that it met as extern at offset 0.
+BPF_C := $(wildcard bpf/maps.bpf.c) $(filter-out bpf/maps.bpf.c,$(sort $(wildcard bpf/*.bpf.c)))
 UNIT_C := $(sort $(wildcard tests/unit/test_*$(T)*.c tests/bpfcore/test_*$(T)*.c))
 TSAN_C := $(filter tests/unit/test_base_mailbox% %_threads.c,$(UNIT_C))
 LOAD_C := $(sort $(wildcard tests/load/test_*$(T)*.c))

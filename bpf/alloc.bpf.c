@@ -13,24 +13,27 @@
 /* A kfunc from 6.13 on; weak, so that the object loads where it is absent. */
 extern bool bpf_session_is_return(void) __ksym __weak;
 
-static __always_inline u64 argument(const struct pt_regs *regs, u8 index)
+/* The arguments by number; 6 and 7 (HF_ARG_NONE) read as 0. A copy, since a context pointer that was
+ * computed at run time is refused. */
+struct arguments {
+	u64 values[8];
+};
+
+static __always_inline void arguments_get(const struct pt_regs *regs, struct arguments *a)
 {
-	switch (index) {
-	case 0:
-		return regs->di;
-	case 1:
-		return regs->si;
-	case 2:
-		return regs->dx;
-	case 3:
-		return regs->cx;
-	case 4:
-		return regs->r8;
-	case 5:
-		return regs->r9;
-	default:
-		return 0;
-	}
+	a->values[0] = regs->di;
+	a->values[1] = regs->si;
+	a->values[2] = regs->dx;
+	a->values[3] = regs->cx;
+	a->values[4] = regs->r8;
+	a->values[5] = regs->r9;
+	a->values[6] = 0;
+	a->values[7] = 0;
+}
+
+static __always_inline u64 argument(const struct arguments *a, u8 index)
+{
+	return a->values[index & 7];
 }
 
 static __always_inline struct hf_probe_cookie cookie_get(void *ctx)
@@ -127,9 +130,12 @@ static __always_inline bool free_is_internal(struct hf_thread *t, u64 sp, u64 ad
 
 static __always_inline void enter_free(struct pt_regs *regs, struct hf_probe_cookie cookie)
 {
-	u64 address = argument(regs, cookie.pointer_arg);
+	struct arguments args;
 	struct hf_thread *t;
+	u64 address;
 
+	arguments_get(regs, &args);
+	address = argument(&args, cookie.pointer_arg);
 	if (!address)
 		return;
 	t = thread_find();
@@ -138,19 +144,20 @@ static __always_inline void enter_free(struct pt_regs *regs, struct hf_probe_coo
 	send_free(cookie.function, address, 0);
 }
 
-static __always_inline u64 requested_bytes(const struct pt_regs *regs,
+static __always_inline u64 requested_bytes(const struct arguments *args,
 					   struct hf_probe_cookie cookie)
 {
-	u64 size = argument(regs, cookie.size_arg);
+	u64 size = argument(args, cookie.size_arg);
 
 	/* A product that overflows makes the call fail, so its wrong size is never sent. */
-	return cookie.count_arg == HF_ARG_NONE ? size : size * argument(regs, cookie.count_arg);
+	return cookie.count_arg == HF_ARG_NONE ? size : size * argument(args, cookie.count_arg);
 }
 
 /* 1: nothing to see at the return. */
 static __always_inline int enter_alloc(struct pt_regs *regs, struct hf_probe_cookie cookie)
 {
 	struct hf_process *process = process_current();
+	struct arguments args;
 	struct hf_thread *t;
 	struct hf_call *call;
 	u64 released = 0;
@@ -165,16 +172,17 @@ static __always_inline int enter_alloc(struct pt_regs *regs, struct hf_probe_coo
 		count_loss(HF_LOSS_NESTED_TOO_DEEP);
 		return 1;
 	}
+	arguments_get(regs, &args);
 	if (cookie.op == HF_OP_REALLOC)
-		released = argument(regs, cookie.pointer_arg);
+		released = argument(&args, cookie.pointer_arg);
 	if (released && !(t->call_count && free_is_internal(t, regs->sp, released)))
 		send_free(cookie.function, released, HF_FREE_TENTATIVE);
 	call = call_at(t, t->call_count);
 	call->sp = regs->sp;
 	call->cookie = cookie;
-	call->size = requested_bytes(regs, cookie);
+	call->size = requested_bytes(&args, cookie);
 	call->released = released;
-	call->result_address = argument(regs, cookie.result_arg);
+	call->result_address = argument(&args, cookie.result_arg);
 	call->inner.address = 0;
 	call->stack = stack_take(t, process, regs->ip, regs->sp, regs->bp);
 	t->call_count++;
@@ -201,13 +209,13 @@ static __always_inline struct hf_call *call_returning(struct hf_thread *t, u64 s
 	return NULL;
 }
 
-static __always_inline u64 result_of(const struct pt_regs *regs, const struct hf_call *call)
+static __always_inline u64 result_of(u64 result, const struct hf_call *call)
 {
 	u64 address = 0;
 
 	if (call->cookie.result_arg == HF_ARG_NONE)
-		return regs->ax;
-	if ((int)regs->ax == 0)
+		return result;
+	if ((int)result == 0)
 		hf_read_user(&address, sizeof(address), call->result_address);
 	return address;
 }
@@ -222,18 +230,21 @@ static __always_inline void settle_inner(struct hf_call *call, u64 address)
 
 static __always_inline void leave_alloc(struct pt_regs *regs)
 {
+	u64 sp = regs->sp, result = regs->ax;
 	struct hf_thread *t = thread_find();
 	struct hf_call *call, *outer;
 	struct hf_inner block;
 
+	barrier_var(
+		result); /* or the load is moved behind an add to the context pointer, which is refused */
 	if (!t) {
 		count_loss(HF_LOSS_ENTRY_MISSED);
 		return;
 	}
-	call = call_returning(t, regs->sp - 8);
+	call = call_returning(t, sp - 8);
 	if (!call)
 		return;
-	block.address = result_of(regs, call);
+	block.address = result_of(result, call);
 	block.size = call->size;
 	block.stack = call->stack;
 	settle_inner(call, block.address);

@@ -39,10 +39,8 @@ static __noinline int forget_code(struct hf_process *process, u64 address, u64 s
 
 	if (!space || !size)
 		return 0;
-	m = (struct hf_mapping *)hf_mapping_find(space, address);
-	if (!m)
-		m = (struct hf_mapping *)hf_mapping_find(space, address + size - 1);
-	if (!m)
+	m = (struct hf_mapping *)hf_mapping_find(space, address + size - 1);
+	if (m->end <= address)
 		return 0;
 	m->end = m->start;
 	process->cache_salt += (u64)bpf_get_prandom_u32() << 16 | 1;

@@ -12,4 +12,4 @@ struct hf_stacks_sent stacks_sent SEC(".maps");
 struct hf_ring ring SEC(".maps");
 struct hf_losses losses SEC(".maps");
 
-const volatile u64 wake_bytes = 1 << 20;
+const volatile __u64 wake_bytes = 1 << 20;

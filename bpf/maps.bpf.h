@@ -86,6 +86,6 @@ extern struct hf_losses {
 } losses SEC(".maps");
 
 /* Data in the ring at which the reader is woken; below it the reader's own timer serves. */
-extern const volatile u64 wake_bytes;
+extern const volatile __u64 wake_bytes;
 
 #endif

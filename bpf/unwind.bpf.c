@@ -19,7 +19,7 @@ static __always_inline const struct hf_row_block *hf_row_block(u32 module, u32 b
 
 /* Test knob, a constant 0 (and its code gone) in the product: every n-th stack stops its thread, so that a
  * debugger's view of the same stack can be compared. */
-const volatile u32 test_stop_every = 0;
+const volatile __u32 test_stop_every = 0;
 
 struct walk {
 	struct hf_thread *thread;
@@ -39,7 +39,7 @@ static __noinline u32 rule_find(struct hf_process *process, u64 pc)
 	if (!space)
 		return 0;
 	mapping = hf_mapping_find(space, pc);
-	return mapping ? hf_row_find(mapping, pc) : 0;
+	return hf_mapping_covers(mapping, pc) ? hf_row_find(mapping, pc) : 0;
 }
 
 /* One atomic word a slot: pc salted by process and space in the upper 48 bits, rule in the lower 16. The
@@ -104,7 +104,8 @@ static __always_inline int step_without_row(struct walk *w, struct hf_unwind *u)
 	u8 end = HF_STACK_JIT;
 
 	space = table ? bpf_map_lookup_elem(table, &zero) : NULL;
-	if (space && hf_mapping_find(space, hf_unwind_lookup_pc(u)))
+	if (space && hf_mapping_covers(hf_mapping_find(space, hf_unwind_lookup_pc(u)),
+				       hf_unwind_lookup_pc(u)))
 		end = HF_STACK_NO_ROW;
 	return hf_unwind_by_frame_pointer(u, end);
 }

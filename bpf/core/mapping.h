@@ -6,26 +6,28 @@
 #include <holdfast/limits.h>
 #include <holdfast/space.h>
 
-/* The mapping that covers @pc, or NULL. 11 steps reach any of HF_MAX_MAPPINGS. */
+/*
+ * The last mapping that starts at or below @pc: ask hf_mapping_covers() whether it reaches it. Entry 0 is never a mapping and unused entries start at the top of
+ * the address space, so ten steps without a branch find it: a branch in each would double the paths that
+ * the verifier has to walk with every step.
+ */
 static HF_INLINE const struct hf_mapping *hf_mapping_find(const struct hf_space *space, __u64 pc)
 {
-	__u32 low = 0, high = space->count, middle;
 	const struct hf_mapping *m;
+	__u64 low = 0, below;
 
-	for (int i = 0; i < 11 && low < high; i++) {
-		middle = (low + high) >> 1;
-		if (middle >= HF_MAX_MAPPINGS)
-			return 0;
-		if (space->mappings[middle].start <= pc)
-			low = middle + 1;
-		else
-			high = middle;
+#pragma unroll
+	for (__u32 step = HF_MAX_MAPPINGS / 2; step; step >>= 1) {
+		m = &space->mappings[(low + step) & (HF_MAX_MAPPINGS - 1)];
+		below = (m->start - pc - 1) >> 63; /* 1: start <= pc */
+		low += step & -below;
 	}
-	low--;
-	if (low >= HF_MAX_MAPPINGS)
-		return 0;
-	m = &space->mappings[low];
-	return pc < m->end ? m : 0;
+	return &space->mappings[low & (HF_MAX_MAPPINGS - 1)];
+}
+
+static HF_INLINE int hf_mapping_covers(const struct hf_mapping *m, __u64 pc)
+{
+	return pc < m->end; /* entry 0 ends at 0 */
 }
 
 #endif

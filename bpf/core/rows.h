@@ -36,34 +36,39 @@ static HF_INLINE int hf_page_rows(const struct hf_mapping *m, __u32 page, __u32 
 	return 0;
 }
 
-/* The rule number that holds at @pc; 0 if none. A page without a row at or below pc takes the row before
- * the page's first: rows run on over page borders. */
+/*
+ * The rule number that holds at @pc; 0 if none. A page without a row at or below pc takes the row before
+ * the page's first: rows run on over page borders. Without branches, as hf_mapping_find().
+ */
 static HF_INLINE __u16 hf_row_find(const struct hf_mapping *m, __u64 pc)
 {
-	__u64 address = pc - m->bias;
-	__u32 first = hf_rows_first_block(m->page_count);
+	__u64 address = pc - m->bias, found, inside, below, probe;
+	__u32 first = hf_rows_first_block(m->page_count), from, to;
 	const struct hf_row_block *block;
-	__u32 low, high, middle;
 
 	if ((address >> HF_ROW_PAGE_SHIFT) >= m->page_count)
 		return 0;
-	if (hf_page_rows(m, address >> HF_ROW_PAGE_SHIFT, &low, &high))
+	if (hf_page_rows(m, address >> HF_ROW_PAGE_SHIFT, &from, &to))
 		return 0;
-	for (int i = 0; i < 17 && low < high; i++) {
-		middle = low + ((high - low) >> 1);
-		block = hf_row_block(m->module, first + middle / HF_ROWS_PER_BLOCK);
+	found = from; /* rows below this one are at or below pc */
+#pragma unroll
+	for (__u32 step = 1u << 15; step; step >>= 1) {
+		probe = found + step - 1;
+		inside = (probe - to) >> 63;
+		probe &= -inside;
+		block = hf_row_block(m->module, first + probe / HF_ROWS_PER_BLOCK);
 		if (!block)
 			return 0;
-		if (block->rows[middle % HF_ROWS_PER_BLOCK].pc_low <= (__u16)address)
-			low = middle + 1;
-		else
-			high = middle;
+		below = ((__u64)block->rows[probe % HF_ROWS_PER_BLOCK].pc_low - (address & 0xffff) -
+			 1) >>
+			63;
+		found += step & -(inside & below);
 	}
-	if (!low)
+	if (!found)
 		return 0;
-	low--;
-	block = hf_row_block(m->module, first + low / HF_ROWS_PER_BLOCK);
-	return block ? block->rows[low % HF_ROWS_PER_BLOCK].rule : 0;
+	found--;
+	block = hf_row_block(m->module, first + found / HF_ROWS_PER_BLOCK);
+	return block ? block->rows[found % HF_ROWS_PER_BLOCK].rule : 0;
 }
 
 #endif

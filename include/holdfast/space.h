@@ -19,10 +19,13 @@ struct hf_mapping {
 	__u32 page_count; /* of the module's page index */
 };
 
-/* Sorted by start. Replaced as a whole, so a reader never sees half of a change. */
+/*
+ * Sorted by start. Entry 0 is all zero; entries past the last have HF_MAPPING_UNUSED as start and end 0.
+ * Replaced as a whole, so a reader never sees half of a change.
+ */
+#define HF_MAPPING_UNUSED 0x7fffffffffffffffull
+
 struct hf_space {
-	__u32 count;
-	__u32 reserved;
 	struct hf_mapping mappings[HF_MAX_MAPPINGS];
 };
 
@@ -51,7 +54,7 @@ enum hf_probe_op {
 	HF_OP_REALLOC = 2,
 };
 
-#define HF_ARG_NONE 15u
+#define HF_ARG_NONE 7u
 
 struct hf_probe_cookie {
 	__u8 function;    /* enum hf_function */
