@@ -39,8 +39,9 @@ static size_t next_block_bytes(const struct arena *a, size_t need)
 
 	while (size < a->held_bytes && size < MAX_BLOCK_BYTES)
 		size *= 2;
-	/* near the bound: no more than is asked for */
-	if (size < need || size > a->max_bytes - a->held_bytes)
+	if (size > a->max_bytes - a->held_bytes)
+		size = (size_t)(a->max_bytes - a->held_bytes);
+	if (size < need)
 		size = need;
 	return size;
 }

@@ -225,7 +225,7 @@ static size_t strmap_slot(const struct strmap_slot *slots, size_t capacity,
 	size_t at = wanted->hash & (capacity - 1);
 
 	while (slots[at].key && (slots[at].hash != wanted->hash || slots[at].len != wanted->len ||
-				 memcmp(slots[at].key, wanted->key, wanted->len)))
+				 memcmp(slots[at].key, wanted->key, wanted->len) != 0))
 		at = (at + 1) & (capacity - 1);
 	return at;
 }
