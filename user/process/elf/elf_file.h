@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One ELF file, read with libelf. It may come from a target (map_files, /proc/PID/root, the vdso's
- * bytes), so every offset and size in it is checked before use, and no loop runs on a count that
+ * One ELF file: 64-bit, little endian, x86-64. It may come from a target (map_files, /proc/PID/root, the
+ * vdso's bytes), so every offset and size in it is checked before use, and no loop runs on a count that
  * the file's own size does not bound.
  *
- * Not thread-safe; one owner. Errors: -ENOENT, -EACCES as open(2); -EBADF not an ELF file;
+ * Read with pread(2), each byte once, into memory of our own, only the parts that are asked for and never
+ * more than 512 MiB a file. Not mmap(2), because a target that truncates its file would kill us by SIGBUS;
+ * not libelf, because it reads a header again that was checked before (the target may write meanwhile), takes
+ * memory by counts in it, and needs the whole file in memory to do neither.
+ *
+ * What a function returns as owned by the file stays valid until elf_file_free(). A const file still
+ * reads and keeps parts on demand: not thread-safe, one owner. Errors: -ENOENT, -EACCES as open(2); -EBADF not an ELF file;
  * -ENOTSUP 32-bit or foreign machine or byte order; -EINVAL damaged; -ENOMEM.
  */
 #ifndef HOLDFAST_ELF_FILE_H
@@ -28,7 +34,7 @@ bool build_id_equal(const struct build_id *a, const struct build_id *b);
 
 struct elf_file;
 
-/* Takes the descriptor over in any case. */
+/* Takes the descriptor over in any case. A regular file; else -EBADF. */
 int elf_file_open_fd(int fd, struct elf_file **ret);
 int elf_file_open_path(const char *path, struct elf_file **ret);
 /* Copies @size bytes at @image (a vdso, a fuzzer's input). */
@@ -39,7 +45,7 @@ const struct build_id *elf_file_build_id(const struct elf_file *file);
 /* ET_EXEC, ET_DYN */
 unsigned elf_file_type(const struct elf_file *file);
 uint64_t elf_file_entry(const struct elf_file *file);
-/* PT_INTERP's path or NULL (static). Owned by the file. */
+/* PT_INTERP's path or NULL (static, a library, damaged). Owned by the file. */
 const char *elf_file_interpreter(const struct elf_file *file);
 
 /* One PT_LOAD. */
@@ -53,12 +59,18 @@ const struct elf_segment *elf_file_segment(const struct elf_file *file, size_t i
 
 /*
  * File offset <-> address as linked (module address). -ENOENT if no segment covers it.
- * The bias of a mapping (start, offset) is: start - module address of offset.
+ * The bias of an executable mapping (start, offset) is: start - module address of offset. Segments may share a
+ * page of the file (lld writes such), and the mapping of the later one begins with the earlier one's tail; so an
+ * offset that is the page on which an executable segment begins belongs to that one. Then come the segments
+ * that hold the offset itself, and those that merely share its page; executable ones first.
  */
 int elf_file_offset_to_address(const struct elf_file *file, uint64_t offset, uint64_t *ret_address);
 int elf_file_address_to_offset(const struct elf_file *file, uint64_t address, uint64_t *ret_offset);
 
-/* A section's bytes, uncompressed. Owned by the file; NULL if absent or SHT_NOBITS. */
+/*
+ * A section's bytes. Owned by the file. -ENOENT if absent or SHT_NOBITS, -EINVAL if not within the file,
+ * -ENOTSUP if compressed (only debug sections are, which libdw reads), -EFBIG past the file's 512 MiB.
+ */
 struct elf_section {
 	const uint8_t *data;
 	size_t size;
@@ -67,7 +79,8 @@ struct elf_section {
 
 int elf_file_section(const struct elf_file *file, const char *name, struct elf_section *ret);
 
-/* @size bytes of the loaded image at module address @address; NULL if not wholly in the file. */
+/* @size bytes of the image as it is loaded (before relocation) at module address @address; NULL if not wholly in
+ * one segment's part of the file. Owned by the file. */
 const uint8_t *elf_file_image(const struct elf_file *file, uint64_t address, size_t size);
 
 struct elf_symbol {
@@ -87,7 +100,7 @@ int elf_file_for_each_symbol(const struct elf_file *file,
 /* The first defined .dynsym (else .symtab) symbol of that name. -ENOENT. */
 int elf_file_find_symbol(const struct elf_file *file, const char *name, struct elf_symbol *ret);
 
-/* DT_NEEDED and DT_SONAME. */
+/* DT_NEEDED and DT_SONAME (NULL: none). The names are owned by the file. */
 int elf_file_for_each_needed(const struct elf_file *file,
 			     int (*visit)(const char *soname, void *user), void *user);
 const char *elf_file_soname(const struct elf_file *file);

@@ -23,17 +23,25 @@ struct elf_file;
  */
 struct unwind_rules;
 
+#define UNWIND_RULE_UNSUPPORTED 1
+
 int unwind_rules_new(struct unwind_rules **ret);
 void unwind_rules_free(struct unwind_rules *rules);
 int unwind_rules_intern(struct unwind_rules *rules, struct hf_unwind_rule rule,
 			uint16_t *ret_number);
 size_t unwind_rules_count(const struct unwind_rules *rules);
+/* NULL past the last one. Valid until the next rule is interned. */
 const struct hf_unwind_rule *unwind_rules_at(const struct unwind_rules *rules, size_t number);
 
 /*
  * One module's table in the two arrays that the kernel side searches.
  * rows[page_index[p] .. page_index[p + 1]) are the rows whose address lies in 64 KiB page p;
- * page_index has page_count + 1 entries. Rows are ascending, the last rule of a gap is 0.
+ * page_index has page_count + 1 entries (also for an empty table). Rows are ascending; between functions
+ * stands a row of rule 0, the last row of all is one. Neighbours differ in their rule, across pages too: where
+ * no row of page p is at or below an address, the row before rows[page_index[p]] holds, if there is one.
+ *
+ * Where FDEs overlap, each ends where the next begins; of those with one start the first of the section holds.
+ * A damaged FDE leaves a gap.
  */
 struct unwind_table {
 	struct hf_unwind_row *rows;
@@ -41,13 +49,14 @@ struct unwind_table {
 	uint32_t *page_index;
 	uint32_t page_count;
 	uint32_t fde_count;
-	uint32_t unsupported_rows; /* rows with HF_CFA_UNSUPPORTED */
-	uint32_t rows_without_rule;
-	uint32_t damaged_entries; /* CIEs or FDEs skipped because they did not parse */
+	uint32_t unsupported_rows;  /* rows with HF_CFA_UNSUPPORTED, those without rule included */
+	uint32_t rows_without_rule; /* their rule was one too many */
+	uint32_t damaged_entries;   /* CIEs or FDEs skipped because they did not parse */
 };
 
-/* Builds the table of @file. A file without .eh_frame gives an empty table and 0. -ENOMEM, -EFBIG
- * (addresses past 4 GiB or more than 2^24 rows). */
+/* Builds the table of @file. A file without .eh_frame gives an empty table and 0. -ENOMEM, -EFBIG (nothing but
+ * addresses past 4 GiB, or more than 2^24 rows; a single FDE past 4 GiB counts as damaged), -EINVAL (the
+ * section is not within the file). */
 int unwind_table_init(struct unwind_table *ret, const struct elf_file *file,
 		      struct unwind_rules *rules);
 void unwind_table_done(struct unwind_table *table);

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* struct elf_file, shared by the .c files of this folder only. */
+#ifndef HOLDFAST_ELF_INTERNAL_H
+#define HOLDFAST_ELF_INTERNAL_H
+
+#include <elf.h>
+#include <stdint.h>
+
+#include "process/elf/elf_file.h"
+#include "process/elf/elf_source.h"
+
+/* A string table up to its last NUL, so that each offset below size names a string. Size 0: none. */
+struct elf_strings {
+	const char *bytes;
+	uint64_t size;
+};
+
+struct elf_file {
+	struct elf_source *source;
+	Elf64_Ehdr header;
+	Elf64_Phdr *programs;
+	size_t program_count;
+	Elf64_Shdr *sections; /* count 0: the file has none, or damaged ones */
+	size_t section_count;
+	struct elf_strings section_names;
+	struct elf_segment *segments;
+	size_t segment_count;
+	struct build_id build_id;
+	const char *interpreter;
+	const uint8_t *dynamic; /* PT_DYNAMIC's bytes, Elf64_Dyn not necessarily aligned */
+	size_t dynamic_count;
+	struct elf_strings dynamic_strings;
+};
+
+/* Takes @source over in any case. */
+int elf_file_open_source(struct elf_source *source, struct elf_file **ret);
+
+int elf_view_strings(const struct elf_file *file, uint64_t offset, uint64_t size,
+		     struct elf_strings *ret);
+/* NULL past the table's end. */
+const char *elf_string_at(const struct elf_strings *strings, uint64_t offset);
+
+/* The first section of that name, or NULL. */
+const Elf64_Shdr *elf_find_section(const struct elf_file *file, const char *name);
+
+/* Fill in what the names say; what is damaged counts as absent. */
+void elf_read_build_id(struct elf_file *file);
+void elf_read_dynamic(struct elf_file *file);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "process/elf/elf_internal.h"
+
+struct symbol_table {
+	const uint8_t *bytes; /* Elf64_Sym, not necessarily aligned */
+	uint64_t count;
+	struct elf_strings names;
+	bool dynamic;
+};
+
+/* The first table of that type. -ENOENT; also if it is damaged, but for lack of memory. */
+static int open_table(const struct elf_file *file, uint32_t type, struct symbol_table *ret)
+{
+	const Elf64_Shdr *section = NULL, *names;
+	int err;
+
+	for (size_t i = 1; !section && i < file->section_count; i++)
+		if (file->sections[i].sh_type == type)
+			section = &file->sections[i];
+	if (!section || section->sh_link >= file->section_count)
+		return -ENOENT;
+	names = &file->sections[section->sh_link];
+	if (names->sh_type != SHT_STRTAB || section->sh_entsize != sizeof(Elf64_Sym))
+		return -ENOENT;
+	ret->count = section->sh_size / sizeof(Elf64_Sym);
+	ret->dynamic = type == SHT_DYNSYM;
+	err = elf_source_view(file->source, section->sh_offset, ret->count * sizeof(Elf64_Sym),
+			      &ret->bytes);
+	if (!err)
+		err = elf_view_strings(file, names->sh_offset, names->sh_size, &ret->names);
+	return err == -ENOMEM || err == 0 ? err : -ENOENT;
+}
+
+/* False: the name is outside the string table. */
+static bool symbol_at(const struct symbol_table *table, uint64_t index, struct elf_symbol *ret)
+{
+	Elf64_Sym raw;
+
+	memcpy(&raw, table->bytes + index * sizeof(raw), sizeof(raw));
+	*ret = (struct elf_symbol){
+		.name = elf_string_at(&table->names, raw.st_name),
+		.address = raw.st_value,
+		.size = raw.st_size,
+		.type = ELF64_ST_TYPE(raw.st_info),
+		.bind = ELF64_ST_BIND(raw.st_info),
+		.defined = raw.st_shndx != SHN_UNDEF,
+		.dynamic = table->dynamic,
+	};
+	return ret->name;
+}
+
+static int visit_table(const struct symbol_table *table,
+		       int (*visit)(const struct elf_symbol *symbol, void *user), void *user)
+{
+	struct elf_symbol symbol;
+	int answer = 0;
+
+	/* Symbol 0 is reserved. */
+	for (uint64_t i = 1; !answer && i < table->count; i++)
+		if (symbol_at(table, i, &symbol))
+			answer = visit(&symbol, user);
+	return answer;
+}
+
+int elf_file_for_each_symbol(const struct elf_file *file,
+			     int (*visit)(const struct elf_symbol *symbol, void *user), void *user)
+{
+	static const uint32_t types[] = {SHT_DYNSYM, SHT_SYMTAB};
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
+		struct symbol_table table;
+		int answer = open_table(file, types[i], &table);
+
+		if (answer == -ENOENT)
+			continue;
+		if (!answer)
+			answer = visit_table(&table, visit, user);
+		if (answer)
+			return answer;
+	}
+	return 0;
+}
+
+struct search {
+	const char *name;
+	struct elf_symbol found;
+};
+
+static int match(const struct elf_symbol *symbol, void *user)
+{
+	struct search *search = user;
+
+	if (!symbol->defined || strcmp(symbol->name, search->name) != 0)
+		return 0;
+	search->found = *symbol;
+	return 1;
+}
+
+int elf_file_find_symbol(const struct elf_file *file, const char *name, struct elf_symbol *ret)
+{
+	struct search search = {.name = name};
+	int answer = elf_file_for_each_symbol(file, match, &search);
+
+	if (answer <= 0)
+		return answer ? answer : -ENOENT;
+	*ret = search.found;
+	return 0;
+}
