@@ -3,18 +3,20 @@
  * Makes a struct report from what a session knows.
  *
  *	report_builder_new(&options, &b);
- *	report_builder_set_target(b, &target); … set_capture, set_quality, set_memory, add_process, add_note …
+ *	report_builder_set_target(b, &target); … set_capture, set_quality, set_memory, add_…
  *	report_builder_set_verdict(b, verdict);
  *	report_builder_add_site(b, &site) for every site of every process, in any order
  *	report_builder_finish(b, &report);
  *
- * All set_ and add_ functions copy what they get, arrays and strings inside included (NULL strings become "").
- * Sites of one process whose resolved stacks are equal and whose allocator is the same become one: same
- * module, function and line; where no line is known same module and address. Their findings become one too.
- * Numbers that are not finite become 0. Functions return 0, -ENOMEM (memory bound included), or -errno of resolve.
+ * All set_ and add_ functions copy what they get, arrays and strings inside included (NULL
+ * strings become ""). Sites of one process whose resolved stacks are equal and whose allocator is
+ * the same become one: same module, function and line; where no line is known same module and
+ * address. Their findings become one too. Numbers that are not finite become 0. Functions return
+ * 0, -ENOMEM (memory bound included), or -errno of resolve.
  *
- * Cost: linear in the number of frames over all sites; a frame whose strings were seen before costs one look-up.
- * One thread. The builder keeps `options` and the pointers in it until it is freed.
+ * Cost: linear in the number of frames over all sites; a frame whose strings were seen before
+ * costs one look-up. One thread. The builder keeps `options` and the pointers in it until it is
+ * freed.
  */
 #ifndef HOLDFAST_REPORT_BUILDER_H
 #define HOLDFAST_REPORT_BUILDER_H
@@ -26,8 +28,9 @@
 #define REPORT_MAX_INLINED 64 /* frames that one pc may stand for */
 
 /*
- * The frames at trace->pcs[index], innermost inlined first, at most REPORT_MAX_INLINED: writes them to @ret_frames and
- * their number (>= 1) to *ret_count. Strings must stay where they are until report_builder_finish().
+ * The frames at trace->pcs[index], innermost inlined first, at most REPORT_MAX_INLINED: writes
+ * them to @ret_frames and their number (>= 1) to *ret_count. Strings must stay where they are
+ * until report_builder_finish().
  */
 typedef int (*report_resolve_fn)(void *user, int pid, const struct stack_trace *trace,
 				 unsigned int index, struct report_frame *ret_frames,
@@ -72,7 +75,10 @@ int report_builder_add_process(struct report_builder *builder,
 int report_builder_set_capture(struct report_builder *builder,
 			       const struct report_capture *capture);
 int report_builder_add_plan(struct report_builder *builder, const char *line);
-/* symbols_percent is counted by the builder, whatever is given; zero counts in the two lists are left out. */
+/*
+ * symbols_percent is counted by the builder, whatever is given; zero counts in the two lists are
+ * left out.
+ */
 int report_builder_set_quality(struct report_builder *builder,
 			       const struct report_quality *quality);
 int report_builder_add_note(struct report_builder *builder, const char *fmt, ...)

@@ -2,11 +2,11 @@
 /*
  * What changed between two reports, also of different builds.
  *
- * Sites are matched by their stack's names: function and module file name (version suffix after ".so" cut),
- * never addresses or lines; frames without a name by module alone. Processes do not matter: sites of all processes
- * with the same names are added up, so a restarted server compares with itself. Rates are outstanding bytes per
- * second of each capture; growth is the second's rate minus the first's.
- * Pure. The result holds pointers into both reports.
+ * Sites are matched by their stack's names: function and module file name (version suffix after
+ * ".so" cut), never addresses or lines; frames without a name by module alone. Processes do not
+ * matter: sites of all processes with the same names are added up, so a restarted server compares
+ * with itself. Rates are outstanding bytes per second of each capture; growth is the second's
+ * rate minus the first's. Pure. The result holds pointers into both reports.
  */
 #ifndef HOLDFAST_REPORT_DIFF_H
 #define HOLDFAST_REPORT_DIFF_H

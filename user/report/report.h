@@ -2,12 +2,13 @@
 /*
  * The result, as it is shown and stored: an immutable model of "holdfast.report/1".
  *
- * Made by a report_builder (report/builder.h) or read back from JSON (report/export/export.h). One arena owns all of
- * it: report_free() frees everything, and until then every pointer holds. No string is NULL; no number is NaN or
- * infinite; every frame index is below frame_count. Any thread may read it; nothing is ever changed.
+ * Made by a report_builder (report/builder.h) or read back from JSON (report/export/export.h).
+ * One arena owns all of it: report_free() frees everything, and until then every pointer holds.
+ * No string is NULL; no number is NaN or infinite; every frame index is below frame_count. Any
+ * thread may read it; nothing is ever changed.
  *
- * Field names are those of the JSON. Bytes of an allocation are those requested. Rates are bytes per second.
- * Times are RFC 3339 text; "" stands for "not known" (ended: "still runs").
+ * Field names are those of the JSON. Bytes of an allocation are those requested. Rates are bytes
+ * per second. Times are RFC 3339 text; "" stands for "not known" (ended: "still runs").
  */
 #ifndef HOLDFAST_REPORT_H
 #define HOLDFAST_REPORT_H
@@ -53,14 +54,15 @@ enum capture_mode {
 };
 
 const char *capture_mode_name(enum capture_mode mode);
+int capture_mode_parse(const char *name, enum capture_mode *ret_mode);
 
 struct report_frame {
 	const char *function; /* "" if unknown */
 	const char *file;     /* "" if unknown */
 	const char *module;   /* path as mapped; "[vdso]", "[jit]", "" */
 	const char *build_id; /* hex */
-	uint64_t address; /* in the module, as linked; of the first call site seen where several share a line */
-	uint32_t line; /* 0 if unknown */
+	uint64_t address;     /* in the module, as linked; of the first seen on that line */
+	uint32_t line;        /* 0 if unknown */
 	enum frame_kind kind;
 };
 
@@ -146,13 +148,12 @@ struct report_verdict {
 };
 
 struct report_finding {
-	const char *
-		id; /* 16 hex digits, the same for the same stack in every run of the same binaries */
+	const char *id; /* 16 hex digits: same stack and binaries, same id */
 	int pid;
 	enum verdict_state state;
 	double confidence, growth_bytes_per_second, growth_low, growth_high, seconds_to_firm;
 	uint64_t outstanding_bytes, outstanding_count, lost_bytes, lost_count;
-	double oldest_s; /* age of the oldest block that may still live: time since the site's first allocation */
+	double oldest_s; /* since the site's first allocation: its oldest block is no older */
 	const char *component, *allocator, *type, *held_by, *recommendation;
 	const struct report_evidence *evidence;
 	size_t evidence_count;
@@ -164,14 +165,14 @@ struct report_site {
 	enum verdict_state state;
 	struct report_stack stack;
 	const char *allocator; /* malloc, new, mmap, brk, or the name of a private one */
-	uint64_t allocs, frees, alloc_bytes, outstanding_bytes, outstanding_count, peak_bytes,
-		temporary_count;
-	double growth_bytes_per_second; /* ours */
-	double interval_low,
-		interval_high; /* of outstanding_bytes; both equal to it where nothing was estimated */
-	const uint32_t *lifetime_ns_log2,
-		*size_log2;                 /* trailing zeros cut; may be NULL if the count is 0 */
-	uint8_t lifetime_slots, size_slots; /* <= REPORT_HISTOGRAM_SLOTS */
+	uint64_t allocs, frees, alloc_bytes, temporary_count;
+	uint64_t outstanding_bytes, outstanding_count;
+	uint64_t peak_bytes;                /* an upper bound where several call sites became one */
+	double growth_bytes_per_second;     /* ours */
+	double interval_low, interval_high; /* of outstanding_bytes; equal to it if exact */
+	/* Trailing zeros cut, at most REPORT_HISTOGRAM_SLOTS; may be NULL where the count is 0. */
+	const uint32_t *lifetime_ns_log2, *size_log2;
+	uint8_t lifetime_slots, size_slots;
 };
 
 struct report_census {
@@ -219,8 +220,8 @@ struct report {
 void report_free(struct report *report);
 
 /*
- * The first frame (leaf first) that is the user's own: not of libc, libstdc++, an allocator, ld.so or an
- * interpreter's core. 0 where all are; stack.depth must be > 0.
+ * The first frame (leaf first) that is the user's own: not of libc, libstdc++, an allocator,
+ * ld.so or an interpreter's core. 0 where all are; stack.depth must be > 0.
  */
 uint32_t report_first_own_frame(const struct report *report, struct report_stack stack);
 /* The file's name without its folders. Borrowed. */

@@ -2,16 +2,18 @@
 /*
  * What the numbers mean: is it growing, warming up, swinging, or steady, and how sure is that.
  *
- * Pure: one call on frozen inputs gives an immutable result; no fd, clock or thread. Any thread that owns
- * the inputs may call. The result holds no pointer into the inputs. Reasons are data (kind and numbers);
- * the words for people are written by report/.
+ * Pure: one call on frozen inputs gives an immutable result; no fd, clock or thread. Any thread
+ * that owns the inputs may call. The result holds no pointer into the inputs. Reasons are data
+ * (kind and numbers); the words for people are written by report/.
  *
- * Growth of a site is the Theil-Sen slope of its envelope of minima (least outstanding bytes of each
- * window), accepted as a trend when Mann-Kendall's z is above 1.96 and the slope's 95 % interval lies above 0.
- * The interval is widened to that of the number of blocks (Poisson), which a noise-free line would hide.
- * Only what a reachability scan proves may be called leaking or lost: no function here gives these states yet.
+ * Growth of a site is the Theil-Sen slope of its envelope of minima (least outstanding bytes of
+ * each window), accepted as a trend when Mann-Kendall's z is above 1.96 and the slope's 95 %
+ * interval lies above 0. The interval is widened to that of the number of blocks (Poisson), which
+ * a noise-free line would hide. Only what a reachability scan proves may be called leaking or
+ * lost: nothing here gives these states yet.
  *
- * Cost: every site is looked at once; at most VERDICT_MAX_FITS of a process, those that rose most, are fitted.
+ * Cost: every site is looked at once; at most VERDICT_MAX_FITS of a process, those that rose
+ * most, are fitted.
  */
 #ifndef HOLDFAST_VERDICT_H
 #define HOLDFAST_VERDICT_H
@@ -22,8 +24,9 @@
 
 #include "account/gauge/gauge.h"
 #include "account/ledger/ledger.h"
+#include "account/ledger/series.h"
 
-/* X(upper, name in reports): best first, worst last; the order ranks findings and the overall verdict. */
+/* X(upper, name in reports): best first; the order ranks findings and the overall verdict. */
 #define VERDICT_STATES(X)                                                                  \
 	X(STEADY, "steady")         /* the envelope is flat */                             \
 	X(CYCLIC, "cyclic")         /* it swings, its envelope is flat */                  \
@@ -52,47 +55,48 @@ int verdict_state_parse(const char *name, enum verdict_state *ret_state);
  * The numbers that the judgement rests on, all in one place.
  * Sources: the start values that were simulated and are to be fitted on tests/targets.
  */
-#define VERDICT_FIRM_GROWTH_S \
-	300.0 /* `growing` needs so long: true linear leaks are found then (39 of 40) */
-#define VERDICT_FIRM_STEADY_S \
-	60.0 /* nothing rises: a leak of one block in 2 s has shown 30 blocks by then */
-#define VERDICT_FIRM_PERIODS        3 /* or so many periods of what swings, whichever is longer */
-#define VERDICT_Z                   1.96 /* two-sided 95 % */
-#define VERDICT_DECELERATION        0.5 /* slope of the last third / first third below this: warming */
-#define VERDICT_FLAT                0.05 /* last third slower than this share of the first: the rise is over */
-#define VERDICT_WARMING_POINTS      12 /* windows needed before a deceleration is believed */
-#define VERDICT_MIN_BLOCKS          8  /* a site that holds fewer blocks and rose fewer than ... */
-#define VERDICT_MIN_RISES           3  /* ... times is not accused: never alarm on n = 1 */
-#define VERDICT_SURVIVAL_AGE_S      60.0 /* survival counts from age max(this, 10 x q99 of freed ages) */
+/* `growing` needs so long: true linear leaks are found then (39 of 40 seeds) */
+#define VERDICT_FIRM_GROWTH_S 300.0
+/* or so many periods of what swings, whichever takes longer */
+#define VERDICT_FIRM_PERIODS 3
+/* nothing rises: a leak of one block in 2 s has shown 30 blocks by then */
+#define VERDICT_FIRM_STEADY_S 60.0
+/* two-sided 95 % */
+#define VERDICT_Z 1.96
+/* slope of the last third / first third below this: warming */
+#define VERDICT_DECELERATION 0.5
+/* below this share of the first third the rise is over */
+#define VERDICT_FLAT 0.05
+/* no deceleration is believed with fewer windows or earlier: `warming` ends a hunt well */
+#define VERDICT_WARMING_POINTS 12
+#define VERDICT_WARMING_S      30.0
+/* a site that holds fewer blocks and rose fewer times is not accused: never alarm on n = 1 */
+#define VERDICT_MIN_BLOCKS 8
+#define VERDICT_MIN_RISES  3
+/* survival counts from age max(this, factor x q99 of freed ages) */
+#define VERDICT_SURVIVAL_AGE_S      60.0
 #define VERDICT_SURVIVAL_Q99_FACTOR 10.0
-#define VERDICT_SURVIVAL_SHARE      0.5 /* growing: more than this share of old blocks is never freed */
-#define VERDICT_CYCLIC_PEAK_BYTES   (64u << 10) /* smaller swings are steady */
-#define VERDICT_CYCLIC_SWING        0.5 /* swing / peak from which a flat envelope is called cyclic */
-#define VERDICT_MIN_RSS_BYTES \
-	(1u << 20) /* RSS must have risen so much before it is missed in the sites */
-#define VERDICT_MIN_EXPLAINED_PERCENT 50.0 /* below this the overall verdict is not steady */
-#define VERDICT_MAX_FITS              512  /* sites fitted per process */
-#define VERDICT_MAX_POINTS \
-	128 /* windows fitted per site; longer series are merged pairwise, minima kept */
+/* growing: more than this share of the old blocks is never freed */
+#define VERDICT_SURVIVAL_SHARE 0.5
+/* residual range / rise from which periods are asked for */
+#define VERDICT_SWINGING 0.25
+/* swing / peak from which a flat envelope is called cyclic, and the least peak for that */
+#define VERDICT_CYCLIC_SWING      0.5
+#define VERDICT_CYCLIC_PEAK_BYTES (64u << 10)
+/* RSS must have risen so much before it is missed in the sites */
+#define VERDICT_MIN_RSS_BYTES (1u << 20)
+/* a smaller explained share keeps the overall verdict from being steady */
+#define VERDICT_MIN_EXPLAINED_PERCENT 50.0
+/* sites fitted per process */
+#define VERDICT_MAX_FITS 512
 
-/* A site's envelope: minimum_bytes[i] is the least outstanding_bytes in the window that ended at time_ns[i]. */
-struct verdict_series {
-	const uint64_t *time_ns; /* ascending */
-	const uint64_t *minimum_bytes;
-	size_t count;
-};
-
-struct verdict_site {
-	const struct call_site *site;
-	struct verdict_series series;
-};
-
+/* All may be frozen copies (ledger_copy_sites(), series_copy()); nothing is changed. */
 struct verdict_process {
 	int pid;
-	uint64_t start_ns; /* since when it is observed; now_ns of the call ends it */
-	const struct verdict_site *sites;
-	size_t site_count;
-	const struct gauge *gauge; /* NULL: none */
+	uint64_t start_ns;           /* since when it is observed; now_ns of the call ends it */
+	const struct ledger *ledger; /* NULL: none */
+	const struct series *series; /* of that ledger; NULL: nothing can be found to grow */
+	const struct gauge *gauge;   /* NULL: none */
 };
 
 /* X(upper, name, what value and reference mean) */
@@ -125,7 +129,8 @@ struct evidence {
 #define VERDICT_MAX_EVIDENCE 8
 
 struct finding {
-	uint32_t process, site; /* indexes into the input */
+	uint32_t process; /* index into the input */
+	site_id site;     /* of its ledger */
 	enum verdict_state state;
 	double confidence; /* 0 .. 1: that the state is right */
 	double growth_bytes_per_second, growth_low, growth_high; /* 95 % interval */
@@ -144,8 +149,8 @@ struct process_verdict {
 	int pid;
 	enum verdict_state state;
 	double rss_growth_bytes_per_second, rss_growth_low, rss_growth_high;
-	double limit_eta_seconds; /* until usage meets the cgroup's limit at this rate; 0: no limit or no growth */
-	struct site_verdict *sites; /* site_count of the input, same order */
+	double limit_eta_seconds;   /* to the cgroup's limit; 0: no limit, or no growth */
+	struct site_verdict *sites; /* of site id i at i - 1 */
 	size_t site_count;
 };
 
@@ -154,20 +159,20 @@ struct verdict {
 	double confidence;
 	double growth_bytes_per_second, growth_low, growth_high; /* sum over the findings */
 	double rss_growth_bytes_per_second, rss_growth_low,
-		rss_growth_high; /* sum over the processes */
-	double explained_percent; /* share of the RSS growth that sites explain; 100 where RSS does not grow */
+		rss_growth_high;  /* sum over the processes */
+	double explained_percent; /* of RSS growth, by sites; 100 where RSS does not grow */
 	double observed_seconds;  /* of the process observed longest */
 	double seconds_to_firm;   /* 0: firm */
 	double limit_eta_seconds; /* soonest of the processes; 0: none */
 	uint8_t evidence_count;   /* of the overall verdict */
 	struct evidence evidence[VERDICT_MAX_EVIDENCE];
-	struct finding *findings; /* what grows or is watched or warms; worst first, then by growth */
+	struct finding *findings; /* what grows, warms or is watched; worst first */
 	size_t finding_count;
 	struct process_verdict *processes; /* as in the input */
 	size_t process_count;
 };
 
-/* -ENOMEM; -EINVAL: a series is not ascending. *ret_verdict: verdict_free(). */
+/* 0 or -ENOMEM. *ret_verdict: verdict_free(). */
 int verdict_judge(const struct verdict_process *processes, size_t process_count, uint64_t now_ns,
 		  struct verdict **ret_verdict);
 void verdict_free(struct verdict *verdict);

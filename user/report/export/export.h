@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A report in the formats of the world. Pure but for export_file() and report_load(), which go through base/fileio.
+ * A report in the formats of the world. Pure but for export_file() and report_load(), which go
+ * through base/fileio.
  *
  * One line in EXPORT_FORMATS and one writer adds a format.
  */
@@ -55,13 +56,16 @@ int export_write(enum export_format format, const struct report *report,
 		 const struct export_options *options, struct sink *sink);
 
 /*
- * To a file (mode 0600, links not followed, complete or not at all); "-" is stdout. JSON is compressed where the name
- * ends in ".gz"; pprof always is. Error: HF_E_CANTWRITE.
+ * To a file (mode 0600, links not followed, complete or not at all); "-" is stdout. JSON is
+ * compressed where the name ends in ".gz"; pprof always is. Error: HF_E_CANTWRITE.
  */
 int export_file(enum export_format format, const struct report *report,
 		const struct export_options *options, const char *path, struct hf_error *err);
 
-/* Reads a report back from JSON, compressed or not. Hostile input. -EBADMSG: not a report, damaged; -EFBIG. */
+/*
+ * Reads a report back from JSON, compressed or not. Hostile input. -EBADMSG: not a report,
+ * damaged; -EFBIG.
+ */
 #define REPORT_MAX_BYTES (1u << 30) /* of JSON, after decompression */
 int report_read_json(const void *bytes, size_t size, struct report **ret_report,
 		     struct hf_error *err);

@@ -2,8 +2,8 @@
 /*
  * Where an exporter writes to: a callback, with a buffer before it and a sticky error behind it.
  *
- * sink_write() and friends may be called without looking at results; sink_finish() tells the first error.
- * An exporter never opens anything itself.
+ * sink_write() and friends may be called without looking at results; sink_finish() tells the
+ * first error. An exporter never opens anything itself.
  */
 #ifndef HOLDFAST_EXPORT_SINK_H
 #define HOLDFAST_EXPORT_SINK_H

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "report/advice.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/units.h"
+
+/* What a frame below the user's own tells about the container that grows. First match wins. */
+static const struct {
+	const char *token, *container, *remedy;
+} containers[] = {
+	{"unordered_map", "a std::unordered_map", "erase entries or bound its size"},
+	{"_Hashtable", "a std::unordered container", "erase entries or bound its size"},
+	{"_Rb_tree", "a std::map or std::set", "erase entries or bound its size"},
+	{"std::map", "a std::map", "erase entries or bound its size"},
+	{"std::deque", "a std::deque", "see whether its consumer keeps up"},
+	{"std::list", "a std::list", "erase nodes that are done with"},
+	{"_List_node", "a std::list", "erase nodes that are done with"},
+	{"std::vector", "a std::vector", "clear or shrink it when its elements are done with"},
+	{"basic_string", "a std::string", "see where the string is appended to without end"},
+	{"shared_ptr", "objects held by std::shared_ptr", "look for who keeps a copy, or a cycle"},
+	{"make_unique", "objects held by std::unique_ptr", "look for the container they move to"},
+	{"PyDict_", "a Python dict", "delete keys or bound it"},
+	{"PyList_", "a Python list", "clear it or bound it"},
+	{"g_hash_table", "a GHashTable", "remove entries or bound its size"},
+	{"g_ptr_array", "a GPtrArray", "remove entries or bound its size"},
+	{"g_list", "a GList", "remove nodes that are done with"},
+	{"dictAdd", "a dict", "delete keys or bound it"},
+	{"cache", "a cache", "give it a bound by size or age"},
+	{"Cache", "a cache", "give it a bound by size or age"},
+	{"queue", "a queue", "see whether its consumer keeps up"},
+	{"Queue", "a queue", "see whether its consumer keeps up"},
+};
+
+void advice_add_place(struct strbuf *sb, const struct report_frame *frame)
+{
+	if (*frame->function) {
+		strbuf_add_printable(sb, frame->function, strlen(frame->function));
+	} else {
+		const char *module = *frame->module ? report_basename(frame->module) : "unknown";
+
+		strbuf_add_printable(sb, module, strlen(module));
+		strbuf_addf(sb, "+0x%" PRIx64, frame->address);
+	}
+	if (*frame->file) {
+		const char *file = report_basename(frame->file);
+
+		strbuf_addstr(sb, " (");
+		strbuf_add_printable(sb, file, strlen(file));
+		if (frame->line)
+			strbuf_addf(sb, ":%u", frame->line);
+		strbuf_addch(sb, ')');
+	}
+}
+
+static void add_seconds(struct strbuf *sb, double seconds)
+{
+	if (seconds < 120)
+		strbuf_addf(sb, "%.0f s", seconds);
+	else if (seconds < 7200)
+		strbuf_addf(sb, "%.0f min", seconds / 60);
+	else
+		strbuf_addf(sb, "%.1f h", seconds / 3600);
+}
+
+void advice_add_evidence(struct strbuf *sb, const struct evidence *e)
+{
+	switch (e->kind) {
+	case EVIDENCE_TREND:
+		strbuf_addf(sb,
+			    "what it holds at least rises over %.0f windows (Mann-Kendall z %.1f)",
+			    e->reference, e->value);
+		break;
+	case EVIDENCE_DECELERATION:
+		strbuf_addf(sb, "in the last third it rises at %.0f %% of the first third's rate",
+			    100 * e->value);
+		break;
+	case EVIDENCE_SURVIVAL:
+		strbuf_addf(sb, "at least %.0f %% of the blocks older than ", 100 * e->value);
+		add_seconds(sb, e->reference);
+		strbuf_addstr(sb, " were never freed");
+		break;
+	case EVIDENCE_UNFREED:
+		strbuf_add_grouped(sb, (uint64_t)e->value);
+		strbuf_addstr(sb, " of ");
+		strbuf_add_grouped(sb, (uint64_t)e->reference);
+		strbuf_addstr(sb, " blocks allocated since attach are not freed");
+		break;
+	case EVIDENCE_DURATION:
+		strbuf_addstr(sb, "watched for ");
+		add_seconds(sb, e->value);
+		if (e->value < e->reference) {
+			strbuf_addstr(sb, ", a firm word needs ");
+			add_seconds(sb, e->reference);
+		}
+		break;
+	case EVIDENCE_PERIODS:
+		strbuf_addf(sb, "it swings: %.0f periods seen, %.0f needed", e->value,
+			    e->reference);
+		break;
+	case EVIDENCE_SWING:
+		strbuf_addf(sb, "it swings by %.0f %% of its peak", 100 * e->value);
+		break;
+	case EVIDENCE_SHARE:
+		strbuf_addf(sb, "%.0f %% of the process's RSS growth", e->value);
+		break;
+	case EVIDENCE_UNEXPLAINED:
+		strbuf_addstr(sb, "RSS grows by ");
+		units_add_rate(sb, e->value);
+		strbuf_addstr(sb, " that no traced site explains");
+		break;
+	case EVIDENCE_KIND_COUNT:
+		break;
+	}
+}
+
+static size_t find_container(const struct report *report, struct report_stack stack, uint32_t own)
+{
+	for (uint32_t i = 0; i <= own && i < stack.depth; i++) {
+		const char *function = report->frames[stack.frames[i]].function;
+
+		for (size_t c = 0; c < sizeof(containers) / sizeof(*containers); c++)
+			if (strstr(function, containers[c].token))
+				return c + 1;
+	}
+	return 0;
+}
+
+static void add_what(struct strbuf *sb, const struct report *report, const struct report_finding *f,
+		     uint64_t alloc_count)
+{
+	uint32_t own = report_first_own_frame(report, f->stack);
+	size_t container = find_container(report, f->stack, own);
+	uint64_t each = f->outstanding_count ? f->outstanding_bytes / f->outstanding_count : 0;
+
+	if (!f->stack.depth) {
+		strbuf_addstr(sb, "no stack is known for it: see QUALITY for why");
+		return;
+	}
+	if (!strcmp(f->allocator, "mmap"))
+		strbuf_addstr(sb, "mappings are made and not unmapped by ");
+	else if (!strcmp(f->allocator, "brk"))
+		strbuf_addstr(sb, "the program break is moved up and not back by ");
+	else if (f->outstanding_count <= 4 && alloc_count > 2 * f->outstanding_count)
+		strbuf_addstr(sb, "one buffer is made ever larger by ");
+	else if (container)
+		strbuf_addf(sb, "%s grows, filled by ", containers[container - 1].container);
+	else
+		strbuf_addf(sb, "blocks of about %" PRIu64 " B are kept by ", each);
+	advice_add_place(sb, &report->frames[f->stack.frames[own]]);
+	strbuf_addstr(sb, ": ");
+	if (!strcmp(f->allocator, "mmap"))
+		strbuf_addstr(sb, "look for the munmap that should follow");
+	else if (!strcmp(f->allocator, "brk"))
+		strbuf_addstr(sb, "look for what the space is used for");
+	else if (f->outstanding_count <= 4 && alloc_count > 2 * f->outstanding_count)
+		strbuf_addstr(sb, "give it a bound, or start it anew when its content is used");
+	else if (container)
+		strbuf_addstr(sb, containers[container - 1].remedy);
+	else
+		strbuf_addstr(sb,
+			      "look for where it stores them, and for the path that should free "
+			      "them or a bound that is missing");
+}
+
+void advice_add_recommendation(struct strbuf *sb, const struct report *report,
+			       const struct report_finding *f, uint64_t alloc_count)
+{
+	if (f->state == VERDICT_WARMING) {
+		strbuf_addstr(sb, "slowing down, as a cache does while it fills: watch longer, and "
+				  "see that it stops");
+		if (f->stack.depth) {
+			uint32_t own = report_first_own_frame(report, f->stack);
+
+			strbuf_addstr(sb, "; filled by ");
+			advice_add_place(sb, &report->frames[f->stack.frames[own]]);
+		}
+		return;
+	}
+	add_what(sb, report, f, alloc_count);
+	if (f->state == VERDICT_WATCHING && f->seconds_to_firm > 0) {
+		strbuf_addstr(sb, "; too short to be sure, watch ");
+		add_seconds(sb, f->seconds_to_firm);
+		strbuf_addstr(sb, " more");
+	}
+}

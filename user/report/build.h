@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The builder's inside, shared by collect.c (collecting) and finish.c (sorting, naming,
+ * advising).
+ */
+#ifndef HOLDFAST_REPORT_BUILD_H
+#define HOLDFAST_REPORT_BUILD_H
+
+#include "report/advice.h"
+#include "report/builder.h"
+#include "report/store.h"
+
+struct build_histogram {
+	uint32_t *slots; /* in the arena */
+	uint8_t count;
+};
+
+struct build_site {
+	int pid;
+	uint32_t stack;
+	const char *allocator;
+	uint64_t allocs, frees, alloc_bytes, outstanding_bytes, outstanding_count, peak_bytes;
+	uint64_t temporary_count;
+	double growth, interval_low, interval_high, age_s;
+	struct build_histogram lifetime, size;
+	uint8_t state;
+	uint32_t finding; /* number in findings + 1; 0: none */
+};
+
+struct build_finding {
+	uint32_t site;
+	struct finding of; /* of the part that grows most, with the worst state of all */
+	double growth, below2, above2;
+};
+
+struct build_fault {
+	int pid;
+	uint32_t stack;
+	const char *kind;
+	uint64_t count;
+};
+
+VEC_STRUCT(report_text_vec, struct report_text);
+VEC_STRUCT(build_site_vec, struct build_site);
+VEC_STRUCT(build_finding_vec, struct build_finding);
+VEC_STRUCT(build_fault_vec, struct build_fault);
+
+struct report_builder {
+	struct report_builder_options options;
+	struct report_store store;
+	VEC(struct report_process) processes;
+	struct report_text_vec plan, notes;
+	VEC(struct report_sample) samples;
+	struct build_site_vec sites;
+	struct build_finding_vec findings;
+	struct build_fault_vec faults;
+	VEC(uint32_t) scratch;   /* frames of the stack at hand */
+	struct map64 frame_memo; /* hash of the resolver's pointers -> frame */
+	struct map64 site_by_key, fault_by_key;
+};
+
+double report_finite(double x);
+int report_copy_evidence(struct report_builder *b, const struct evidence *in, size_t count,
+			 const struct report_evidence **ret);
+
+#endif

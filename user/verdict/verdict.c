@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "verdict/verdict.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "account/gauge/trend.h"
+#include "base/cleanup.h"
+#include "base/vec.h"
+#include "verdict/site.h"
+
+#define NS             1e9
+#define MAX_RSS_POINTS 256
+/* Nothing rises: certain in proportion to the time that a rise had to show itself (.95 at 60 s). */
+#define LOGIT_STEADY      (-1.0)
+#define LOGIT_STEADY_SEEN 4.0
+
+VEC_STRUCT(finding_vec, struct finding);
+
+struct candidate {
+	site_id site;
+	uint64_t rise_bytes;
+};
+
+VEC_STRUCT(candidate_vec, struct candidate);
+
+DEFINE_CLEANUP(struct verdict *, verdict_free);
+
+static const char *const state_names[] = {
+#define X(upper, name) name,
+	VERDICT_STATES(X)
+#undef X
+};
+
+static const char *const evidence_names[] = {
+#define X(upper, name) name,
+	VERDICT_EVIDENCE(X)
+#undef X
+};
+
+const char *verdict_state_name(enum verdict_state state)
+{
+	return (unsigned int)state < VERDICT_STATE_COUNT ? state_names[state] : "";
+}
+
+int verdict_state_parse(const char *name, enum verdict_state *ret_state)
+{
+	for (unsigned int i = 0; i < VERDICT_STATE_COUNT; i++) {
+		if (!strcmp(state_names[i], name)) {
+			*ret_state = (enum verdict_state)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+const char *evidence_kind_name(enum evidence_kind kind)
+{
+	return (unsigned int)kind < EVIDENCE_KIND_COUNT ? evidence_names[kind] : "";
+}
+
+static int by_rise(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	if (x->rise_bytes != y->rise_bytes)
+		return x->rise_bytes < y->rise_bytes ? 1 : -1;
+	return x->site < y->site ? -1 : x->site > y->site;
+}
+
+static int by_severity(const void *a, const void *b)
+{
+	const struct finding *x = a, *y = b;
+
+	if (x->state != y->state)
+		return x->state < y->state ? 1 : -1;
+	if (x->growth_bytes_per_second != y->growth_bytes_per_second)
+		return x->growth_bytes_per_second < y->growth_bytes_per_second ? 1 : -1;
+	if (x->process != y->process)
+		return x->process < y->process ? -1 : 1;
+	return x->site < y->site ? -1 : x->site > y->site;
+}
+
+/* Evenly taken readings: a trend needs no more. */
+static int judge_rss(const struct gauge *gauge, uint64_t start_ns, struct process_verdict *p)
+{
+	size_t all = gauge ? gauge_count(gauge) : 0, first = 0, count = 0;
+	size_t step;
+	uint64_t time_ns[MAX_RSS_POINTS];
+	double rss[MAX_RSS_POINTS];
+	struct trend trend;
+	const struct sample *last;
+
+	while (first < all && gauge_at(gauge, first)->time_ns < start_ns)
+		first++;
+	step = (all - first + MAX_RSS_POINTS - 1) / MAX_RSS_POINTS;
+	for (size_t i = first; i < all; i += step) {
+		time_ns[count] = gauge_at(gauge, i)->time_ns;
+		rss[count++] = (double)gauge_at(gauge, i)->rss_bytes;
+	}
+	if (count < 3 || trend_fit(time_ns, rss, count, &trend) < 0)
+		return 0;
+	p->rss_growth_bytes_per_second = trend.slope_per_second;
+	p->rss_growth_low = trend.low;
+	p->rss_growth_high = trend.high;
+	last = gauge_at(gauge, all - 1);
+	if (trend.low > 0 && last->cgroup_limit_bytes > last->cgroup_usage_bytes)
+		p->limit_eta_seconds =
+			(double)(last->cgroup_limit_bytes - last->cgroup_usage_bytes) /
+			trend.slope_per_second;
+	return rss[count - 1] - rss[0] >= VERDICT_MIN_RSS_BYTES && trend.low > 0;
+}
+
+static int find_candidates(const struct ledger *ledger, struct site_context *context,
+			   struct process_verdict *out, struct candidate_vec *ret)
+{
+	for (size_t i = 0; i < out->site_count; i++) {
+		site_id id = (site_id)(i + 1);
+		enum verdict_state flat;
+		uint64_t rise = site_survey(context, ledger_site(ledger, id), id, &flat);
+
+		out->sites[i].state = (uint8_t)flat;
+		if (rise && vec_push(ret, (struct candidate){id, rise}) < 0)
+			return -ENOMEM;
+	}
+	if (ret->count)
+		qsort(ret->items, ret->count, sizeof(*ret->items), by_rise);
+	if (ret->count > VERDICT_MAX_FITS)
+		ret->count = VERDICT_MAX_FITS;
+	return 0;
+}
+
+static int judge_sites(const struct ledger *ledger, struct site_context *context,
+		       struct process_verdict *out, struct finding_vec *findings)
+{
+	struct candidate_vec candidates = VEC_INIT;
+	int err = find_candidates(ledger, context, out, &candidates);
+
+	for (size_t i = 0; !err && i < candidates.count; i++) {
+		site_id id = candidates.items[i].site;
+		struct finding f;
+
+		if (!site_judge(context, ledger_site(ledger, id), id, &f))
+			continue;
+		out->sites[id - 1].state = (uint8_t)f.state;
+		out->sites[id - 1].growth_bytes_per_second = f.growth_bytes_per_second;
+		err = vec_push(findings, f);
+	}
+	vec_done(&candidates);
+	return err;
+}
+
+/* Do the live bytes go up and down again, as a whole? */
+static bool live_bytes_swing(const struct gauge *gauge, struct envelope *scratch)
+{
+	size_t all = gauge ? gauge_count(gauge) : 0;
+	size_t step = all / SERIES_MAX_POINTS + 1;
+	double most = 0;
+	struct swings swings;
+
+	scratch->count = 0;
+	for (size_t i = 0; i < all; i += step) {
+		double live = (double)gauge_at(gauge, i)->heap_live_bytes;
+
+		scratch->time_ns[scratch->count] = gauge_at(gauge, i)->time_ns;
+		scratch->bytes[scratch->count++] = live;
+		most = live > most ? live : most;
+	}
+	swings = envelope_swings(scratch, 0);
+	return most >= VERDICT_CYCLIC_PEAK_BYTES && swings.range >= VERDICT_CYCLIC_SWING * most &&
+	       swings.periods >= VERDICT_FIRM_PERIODS;
+}
+
+static void overall_evidence(struct verdict *v, enum evidence_kind kind, struct evidence what)
+{
+	what.kind = kind;
+	if (v->evidence_count < VERDICT_MAX_EVIDENCE)
+		v->evidence[v->evidence_count++] = what;
+}
+
+/* Sums of the findings; their errors are independent, so the half widths add as squares. */
+static void sum_findings(struct verdict *v, const struct finding *findings, size_t count,
+			 double *ret_growth)
+{
+	double low = 0, high = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct finding *f = &findings[i];
+		double below = f->growth_bytes_per_second - f->growth_low;
+		double above = f->growth_high - f->growth_bytes_per_second;
+
+		*ret_growth += f->growth_bytes_per_second;
+		low += below * below;
+		high += above * above;
+	}
+	v->growth_bytes_per_second = *ret_growth;
+	v->growth_low = *ret_growth - sqrt(low);
+	v->growth_high = *ret_growth + sqrt(high);
+}
+
+static void sum_processes(struct verdict *v)
+{
+	double below = 0, above = 0;
+
+	for (size_t i = 0; i < v->process_count; i++) {
+		const struct process_verdict *p = &v->processes[i];
+		double low = p->rss_growth_bytes_per_second - p->rss_growth_low;
+		double high = p->rss_growth_high - p->rss_growth_bytes_per_second;
+
+		v->rss_growth_bytes_per_second += p->rss_growth_bytes_per_second;
+		below += low * low;
+		above += high * high;
+		if (p->limit_eta_seconds > 0 &&
+		    (!v->limit_eta_seconds || p->limit_eta_seconds < v->limit_eta_seconds))
+			v->limit_eta_seconds = p->limit_eta_seconds;
+	}
+	v->rss_growth_low = v->rss_growth_bytes_per_second - sqrt(below);
+	v->rss_growth_high = v->rss_growth_bytes_per_second + sqrt(above);
+}
+
+static void judge_flat(struct verdict *v, bool swings)
+{
+	double seen = fmin(1, v->observed_seconds / VERDICT_FIRM_STEADY_S);
+
+	v->state = swings ? VERDICT_CYCLIC : VERDICT_STEADY;
+	v->confidence = estimate_logistic(LOGIT_STEADY + LOGIT_STEADY_SEEN * seen);
+	v->seconds_to_firm = fmax(0, VERDICT_FIRM_STEADY_S - v->observed_seconds);
+	overall_evidence(v, EVIDENCE_DURATION,
+			 (struct evidence){.value = v->observed_seconds,
+					   .reference = VERDICT_FIRM_STEADY_S});
+}
+
+/* RSS that grows while the sites do not say why must not pass as steady. */
+static void judge_unexplained(struct verdict *v, bool rss_rose)
+{
+	double rss = v->rss_growth_bytes_per_second;
+
+	v->explained_percent = 100;
+	if (!rss_rose || v->rss_growth_low <= 0)
+		return;
+	v->explained_percent = fmin(100, 100 * v->growth_bytes_per_second / rss);
+	if (v->explained_percent >= VERDICT_MIN_EXPLAINED_PERCENT)
+		return;
+	overall_evidence(v, EVIDENCE_UNEXPLAINED,
+			 (struct evidence){.value = rss - v->growth_bytes_per_second});
+	if (v->state < VERDICT_WATCHING) {
+		v->state = VERDICT_WATCHING;
+		v->seconds_to_firm = fmax(0, VERDICT_FIRM_GROWTH_S - v->observed_seconds);
+		v->confidence = 0.5;
+	}
+}
+
+static void judge_overall(struct verdict *v, bool swings, bool rss_rose)
+{
+	double growth = 0;
+
+	sum_findings(v, v->findings, v->finding_count, &growth);
+	sum_processes(v);
+	if (v->finding_count) {
+		const struct finding *worst = &v->findings[0];
+
+		v->state = worst->state;
+		v->confidence = worst->confidence;
+		v->seconds_to_firm = worst->seconds_to_firm;
+		if (worst->state == VERDICT_WARMING)
+			v->seconds_to_firm = fmax(0, VERDICT_FIRM_STEADY_S - v->observed_seconds);
+		v->evidence_count = worst->evidence_count;
+		memcpy(v->evidence, worst->evidence, sizeof(v->evidence));
+	} else {
+		judge_flat(v, swings);
+	}
+	judge_unexplained(v, rss_rose);
+}
+
+/* 1: RSS rose enough to be explained; 0; or -ENOMEM. */
+static int judge_process(const struct verdict_process *in, struct site_context *context,
+			 struct process_verdict *out, struct finding_vec *findings)
+{
+	size_t first = findings->count, sites = in->ledger ? ledger_site_count(in->ledger) : 0;
+	int rose, err;
+
+	out->pid = in->pid;
+	out->sites = calloc(sites ? sites : 1, sizeof(*out->sites));
+	if (!out->sites)
+		return -ENOMEM;
+	out->site_count = sites;
+	rose = judge_rss(in->gauge, in->start_ns, out);
+	context->series = in->series;
+	context->start_ns = in->start_ns;
+	context->rss_growth = rose ? out->rss_growth_bytes_per_second : 0;
+	err = judge_sites(in->ledger, context, out, findings);
+	if (err)
+		return err;
+	for (size_t i = first; i < findings->count; i++)
+		if (findings->items[i].state > out->state)
+			out->state = findings->items[i].state;
+	if (findings->count == first && live_bytes_swing(in->gauge, &context->envelope))
+		out->state = VERDICT_CYCLIC;
+	return rose;
+}
+
+static int judge_all(struct verdict *v, const struct verdict_process *in, uint64_t now_ns)
+{
+	struct site_context context = {.now_ns = now_ns};
+	struct finding_vec findings = VEC_INIT;
+	bool swings = false, rss_rose = false;
+	int err = 0;
+
+	for (size_t i = 0; i < v->process_count && err >= 0; i++) {
+		size_t first = findings.count;
+		double seconds = now_ns > in[i].start_ns ? (double)(now_ns - in[i].start_ns) / NS
+							 : 0;
+
+		v->observed_seconds = fmax(v->observed_seconds, seconds);
+		err = judge_process(&in[i], &context, &v->processes[i], &findings);
+		rss_rose |= err > 0;
+		swings |= v->processes[i].state == VERDICT_CYCLIC;
+		for (size_t j = first; j < findings.count; j++)
+			findings.items[j].process = (uint32_t)i;
+	}
+	if (findings.count)
+		qsort(findings.items, findings.count, sizeof(*findings.items), by_severity);
+	v->findings = findings.items;
+	v->finding_count = findings.count;
+	if (err < 0)
+		return err;
+	judge_overall(v, swings, rss_rose);
+	return 0;
+}
+
+int verdict_judge(const struct verdict_process *processes, size_t process_count, uint64_t now_ns,
+		  struct verdict **ret_verdict)
+{
+	_cleanup_(verdict_freep) struct verdict *v = calloc(1, sizeof(*v));
+	int err;
+
+	if (!v)
+		return -ENOMEM;
+	v->processes = calloc(process_count ? process_count : 1, sizeof(*v->processes));
+	if (!v->processes)
+		return -ENOMEM;
+	v->process_count = process_count;
+	err = judge_all(v, processes, now_ns);
+	if (err)
+		return err;
+	*ret_verdict = no_free_ptr(v);
+	return 0;
+}
+
+void verdict_free(struct verdict *verdict)
+{
+	if (!verdict)
+		return;
+	for (size_t i = 0; verdict->processes && i < verdict->process_count; i++)
+		free(verdict->processes[i].sites);
+	free(verdict->processes);
+	free(verdict->findings);
+	free(verdict);
+}
+
+bool verdict_is_firm(const struct verdict *verdict)
+{
+	return verdict->state != VERDICT_WATCHING && verdict->seconds_to_firm <= 0;
+}
