@@ -6,7 +6,7 @@
 #   bpf/*.bpf.c         one BPF object, embedded through .output/gen/holdfast.skel.h
 #   user/**/web/*       embedded files: hf_asset_NAME_start, hf_asset_NAME_end (scripts/embed.S)
 #   tests/DIR/test_*.c  one cmocka program each, linked with the archive (DIR: unit bpfcore load)
-#   tests/fuzz/fuzz_*.c one libFuzzer program each     tests/targets/*.c *.cc *.S  programs to look at
+#   tests/fuzz/fuzz_*.c one libFuzzer program each     tests/targets/  programs to look at (build.sh)
 #
 # Variants of the archive and the tests: .output (gcc), .output/asan, .output/tsan (gcc), .output/fuzz (clang).
 # A test's first lines may carry "build: FLAGS" (more flags, such as -Wl,--wrap=malloc).
@@ -64,7 +64,6 @@ UNIT_C := $(sort $(wildcard tests/unit/test_*$(T)*.c tests/bpfcore/test_*$(T)*.c
 TSAN_C := $(filter tests/unit/test_base_mailbox% %_threads.c,$(UNIT_C))
 LOAD_C := $(sort $(wildcard tests/load/test_*$(T)*.c))
 FUZZ_C := $(sort $(wildcard tests/fuzz/fuzz_*.c))
-TARGET_SRC := $(sort $(wildcard tests/targets/*.c tests/targets/*.cc tests/targets/*.S))
 ROOT_BATS := $(sort $(wildcard tests/e2e/*$(T)*.bats tests/load/*$(T)*.bats))
 USER_BATS := $(filter-out $(ROOT_BATS) tests/e2e/% tests/load/%,$(sort $(wildcard tests/*/*$(T)*.bats)))
 
@@ -77,8 +76,6 @@ UNIT_ASAN := $(UNIT_C:%.c=$(O)/asan/%)
 UNIT_TSAN := $(TSAN_C:%.c=$(O)/tsan/%)
 LOAD := $(LOAD_C:%.c=$(O)/%)
 FUZZERS := $(FUZZ_C:%.c=$(O)/fuzz/%)
-TARGETS := $(foreach t,$(TARGET_SRC),$(O)/targets/$(basename $(notdir $(t))))
-TARGETS := $(foreach t,$(TARGETS),$(t)$(if $(filter lib%,$(notdir $(t))),.so))
 PROGRAM := $(if $(wildcard user/cli/main.c),holdfast)
 MANPAGE := $(if $(wildcard scripts/gen-options.awk user/config/options.def),$(wildcard $(O)/gen/holdfast.1))
 
@@ -144,14 +141,12 @@ $(O)/asset/$(call name_of,$(1)).o: $(1) scripts/embed.S
 endef
 $(foreach w,$(WEB),$(eval $(call asset,$(w))))
 
-# Programs to look at. libNAME.* is a shared library. Release flags, no frame pointer, as distributions build.
-define target
-$(O)/targets/$(basename $(notdir $(1)))$(if $(filter lib%,$(notdir $(1))),.so): $(1) \
-		scripts/build-target.sh $(wildcard tests/targets/*.h)
-	$$(call say,TARGET,$$@)
-	$(Q)scripts/build-target.sh $(1) $$@
-endef
-$(foreach t,$(TARGET_SRC),$(eval $(call target,$(t))))
+# Programs to look at: the script knows which are up to date. .output/targets/NAME builds one.
+.PHONY: targets
+targets:
+	$(Q)$(if $(wildcard tests/targets/build.sh),tests/targets/build.sh $(O)/targets)
+$(O)/targets/%: FORCE
+	$(Q)tests/targets/build.sh $(O)/targets $*
 
 # Checks. What is to be built is built as the tree's owner, even under sudo; only run-tests.sh's second list
 # needs root, and is skipped with the reason where there is none. T=WORD narrows the tests.
@@ -161,7 +156,7 @@ OWNER := scripts/as-owner.sh
 .PHONY: bootstrap check check-style check-unit check-root built-style built-unit built-root
 built-style: $(O)/libholdfast.a $(UNIT_C:%.c=$(O)/%.o) $(FUZZ_C:%.c=$(O)/fuzz/%.o) $(LOAD_C:%.c=$(O)/%.o)
 built-unit: all $(UNIT) $(UNIT_ASAN) $(UNIT_TSAN) $(FUZZERS)
-built-root: all $(LOAD) $(TARGETS)
+built-root: all $(LOAD) targets
 bootstrap:
 	@scripts/bootstrap.sh build test
 check: bootstrap                                       ## everything below, one line of counts (sudo)

@@ -1,13 +1,16 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Every header compiles alone, warnings are errors: those of user/ as C; the shared ones as C, C++ and
-# BPF, because all three read them; bpf/core, whose includer gives READ(), as C and BPF; bpf/ as BPF.
+# BPF, because all three read them; bpf/ as BPF; bpf/core as C and BPF, after tests/bpfcore/includer.h,
+# which declares what such a header expects of its includer.
 set -eu
 PATH=$PATH:/usr/sbin
 warn="-Wall -Wextra -Werror -Wno-unused-function -Wno-unused-const-variable"
 inc="-Iuser -Iinclude -Ibpf -I.output/gen"
 arch=$(gcc -print-multiarch)
-export warn inc arch
+includer=
+[ ! -e tests/bpfcore/includer.h ] || includer="-include tests/bpfcore/includer.h"
+export warn inc arch includer
 
 cat >"${one:=$(mktemp)}" <<'END'
 header=$1
@@ -21,8 +24,7 @@ case $header in
 user/*) c -include "$header" /dev/null ;;
 include/*) c -include "$header" /dev/null && cxx -include "$header" /dev/null &&
 	bpf -include "$header" /dev/null ;;
-bpf/core/*) c -DHF_HEADER_CHECK -include "$header" /dev/null &&
-	bpf -DHF_HEADER_CHECK -include "$header" /dev/null ;;
+bpf/core/*) c $includer -include "$header" /dev/null && bpf $includer -include "$header" /dev/null ;;
 bpf/*) bpf -include "$header" /dev/null ;;
 esac || { echo "$header does not compile alone"; exit 1; }
 END
