@@ -42,7 +42,7 @@ BANNED := $(addprefix -include ,$(wildcard user/base/banned.h))
 HARDEN := -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2
 ASAN := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 TSAN := -O1 -fno-omit-frame-pointer -fsanitize=thread
-FUZZ := $(ASAN) -fsanitize=fuzzer-no-link
+FUZZING := $(ASAN) -fsanitize=fuzzer-no-link
 BPFFLAGS := -target bpf -mcpu=v3 -O2 -g -D__TARGET_ARCH_x86 -Iinclude -Ibpf \
 	-I/usr/include/$(MULTIARCH) -ffile-prefix-map=$(CURDIR)=. -MMD -MP -Wall -Wextra \
 	$(filter -Werror,$(WARN))
@@ -108,7 +108,7 @@ endef
 $(eval $(call variant,$(O),$(CC),$(HARDEN)))
 $(eval $(call variant,$(O)/asan,$(CC),$(ASAN)))
 $(eval $(call variant,$(O)/tsan,$(CC),$(TSAN)))
-$(eval $(call variant,$(O)/fuzz,$(CLANG),$(FUZZ)))
+$(eval $(call variant,$(O)/fuzz,$(CLANG),$(FUZZING)))
 
 # An archive must also be made anew when a source disappears.
 $(O)/sources: FORCE
@@ -180,7 +180,7 @@ hunt:                                                  ## hunt the bundled leaky
 	@scripts/bootstrap.sh build
 	@$(OWNER) $(MAKE) $(if $(V),,-s) all $(if $(PID),,$(O)/targets/leaky_server)
 	@scripts/hunt.sh $(PID)
-fuzz: $(filter %fuzz_$(or $(FUZZ_ONLY),%),$(FUZZERS))
+fuzz: $(if $(FUZZ),$(filter %/fuzz_$(FUZZ),$(FUZZERS)),$(FUZZERS))
 	$(Q)scripts/fuzz.sh run $^
 lint: built-style                                      ## clang-tidy with the analyzer
 	$(Q)scripts/check-tidy.sh --analyzer
@@ -196,7 +196,8 @@ install: all                                           ## to $(DESTDIR)$(PREFIX)
 	install -Dm755 holdfast $(DESTDIR)$(PREFIX)/bin/holdfast
 	$(if $(MANPAGE),install -Dm644 $(MANPAGE) $(DESTDIR)$(PREFIX)/share/man/man1/holdfast.1)
 dist:                                                  ## holdfast-VERSION.tar.gz of HEAD
-	git archive --prefix=holdfast-$(VERSION)/ HEAD | gzip -n9 >$(O)/holdfast-$(VERSION).tar.gz
+	@mkdir -p $(O)
+	$(OWNER) git archive --prefix=holdfast-$(VERSION)/ HEAD | gzip -n9 >$(O)/holdfast-$(VERSION).tar.gz
 clean:
 	rm -rf $(O) holdfast
 help:
