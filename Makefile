@@ -94,7 +94,7 @@ $(1)/%.o: %.c Makefile $(wildcard user/base/banned.h)
 	$$(call say,CC,$$@)
 	@mkdir -p $$(@D)
 	$(Q)$(2) $(COMMON) $(3) $$(if $$(filter user/%,$$<),$(BANNED),-Itests -Ibpf \
-		-Wno-missing-prototypes $$(filter-out -l% -Wl%,$$(call flags_in,$$<))) -c -o $$@ $$<
+		-Wno-missing-prototypes -Wno-unknown-pragmas $$(filter-out -l% -Wl%,$$(call flags_in,$$<))) -c -o $$@ $$<
 $(addprefix $(1)/,$(patsubst %.c,%.o,$(filter user/capture/probe/%,$(LIB_C)) $(LOAD_C))): | $(SKEL)
 $(1)/libholdfast.a: $(LIB_C:%.c=$(1)/%.o) $(ASSETS) $(O)/sources
 	$$(call say,AR,$$@)

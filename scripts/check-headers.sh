@@ -9,7 +9,7 @@ warn="-Wall -Wextra -Werror -Wno-unused-function -Wno-unused-const-variable"
 inc="-Iuser -Iinclude -Ibpf -I.output/gen"
 arch=$(gcc -print-multiarch)
 includer=
-[ ! -e tests/bpfcore/includer.h ] || includer="-include tests/bpfcore/includer.h"
+[ ! -e tests/bpfcore/includer.h ] || includer="-Wno-unknown-pragmas -include tests/bpfcore/includer.h"
 export warn inc arch includer
 
 cat >"${one:=$(mktemp)}" <<'END'

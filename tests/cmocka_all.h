@@ -10,4 +10,13 @@
 
 #include <cmocka.h>
 
+/* Skips the running test and says why: cmocka's own skip() is silent about it. run-tests.sh shows it. */
+#define skip_because(...)                     \
+	do {                                  \
+		print_message("# skipped: "); \
+		print_message(__VA_ARGS__);   \
+		print_message("\n");          \
+		skip();                       \
+	} while (0)
+
 #endif
