@@ -78,9 +78,11 @@ static void set_rbp(Dwarf_Frame *frame, struct hf_unwind_rule *rule)
 	} else if (at_cfa(ops, count, &offset) && offset >= INT16_MIN && offset <= INT16_MAX) {
 		rule->bp_kind = HF_BP_CFA;
 		rule->bp_offset = (int16_t)offset;
-	} else if (count == 1 && ops[0].atom == DW_OP_breg6) {
+	} else if (count == 2 && ops[0].atom == DW_OP_call_frame_cfa &&
+		   ops[1].atom == DW_OP_breg6) {
+		/* An expression starts with the CFA on the stack; this one does not use it. */
 		rule->bp_kind = HF_BP_BP;
-		rule->bp_offset = (int16_t)ops[0].number;
+		rule->bp_offset = (int16_t)ops[1].number;
 	} else {
 		rule->bp_kind = HF_BP_UNDEFINED;
 	}
@@ -99,8 +101,8 @@ static struct hf_unwind_rule rule_of_frame(Dwarf_Frame *frame)
 		return (struct hf_unwind_rule){.cfa_kind = HF_CFA_SIGNAL};
 	assert_int_equal(dwarf_frame_register(frame, 16, memory, &ra, &ra_count), 0);
 	if (ra_count == 0)
-		return (struct hf_unwind_rule){.cfa_kind = ra == memory ? HF_CFA_STOP :
-									  HF_CFA_UNSUPPORTED};
+		return (struct hf_unwind_rule){.cfa_kind = ra == memory ? HF_CFA_STOP
+									: HF_CFA_UNSUPPORTED};
 	if (!at_cfa(ra, ra_count, &offset) || offset != -8)
 		return rule;
 	if (dwarf_frame_cfa(frame, &ops, &count) != 0)
@@ -241,32 +243,31 @@ static void own_program_agrees_with_libdw(void **state)
 	compare_binary("/proc/self/exe");
 }
 
-#define BINARIES(X)                                                                                \
-	X(libc, "/lib/x86_64-linux-gnu/libc.so.6")                                                 \
-	X(loader, "/lib64/ld-linux-x86-64.so.2")                                                   \
-	X(libstdcxx, "/usr/lib/x86_64-linux-gnu/libstdc++.so.6")                                   \
-	X(libcrypto, "/usr/lib/x86_64-linux-gnu/libcrypto.so.3")                                   \
-	X(python, "/usr/bin/python3.11")                                                           \
-	X(redis, "/usr/bin/redis-server")                                                          \
-	X(nginx, "/usr/sbin/nginx")                                                                \
-	X(llvm, "/usr/lib/x86_64-linux-gnu/libLLVM-14.so.1")                                       \
+#define BINARIES(X)                                              \
+	X(libc, "/lib/x86_64-linux-gnu/libc.so.6")               \
+	X(loader, "/lib64/ld-linux-x86-64.so.2")                 \
+	X(libstdcxx, "/usr/lib/x86_64-linux-gnu/libstdc++.so.6") \
+	X(libcrypto, "/usr/lib/x86_64-linux-gnu/libcrypto.so.3") \
+	X(python, "/usr/bin/python3.11")                         \
+	X(redis, "/usr/bin/redis-server")                        \
+	X(nginx, "/usr/sbin/nginx")                              \
+	X(llvm, "/usr/lib/x86_64-linux-gnu/libLLVM-14.so.1")     \
 	X(node, "/usr/bin/node")
 
-#define X(name, path)                                                                              \
-	static void name##_agrees_with_libdw(void **state)                                         \
-	{                                                                                          \
-		(void)state;                                                                       \
-		compare_or_skip(path);                                                             \
+#define X(name, path)                                      \
+	static void name##_agrees_with_libdw(void **state) \
+	{                                                  \
+		(void)state;                               \
+		compare_or_skip(path);                     \
 	}
 BINARIES(X)
 #undef X
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(own_program_agrees_with_libdw),
+	const struct CMUnitTest tests[] = {cmocka_unit_test(own_program_agrees_with_libdw),
 #define X(name, path) cmocka_unit_test(name##_agrees_with_libdw),
-		BINARIES(X)
+					   BINARIES(X)
 #undef X
 	};
 
