@@ -3,21 +3,15 @@
  * The rows of real binaries, held against libdw, which reads the same .eh_frame with other code. What it cannot
  * find: an error in the .eh_frame itself, or a misreading that both share.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
 #include <dwarf.h>
 #include <elfutils/libdw.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "cmocka_all.h"
 #include "process/elf/elf_file.h"
 #include "process/elf/unwind_table.h"
 
@@ -230,10 +224,8 @@ static void compare_binary(const char *path)
 
 static void compare_or_skip(const char *path)
 {
-	if (access(path, R_OK) != 0) {
-		print_message("# skip: no %s here\n", path);
-		skip();
-	}
+	if (access(path, R_OK) != 0)
+		skip_because("no %s here", path);
 	compare_binary(path);
 }
 

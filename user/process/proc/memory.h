@@ -16,10 +16,11 @@ struct process_memory {
 	bool full; /* the fields from smaps_rollup and status are filled */
 };
 
+/* All zeros for a zombie or a kernel thread. @full needs the right to trace: else -EACCES. -ESRCH: gone. */
 int process_memory_read(int pid, bool full, struct process_memory *ret);
 
-/* The smallest limit over the process's memory cgroup and its parents (v1 and v2), and the usage of the
- * group that holds it. limit_bytes 0: none. */
+/* The smallest limit over the process's memory cgroup and its parents (v1 and v2), as far up as they are mounted
+ * here, and the usage of the group that holds it. limit_bytes 0: none, or none that can be seen; usage 0 then. */
 struct cgroup_memory {
 	uint64_t limit_bytes, usage_bytes;
 };
