@@ -120,7 +120,8 @@ static void read_cie_header(const struct eh_frame *frame, struct cursor *c, stru
 		cursor_u64(c);
 		augmentation += 2;
 	}
-	if (version == 4 && (cursor_u8(c) != 8 || cursor_u8(c) != 0)) /* address, segment size */
+	/* Bytes of an address, of a segment selector. */
+	if (version == 4 && cursor_u16(c) != sizeof(uint64_t))
 		cursor_fail(c);
 	cie->code_align = cursor_uleb(c);
 	cie->data_align = cursor_sleb(c);
