@@ -96,7 +96,7 @@ END { exit bad }
 
 if ! circle=$(tsort "$edges" 2>&1 >/dev/null) || [ -n "$circle" ]; then
 	echo "files include each other in a circle:"
-	echo "$circle" | sed -n 's/^tsort: \(.*\/\)/  \1/p'
+	echo "$circle" | sed -n '/contains a loop/!s/^tsort: /  /p'
 	fail=1
 fi
 exit $fail
