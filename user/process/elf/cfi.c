@@ -10,10 +10,55 @@
 /* Compilers nest to one or two. */
 #define REMEMBER_DEPTH 16
 
-#define OPERAND_BITS 0x3f
+#define OPERAND_BITS      0x3f
+#define ENCODING_RELATION 0x70
+
+uint64_t eh_read_encoded(const struct eh_section *section, struct cursor *c, uint8_t encoding)
+{
+	uint64_t place = section->address + (uint64_t)(c->p - section->bytes);
+	uint64_t value = 0;
+
+	switch (encoding & EH_ENCODING_FORMAT) {
+	case DW_EH_PE_absptr:
+	case DW_EH_PE_udata8:
+	case DW_EH_PE_sdata8:
+		value = cursor_u64(c);
+		break;
+	case DW_EH_PE_uleb128:
+		value = cursor_uleb(c);
+		break;
+	case DW_EH_PE_sleb128:
+		value = (uint64_t)cursor_sleb(c);
+		break;
+	case DW_EH_PE_udata2:
+		value = cursor_u16(c);
+		break;
+	case DW_EH_PE_sdata2:
+		value = (uint64_t)(int64_t)(int16_t)cursor_u16(c);
+		break;
+	case DW_EH_PE_udata4:
+		value = cursor_u32(c);
+		break;
+	case DW_EH_PE_sdata4:
+		value = (uint64_t)(int64_t)(int32_t)cursor_u32(c);
+		break;
+	default:
+		cursor_fail(c);
+	}
+	/* Relative to text, data or function, or indirect: no linker writes these for a function's address. */
+	switch (encoding & (ENCODING_RELATION | DW_EH_PE_indirect)) {
+	case DW_EH_PE_absptr:
+		return value;
+	case DW_EH_PE_pcrel:
+		return value + place;
+	default:
+		cursor_fail(c);
+		return 0;
+	}
+}
 
 struct run {
-	const struct eh_frame *frame;
+	const struct eh_section *section;
 	const struct eh_cie *cie;
 	struct cursor code;
 	struct eh_state state;
@@ -81,13 +126,13 @@ static struct eh_span read_expression(struct run *run)
 {
 	struct cursor expression = cursor_sub(&run->code, cursor_uleb(&run->code));
 
-	return eh_span_of(run->frame, &expression);
+	return eh_span_of(run->section, &expression);
 }
 
 /* The row that ends here: what holds from run->pc on until the next one. */
 static void add_row(struct run *run)
 {
-	struct eh_row row = {(uint32_t)run->pc, eh_rule_of(run->frame, run->cie, &run->state)};
+	struct eh_row row = {(uint32_t)run->pc, cfi_rule_of(run->section, run->cie, &run->state)};
 
 	if (run->rows && run->pc < run->limit)
 		run->err = vec_push(run->rows, row);
@@ -114,7 +159,7 @@ static void advance(struct run *run, uint64_t delta)
 
 static void set_location(struct run *run)
 {
-	uint64_t pc = eh_read_encoded(run->frame, &run->code, run->cie->pointer_encoding);
+	uint64_t pc = eh_read_encoded(run->section, &run->code, run->cie->pointer_encoding);
 
 	if (pc < run->pc)
 		cursor_fail(&run->code);
@@ -301,13 +346,13 @@ static int run_all(struct run *run)
 	return run->code.bad ? -EINVAL : 0;
 }
 
-int eh_run_cie(const struct eh_frame *frame, struct eh_cie *cie, struct eh_span instructions)
+int cfi_run_cie(const struct eh_section *section, struct eh_cie *cie, struct eh_span instructions)
 {
 	struct eh_state remembered[REMEMBER_DEPTH];
 	struct run run = {
-		.frame = frame,
+		.section = section,
 		.cie = cie,
-		.code = eh_span_cursor(frame, instructions),
+		.code = eh_span_cursor(section, instructions),
 		.remembered = remembered,
 		.limit = UINT64_MAX,
 	};
@@ -321,15 +366,14 @@ int eh_run_cie(const struct eh_frame *frame, struct eh_cie *cie, struct eh_span 
 	return err;
 }
 
-int eh_frame_rows(const struct eh_frame *frame, const struct eh_fde *fde, uint32_t limit,
-		  struct eh_rows *rows)
+int cfi_run_fde(const struct eh_section *section, const struct eh_cie *cie,
+		const struct eh_fde *fde, uint32_t limit, struct eh_rows *rows)
 {
-	const struct eh_cie *cie = &frame->cies[fde->cie];
 	struct eh_state remembered[REMEMBER_DEPTH];
 	struct run run = {
-		.frame = frame,
+		.section = section,
 		.cie = cie,
-		.code = eh_span_cursor(frame, fde->instructions),
+		.code = eh_span_cursor(section, fde->instructions),
 		.state = cie->initial,
 		.remembered = remembered,
 		.rows = rows,

@@ -9,10 +9,9 @@
 #include "base/bytes.h"
 #include "base/hashmap.h"
 #include "base/vec.h"
-#include "process/elf/cfi.h"
 
-#define ENCODING_FORMAT   0x0f
-#define ENCODING_RELATION 0x70
+#define EH_ENCODING_FORMAT 0x0f
+#define ENCODING_RELATION  0x70
 
 VEC_STRUCT(cie_vec, struct eh_cie);
 VEC_STRUCT(fde_vec, struct eh_fde);
@@ -25,62 +24,18 @@ struct walk {
 	struct fde_vec fdes;
 };
 
-uint64_t eh_read_encoded(const struct eh_frame *frame, struct cursor *c, uint8_t encoding)
-{
-	uint64_t place = frame->address + (uint64_t)(c->p - frame->bytes);
-	uint64_t value = 0;
-
-	switch (encoding & ENCODING_FORMAT) {
-	case DW_EH_PE_absptr:
-	case DW_EH_PE_udata8:
-	case DW_EH_PE_sdata8:
-		value = cursor_u64(c);
-		break;
-	case DW_EH_PE_uleb128:
-		value = cursor_uleb(c);
-		break;
-	case DW_EH_PE_sleb128:
-		value = (uint64_t)cursor_sleb(c);
-		break;
-	case DW_EH_PE_udata2:
-		value = cursor_u16(c);
-		break;
-	case DW_EH_PE_sdata2:
-		value = (uint64_t)(int64_t)(int16_t)cursor_u16(c);
-		break;
-	case DW_EH_PE_udata4:
-		value = cursor_u32(c);
-		break;
-	case DW_EH_PE_sdata4:
-		value = (uint64_t)(int64_t)(int32_t)cursor_u32(c);
-		break;
-	default:
-		cursor_fail(c);
-	}
-	/* Relative to text, data or function, or indirect: no linker writes these for a function's address. */
-	switch (encoding & (ENCODING_RELATION | DW_EH_PE_indirect)) {
-	case DW_EH_PE_absptr:
-		return value;
-	case DW_EH_PE_pcrel:
-		return value + place;
-	default:
-		cursor_fail(c);
-		return 0;
-	}
-}
-
-static void skip_personality(const struct eh_frame *frame, struct cursor *c)
+static void skip_personality(const struct eh_section *section, struct cursor *c)
 {
 	uint8_t encoding = cursor_u8(c);
 
 	/* Only its size matters here. */
 	if (encoding != DW_EH_PE_omit)
-		eh_read_encoded(frame, c, encoding & ENCODING_FORMAT);
+		eh_read_encoded(section, c, encoding & EH_ENCODING_FORMAT);
 }
 
 /* The letters after 'z', each with its data. */
-static void read_augmentation(const struct eh_frame *frame, struct cursor *c, const char *letters,
-			      struct eh_cie *cie)
+static void read_augmentation(const struct eh_section *section, struct cursor *c,
+			      const char *letters, struct eh_cie *cie)
 {
 	struct cursor data = cursor_sub(c, cursor_uleb(c));
 
@@ -93,7 +48,7 @@ static void read_augmentation(const struct eh_frame *frame, struct cursor *c, co
 			cursor_u8(&data);
 			break;
 		case 'P':
-			skip_personality(frame, &data);
+			skip_personality(section, &data);
 			break;
 		case 'S': /* a signal's frame is known by its expressions: see cfi.c */
 			break;
@@ -105,7 +60,7 @@ static void read_augmentation(const struct eh_frame *frame, struct cursor *c, co
 	}
 }
 
-static void read_cie_header(const struct eh_frame *frame, struct cursor *c, struct eh_cie *cie)
+static void read_cie_header(const struct eh_section *section, struct cursor *c, struct eh_cie *cie)
 {
 	uint8_t version = cursor_u8(c);
 	const char *augmentation = cursor_cstr(c, NULL);
@@ -129,7 +84,7 @@ static void read_cie_header(const struct eh_frame *frame, struct cursor *c, stru
 	cie->other_return_column = return_column != EH_REGISTER_RA;
 	if (augmentation[0] == 'z') {
 		cie->has_augmentation_data = true;
-		read_augmentation(frame, c, augmentation + 1, cie);
+		read_augmentation(section, c, augmentation + 1, cie);
 	} else if (augmentation[0]) {
 		cursor_fail(c);
 	}
@@ -139,8 +94,9 @@ static int read_cie(struct walk *walk, struct cursor *c, uint64_t offset)
 {
 	struct eh_cie cie = {.pointer_encoding = DW_EH_PE_absptr};
 
-	read_cie_header(walk->frame, c, &cie);
-	if (c->bad || eh_run_cie(walk->frame, &cie, eh_span_of(walk->frame, c))) {
+	read_cie_header(&walk->frame->section, c, &cie);
+	if (c->bad ||
+	    cfi_run_cie(&walk->frame->section, &cie, eh_span_of(&walk->frame->section, c))) {
 		walk->frame->damaged_entries++;
 		return 0;
 	}
@@ -172,8 +128,8 @@ static int read_fde(struct walk *walk, struct cursor *c, uint64_t id_offset, uin
 		frame->damaged_entries++;
 		return 0;
 	}
-	start = eh_read_encoded(frame, c, cie->pointer_encoding);
-	size = eh_read_encoded(frame, c, cie->pointer_encoding & ENCODING_FORMAT);
+	start = eh_read_encoded(&frame->section, c, cie->pointer_encoding);
+	size = eh_read_encoded(&frame->section, c, cie->pointer_encoding & EH_ENCODING_FORMAT);
 	if (cie->has_augmentation_data)
 		cursor_skip(c, cursor_uleb(c));
 	if (c->bad || __builtin_add_overflow(start, size, &end)) {
@@ -190,7 +146,7 @@ static int read_fde(struct walk *walk, struct cursor *c, uint64_t id_offset, uin
 	}
 	fde.start = (uint32_t)start;
 	fde.end = (uint32_t)end;
-	fde.instructions = eh_span_of(frame, c);
+	fde.instructions = eh_span_of(&frame->section, c);
 	return vec_push(&walk->fdes, fde);
 }
 
@@ -207,13 +163,13 @@ static struct cursor next_entry(struct cursor *section)
 static int walk_section(struct walk *walk)
 {
 	struct eh_frame *frame = walk->frame;
-	struct cursor section = cursor_of(frame->bytes, frame->size);
+	struct cursor section = cursor_of(frame->section.bytes, frame->section.size);
 	int err = 0;
 
 	while (!err && cursor_left(&section) >= 4) {
-		uint64_t offset = (uint64_t)(section.p - frame->bytes);
+		uint64_t offset = (uint64_t)(section.p - frame->section.bytes);
 		struct cursor entry = next_entry(&section);
-		uint64_t id_offset = (uint64_t)(entry.p - frame->bytes);
+		uint64_t id_offset = (uint64_t)(entry.p - frame->section.bytes);
 		uint32_t id;
 
 		if (entry.bad) {
@@ -252,13 +208,24 @@ static bool is_sorted(const struct fde_vec *fdes)
 	return true;
 }
 
-int eh_frame_init(struct eh_frame *ret, const uint8_t *bytes, size_t size, uint64_t address)
+/* Of several entries for one start the first stays. */
+static void drop_doubles(struct fde_vec *fdes)
 {
-	struct eh_frame frame = {.bytes = bytes, .size = size, .address = address};
+	size_t kept = 0;
+
+	for (size_t i = 0; i < fdes->count; i++)
+		if (kept == 0 || fdes->items[kept - 1].start != fdes->items[i].start)
+			fdes->items[kept++] = fdes->items[i];
+	fdes->count = kept;
+}
+
+int eh_frame_init(struct eh_frame *ret, struct eh_section section)
+{
+	struct eh_frame frame = {.section = section};
 	struct walk walk = {.frame = &frame, .cies = VEC_INIT, .fdes = VEC_INIT};
 	int err;
 
-	if (size > UINT32_MAX)
+	if (section.size > UINT32_MAX)
 		return -EFBIG;
 	map64_init(&walk.cie_by_offset, hash_seed_random());
 	err = walk_section(&walk);
@@ -270,6 +237,7 @@ int eh_frame_init(struct eh_frame *ret, const uint8_t *bytes, size_t size, uint6
 	}
 	if (!is_sorted(&walk.fdes))
 		qsort(walk.fdes.items, walk.fdes.count, sizeof(*walk.fdes.items), compare_fdes);
+	drop_doubles(&walk.fdes);
 	frame.cies = walk.cies.items;
 	frame.cie_count = walk.cies.count;
 	frame.fdes = walk.fdes.items;

@@ -91,7 +91,7 @@ static int add_fde(struct builder *b, struct eh_frame *frame, const struct eh_fd
 	/* The next function's entry cuts this one's short. */
 	if (fde + 1 < frame->fdes + frame->fde_count && fde[1].start < limit)
 		limit = fde[1].start;
-	err = eh_frame_rows(frame, fde, limit, scratch);
+	err = cfi_run_fde(&frame->section, &frame->cies[fde->cie], fde, limit, scratch);
 	if (err == -EINVAL) {
 		frame->damaged_entries++;
 		return 0;
@@ -99,17 +99,6 @@ static int add_fde(struct builder *b, struct eh_frame *frame, const struct eh_fd
 	for (size_t k = 0; !err && k < scratch->count; k++)
 		err = add_rule(b, scratch->items[k].pc, scratch->items[k].rule);
 	return err ? err : add_row(b, limit, 0);
-}
-
-/* Of several entries for one start the first of the section stays. */
-static void drop_doubles(struct eh_frame *frame)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < frame->fde_count; i++)
-		if (kept == 0 || frame->fdes[kept - 1].start != frame->fdes[i].start)
-			frame->fdes[kept++] = frame->fdes[i];
-	frame->fde_count = kept;
 }
 
 static int add_all(struct builder *b, struct eh_frame *frame)
@@ -160,14 +149,12 @@ int unwind_table_init_bytes(struct unwind_table *ret, const uint8_t *eh_frame, s
 		.last_pc = NO_PC,
 	};
 	_cleanup_(eh_frame_done) struct eh_frame frame = {0};
-	int err = eh_frame_init(&frame, eh_frame, size, address);
+	int err = eh_frame_init(&frame, (struct eh_section){eh_frame, size, address});
 
 	if (!err && frame.fde_count == 0 && frame.far_entries)
 		err = -EFBIG;
-	if (!err) {
-		drop_doubles(&frame);
+	if (!err)
 		err = add_all(&b, &frame);
-	}
 	return err ? err : finish(&b, &frame, ret);
 }
 
