@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * options.h - the tables of commands and settings (options.def) as C sees them.
+ *
+ * Constant data; any thread. Adding a setting or a command is one row in options.def.
+ */
+#ifndef HF_CONFIG_OPTIONS_H
+#define HF_CONFIG_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/vec.h"
+
+VEC_STRUCT(string_vec, char *);
+
+/* X(kind, type of the field in struct config) */
+#define OPTION_KINDS(X)                                                              \
+	X(FLAG, bool)                    /* no argument */                           \
+	X(SWITCH, bool)                  /* on or off */                             \
+	X(SIZE, uint64_t)                /* bytes */                                 \
+	X(DURATION, uint64_t)            /* ns */                                    \
+	X(PERCENT, double)               /* 2% is 2.0 */                             \
+	X(RATE, double)                  /* bytes per second */                      \
+	X(NUMBER, uint64_t)              /* "all" is UINT64_MAX */                   \
+	X(STRING, char *)                /* NULL: not given */                       \
+	X(PATH, char *)                  /* a file to read; NULL: not given */       \
+	X(OUTPUT, char *)                /* a file to write, "-" stdout */           \
+	X(OPT_OUTPUT, char *)            /* the same; "-" too if FILE is left out */ \
+	X(CHOICE, char *)                /* one of the choices; NULL: not given */   \
+	X(ALLOC_LIST, struct string_vec) /* repeatable; checked by alloc_spec.h */   \
+	X(FREE_LIST, struct string_vec)
+
+enum option_kind {
+#define OPTION_KIND_ENUM(kind, type) OPTION_##kind,
+	OPTION_KINDS(OPTION_KIND_ENUM) OPTION_KIND_COUNT
+#undef OPTION_KIND_ENUM
+};
+
+enum option_group { OPTION_GROUP_MAIN, OPTION_GROUP_MORE };
+
+/* OPT_for_ns, OPT_budget_percent, … */
+enum option_id {
+#define COMMAND(...)
+#define OPTION(field, ...) OPT_##field,
+#include "config/options.def"
+#undef OPTION
+#undef COMMAND
+	OPTION_COUNT
+};
+
+struct option_row {
+	const char *name; /* without the dashes */
+	char short_name;  /* 0: none */
+	enum option_kind kind;
+	const char *arg;      /* what the help calls the argument; "" for a flag */
+	const char *initial;  /* the default as one would write it; "": not given */
+	const char *range;    /* "10ms..1d", "on|off", "1..256|all", or "" */
+	const char *commands; /* words, or "*" */
+	enum option_group group;
+	const char *help;
+	size_t offset; /* of the field in struct config */
+};
+
+extern const struct option_row option_rows[OPTION_COUNT];
+
+/* COMMAND_hunt, COMMAND_attach, … */
+enum command_id {
+#define OPTION(...)
+#define COMMAND(name, ...) COMMAND_##name,
+#include "config/options.def"
+#undef COMMAND
+#undef OPTION
+	COMMAND_COUNT
+};
+
+enum positional_kind { POSITIONAL_NONE, POSITIONAL_PIDS, POSITIONAL_FILES, POSITIONAL_WORDS };
+
+struct command_row {
+	const char *name;
+	const char *arguments; /* as in the usage line */
+	enum positional_kind positional;
+	size_t least, most; /* positional arguments; most 0: no limit (NONE: none) */
+	bool runs_command;  /* `-- CMD [ARG...]` instead of positional arguments */
+	bool built;
+	const char *help;
+	const char *example;
+};
+
+/* Indexed by enum command_id. */
+extern const struct command_row command_rows[COMMAND_COUNT];
+
+/* NULL and HF_E_USAGE with the nearest name if there is no such command. */
+const struct command_row *command_find(const char *name, struct hf_error *err);
+/* 0, or HF_E_UNSUPPORTED with a clear text for a command that is not built yet. */
+int command_check_built(const struct command_row *command, struct hf_error *err);
+/* By long name of `len` bytes; NULL if there is none. */
+const struct option_row *option_find(const char *name, size_t len);
+const struct option_row *option_find_short(char letter);
+bool option_applies(const struct option_row *option, const struct command_row *command);
+/* True if `word` is one of the words in `list`, separated by `separator`. */
+bool word_in_list(const char *list, char separator, const char *word, size_t len);
+
+/*
+ * The nearest of the names, for a typing error: at most a third of its letters differ (a swap of
+ * neighbours counts once), or it begins with `typed` and no other does. NULL if none is near.
+ */
+const char *nearest_name(const char *typed, const char *const *names, size_t count);
+
+#endif
