@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// First what needs no browser, then the page, or why not.
+import {missing} from './browser.mjs';
+import {plan, run} from './tap.mjs';
+
+await import('./pure.mjs');
+let failed = await run('');
+const reason = await missing();
+const {finish} = await import('./page.mjs');
+try {
+	failed += await run(reason);
+} finally {
+	await finish();
+}
+plan();
+process.exit(failed ? 1 : 0);

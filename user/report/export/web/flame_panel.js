@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Around the flamegraph: metric, process, search, breadcrumb, tooltip, details of a frame, legend.
+(function (HF) {
+'use strict';
+
+const {button, el, fill} = HF;
+const blocks = (n) => HF.count(n) + (Math.round(n) === 1 ? ' block' : ' blocks');
+HF.METRICS = [
+	{id: 'outstanding_bytes', label: 'Held bytes', format: HF.bytes, help: 'Allocated while watched, not freed yet'},
+	{id: 'outstanding_count', label: 'Held blocks', format: blocks, help: 'Blocks allocated while watched, not freed yet'},
+	{id: 'growth', label: 'Growth', format: HF.rate, help: 'How fast held bytes grow'},
+	{id: 'alloc_bytes', label: 'Allocated', format: HF.bytes, help: 'All bytes ever allocated while watched, freed or not'},
+	{id: 'temporary_count', label: 'Temporary', format: blocks, help: 'Blocks freed before the thread allocated again'},
+];
+const KIND_WORDS = {
+	native: 'native', inlined: 'inlined (↳): part of the frame above it in the machine code', python: 'Python (py)', kernel: 'kernel (k)',
+	jit: 'JIT code (jit)', unknown: 'unknown (?): no symbol', synthetic: 'a group, not a function',
+};
+
+/* Rows of the flamegraph: every site, and the findings that belong to none (they weigh in growth only). */
+function rowsOf(model) {
+	const rows = model.sites.slice();
+	for (const f of model.findings) {
+		if (f.site)
+			continue;
+		const stack = f.stack.length || !f.type ? f.stack : [model.table.synthetic('type ' + f.type)];
+		rows.push({pid: f.pid, stack, growth: f.growth, outstanding_bytes: 0, outstanding_count: 0, alloc_bytes: 0, temporary_count: 0, finding: f});
+	}
+	return rows;
+}
+
+HF.FlamePanel = class {
+	/* options.onfilter(name): show the sites of a function. */
+	constructor(host, model, options) {
+		this.model = model;
+		this.options = options;
+		this.allRows = rowsOf(model);
+		this.pid = null;
+		this.fold = false;
+		this.noStack = model.table.synthetic('no stack: allocated before attach, or not recorded');
+		this.groups = new Map(model.processes.map((p) => [p.pid, model.table.synthetic('process ' + p.pid + (p.comm ? ' ' + p.comm : ''))]));
+		this.metric = HF.METRICS.find((m) => this.sum(m.id) > 0) || HF.METRICS[0];
+		this.build(host);
+		this.flame = new HF.Flame(this.stage, {
+			functions: model.table.functions, onselect: (n, quiet) => this.showDetails(n, quiet),
+			onzoom: (n) => this.showCrumbs(n), onhover: (n, e) => this.showTip(n, e),
+		});
+		this.rebuild();
+	}
+
+	sum(id) {
+		return this.allRows.reduce((sum, row) => sum + Math.max(0, row[id]), 0);
+	}
+
+	build(host) {
+		this.crumbs = el('nav', {class: 'crumbs', 'aria-label': 'Zoomed frames'});
+		this.note = el('p', {class: 'note'});
+		this.stage = el('div', {class: 'stage'});
+		this.legend = el('ul', {class: 'legend', 'aria-label': 'Colours by module'});
+		this.details = el('div', {class: 'details', 'aria-label': 'Selected frame', role: 'region'});
+		this.tip = el('div', {class: 'tip', hidden: true, 'aria-hidden': 'true'});
+		fill(host, this.toolbar(), this.crumbs,
+			el('div', {class: 'flame-body'}, el('div', {class: 'flame-main'}, this.stage, this.note, this.legend), this.details),
+			el('p', {class: 'note keys', id: 'flame-keys'}, 'Keys: arrows move, Enter zooms, Backspace goes back, Esc shows all, / searches, n and N step through hits. The table of sites below holds the same data as text.'), this.tip);
+	}
+
+	toolbar() {
+		this.metricButtons = HF.METRICS.map((m) => button(m.label, () => this.setMetric(m), {'data-metric': m.id, title: m.help, disabled: !(this.sum(m.id) > 0)}));
+		this.search = el('input', {type: 'search', id: 'flame-search', placeholder: 'Search function, file, module  ( / )', 'aria-label': 'Search function, file or module', spellcheck: 'false',
+			oninput: () => this.find(), onkeydown: (e) => this.searchKey(e)});
+		this.share = el('output', {class: 'share', for: 'flame-search'});
+		this.orient = button('Flames up', () => this.flip(), {'aria-pressed': 'false', title: 'Root at the bottom'});
+		this.foldButton = button('Fold recursion', () => this.toggleFold(), {'aria-pressed': 'false', title: 'A function that calls itself directly becomes one box'});
+		const several = this.model.processes.length > 1;
+		this.process = several && el('select', {'aria-label': 'Process', onchange: (e) => this.setProcess(e.target.value)},
+			el('option', {value: ''}, 'All ' + this.model.processes.length + ' processes'),
+			this.model.processes.map((p) => el('option', {value: p.pid}, p.pid + ' ' + p.comm + (p.ended ? ' (ended)' : ''))));
+		return el('div', {class: 'toolbar'}, el('div', {class: 'segments', role: 'group', 'aria-label': 'Metric'}, this.metricButtons), this.process,
+			el('div', {class: 'finder'}, this.search, this.share), el('div', {class: 'segments'}, this.orient, this.foldButton));
+	}
+
+	/* A new tree (other process, folding), or the first one. */
+	rebuild() {
+		const rows = this.pid === null ? this.allRows : this.allRows.filter((row) => row.pid === this.pid);
+		this.grouped = this.pid === null && this.model.processes.length > 1 ? 1 : 0;
+		this.tree = new HF.FlameTree(rows, this.model.table.frames, {
+			fold: this.fold, empty: this.noStack, group: this.grouped ? (row) => this.groups.get(row.pid) ?? -1 : null,
+		});
+		this.weigh();
+	}
+
+	weigh() {
+		const id = this.metric.id;
+		this.tree.weigh((row) => row[id]);
+		for (const b of this.metricButtons)
+			b.setAttribute('aria-pressed', String(b.dataset.metric === id));
+		const empty = !(this.tree.total[0] > 0);
+		this.stage.hidden = empty;
+		this.note.textContent = empty ? this.emptyReason() : this.remark(id);
+		this.flame.show(this.tree, this.metric.format);
+		this.flame.canvas.setAttribute('aria-label', 'Flamegraph of ' + this.metric.label.toLowerCase() + ', total ' + this.metric.format(this.tree.total[0]));
+		this.showLegend();
+		this.find();
+	}
+
+	emptyReason() {
+		if (!this.model.sites.length)
+			return 'No stacks in this report: ' + (this.model.capture.mode === 'scan' ? 'it was made by a scan, without tracing.' : 'no allocation was seen.');
+		return 'Nothing to draw for this process and metric.';
+	}
+
+	remark(id) {
+		const parts = [];
+		if (id === 'growth') {
+			const shrinking = this.tree.rows.filter((row) => row.growth < 0).length;
+			if (shrinking)
+				parts.push(HF.count(shrinking) + ' shrinking sites are not drawn.');
+			if (!this.model.sites.some((s) => s.ownGrowth))
+				parts.push('Only sites that are findings have a rate.');
+		}
+		if (this.model.sites.some((s) => s.interval))
+			parts.push('Estimated from samples; the table gives the intervals.');
+		return parts.join(' ');
+	}
+
+	setMetric(metric) {
+		this.metric = metric;
+		this.weigh();
+		HF.announce(metric.label + ', total ' + metric.format(this.tree.total[0]));
+	}
+
+	setProcess(value) {
+		this.pid = value === '' ? null : Number(value);
+		if (this.process)
+			this.process.value = value;
+		this.rebuild();
+	}
+
+	toggleFold() {
+		this.fold = !this.fold;
+		this.foldButton.setAttribute('aria-pressed', String(this.fold));
+		this.rebuild();
+	}
+
+	flip() {
+		this.flame.setUpward(!this.flame.upward);
+		this.orient.setAttribute('aria-pressed', String(this.flame.upward));
+	}
+
+	find() {
+		const words = this.search.value.trim();
+		this.hits = [];
+		this.share.textContent = '';
+		if (!words) {
+			this.flame.setMatches(null);
+			return;
+		}
+		const matches = this.model.table.matching(words);
+		const found = this.tree.sumTopmost((key) => matches[key] === 1, 1000);
+		this.hits = found.nodes;
+		this.hit = -1;
+		this.share.textContent = found.count ? HF.percent(found.total, this.tree.total[0]) + ' in ' + HF.count(found.count) + (found.count === 1 ? ' box' : ' boxes') : 'no match';
+		this.flame.setMatches(matches);
+		HF.announce('Search: ' + this.share.textContent);
+	}
+
+	searchKey(event) {
+		if (event.key === 'Enter') {
+			event.preventDefault();
+			this.step(event.shiftKey ? -1 : 1);
+		} else if (event.key === 'Escape') {
+			this.search.value = '';
+			this.find();
+			this.flame.canvas.focus();
+		}
+	}
+
+	/* To the next of the widest hits. */
+	step(by) {
+		if (!this.hits.length)
+			return;
+		this.hit = (this.hit + by + this.hits.length) % this.hits.length;
+		this.flame.move(this.hits[this.hit]);
+		this.flame.canvas.focus();
+	}
+
+	/* Selects the stack of a site or finding; changes metric and process where it would be invisible. */
+	focusStack(row) {
+		const target = row.site || row;
+		if (this.pid !== null && this.pid !== row.pid)
+			this.setProcess('');
+		const at = () => this.tree.rows.findIndex((r) => r === target || r.finding === row);
+		let index = at();
+		if (index < 0)
+			return;
+		if (!(this.tree.total[this.tree.leaf[index]] > 0)) {
+			const metric = HF.METRICS.find((m) => this.tree.rows[index][m.id] > 0);
+			if (!metric)
+				return;
+			this.setMetric(metric);
+			index = at();
+		}
+		const path = this.tree.path(this.tree.leaf[index]);
+		const user = row.user >= 0 ? path.findLast((n) => this.tree.key[n] === this.model.table.frames[row.stack[row.user]].key) : undefined;
+		this.flame.reset();
+		this.flame.zoom(user || path[path.length - 1]);
+		this.stage.scrollIntoView({block: 'nearest'});
+		this.flame.canvas.focus({preventScroll: true});
+	}
+
+	showCrumbs(zoomed) {
+		const path = this.tree.path(zoomed);
+		const shown = path.length > 5 ? [path[0], -1, ...path.slice(-3)] : path;
+		const link = (n, label) => button(label, () => this.flame.zoom(n), {class: 'crumb', title: label, 'aria-current': n === zoomed ? 'true' : null});
+		this.crumbs.replaceChildren();
+		fill(this.crumbs, button('← Back', () => this.flame.back(), {class: 'back', disabled: !this.flame.history.length}),
+			link(0, 'all'), shown.map((n) => [el('span', {'aria-hidden': 'true'}, '›'), n < 0 ? el('span', {}, '… ' + (path.length - 4) + ' more') : link(n, this.model.table.functions[this.tree.key[n]].label)]));
+	}
+
+	showTip(n, event) {
+		this.tip.hidden = n < 0 || event.pointerType === 'touch';
+		if (this.tip.hidden)
+			return;
+		const {total, self} = this.tree;
+		const f = n > 0 && this.model.table.frames[this.tree.frame[n]];
+		this.tip.replaceChildren(el('b', {}, n > 0 ? f.label : 'all'));
+		fill(this.tip, f && f.file && el('div', {}, f.file + (f.line ? ':' + f.line : '')), f && f.module && el('div', {class: 'soft'}, HF.basename(f.module) + ' · ' + f.kind),
+			el('div', {}, this.metric.format(total[n]) + ' · ' + HF.percent(total[n], total[0]) + (self[n] > 0 ? ' · self ' + this.metric.format(self[n]) : '')));
+		const room = document.documentElement.clientWidth, width = this.tip.offsetWidth, height = this.tip.offsetHeight;
+		this.tip.style.left = Math.max(4, Math.min(event.clientX + 14, room - width - 8)) + 'px';
+		this.tip.style.top = (event.clientY + 18 + height > window.innerHeight ? event.clientY - height - 10 : event.clientY + 18) + 'px';
+	}
+
+	showDetails(n, quiet) {
+		const {tree} = this;
+		const f = n > 0 ? this.model.table.frames[tree.frame[n]] : null;
+		const value = this.metric.format(tree.total[n]) + ' (' + HF.percent(tree.total[n], tree.total[0]) + ')';
+		if (!quiet)
+			HF.announce((f ? f.label : 'all') + ', ' + value + ', depth ' + tree.depth[n] + ', ' + (tree.first[n + 1] - tree.first[n]) + ' callees');
+		clearTimeout(this.detailTimer);
+		this.detailTimer = setTimeout(() => this.fillDetails(n, f, value), quiet ? 0 : 60);
+	}
+
+	fillDetails(n, f, value) {
+		const {tree} = this;
+		if (!(tree.total[0] > 0) || n >= tree.count) {
+			this.details.replaceChildren();
+			return;
+		}
+		const pair = (name, ...text) => text.some(Boolean) && [el('dt', {}, name), el('dd', {}, ...text)];
+		const rows = tree.rowsThrough(n);
+		const everywhere = f && tree.sumTopmost((key) => key === f.key, 1);
+		const zoomed = this.flame.zoomed;
+		this.details.replaceChildren(el('h3', {}, f ? f.label : 'all'));
+		fill(this.details, el('dl', {},
+			pair('Total', value), zoomed > 0 && n !== zoomed && tree.within(n, zoomed) && pair('Of the zoomed', HF.percent(tree.total[n], tree.total[zoomed])),
+			pair('Self', this.metric.format(tree.self[n]) + ' (' + HF.percent(tree.self[n], tree.total[0]) + ')'),
+			everywhere && everywhere.count > 1 && pair('Everywhere', this.metric.format(everywhere.total) + ' (' + HF.percent(everywhere.total, tree.total[0]) + ') in ' + HF.count(everywhere.count) + ' boxes; recursion counted once'),
+			f && [pair('Source', this.lines(n, rows, f)), pair('Module', f.module), pair('Build id', f.buildId && el('code', {}, f.buildId)), pair('Kind', KIND_WORDS[f.kind])],
+			pair('Sites', HF.count(rows.length)), pair('Callees', HF.count(tree.first[n + 1] - tree.first[n]))),
+		f && el('div', {class: 'buttons'}, button('Copy stack', () => HF.copy(this.stackText(n))),
+			f.kind !== 'synthetic' && button('Its sites', () => this.options.onfilter(f.name || f.module))));
+	}
+
+	/* Where in the function the stacks through this node were: the heaviest lines first. */
+	lines(n, rows, f) {
+		const sums = new Map();
+		for (const row of rows) {
+			const at = this.fold ? row.stack.findLastIndex((i) => this.model.table.frames[i].key === f.key) : row.stack.length - this.tree.depth[n] + this.grouped;
+			const frame = this.model.table.frames[row.stack[at]];
+			const place = frame && frame.file ? frame.file + (frame.line ? ':' + frame.line : '') : '';
+			if (place)
+				sums.set(place, (sums.get(place) || 0) + Math.max(0, row[this.metric.id]));
+		}
+		const sorted = [...sums].sort((a, b) => b[1] - a[1]);
+		if (sorted.length < 2)
+			return sorted.length ? sorted[0][0] : 'not known';
+		return sorted.slice(0, 6).map(([place, sum]) => el('div', {}, place + ' · ' + this.metric.format(sum))).concat(sorted.length > 6 ? el('div', {class: 'soft'}, sorted.length - 6 + ' more lines') : []);
+	}
+
+	stackText(n) {
+		return this.tree.path(n).reverse().map((node, i) => HF.frameText(this.model.table.frames[this.tree.frame[node]], i)).join('\n') + '\n';
+	}
+
+	/* The modules whose functions allocate most themselves; a click searches for one. */
+	showLegend() {
+		const sums = new Map();
+		for (let n = 1; n < this.tree.count; n++) {
+			const f = this.model.table.functions[this.tree.key[n]];
+			if (this.tree.self[n] > 0 && f.module)
+				sums.set(f.module, (sums.get(f.module) || 0) + this.tree.self[n]);
+		}
+		const top = [...sums].sort((a, b) => b[1] - a[1]).slice(0, 8);
+		this.legend.replaceChildren(...top.map(([module]) => {
+			const swatch = el('span', {class: 'swatch'});
+			swatch.style.background = HF.moduleColour(module, this.flame.dark);
+			return el('li', {}, button([swatch, HF.basename(module)], () => {
+				this.search.value = module;
+				this.find();
+			}, {class: 'crumb', title: 'Search ' + module}));
+		}));
+	}
+
+	setTheme(dark) {
+		this.flame.setTheme(dark);
+		this.showLegend();
+	}
+};
+
+HF.frameText = (f, i) => '#' + i + '  ' + f.label + (f.file ? '  ' + f.file + (f.line ? ':' + f.line : '') : '') + (f.module ? '  (' + f.module + ')' : '');
+})(window.HF = window.HF || {});
