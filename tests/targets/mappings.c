@@ -5,8 +5,8 @@
  *
  * Bytes are those still mapped, in pages of 4,096; a mapping belongs to the function that made it.
  * mremap belongs to the caller of mremap (the whole new range), and so a mapping that moved or grew
- * leaves its first site. brk and sbrk: what lies above the break at go. The allocator is never used
- * here, so that the break is ours alone.
+ * leaves its first site. brk and sbrk: what the program itself adds to the break. What malloc maps
+ * or adds (pthread_create makes it), and the thread's stack, are not ours.
  */
 #include "truth.h"
 

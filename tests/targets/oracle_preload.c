@@ -24,12 +24,18 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { DEPTH = 48, STACKS = 1 << 16, BLOCKS = 1 << 22 };
+enum { DEPTH = 48, STACKS = 1 << 18, BLOCKS = 1 << 22 };
+
+/* Resolved when the call is made: the module may be gone, or another one be there, at the end. */
+struct frame {
+	size_t offset;
+	const char *module; /* copied, never freed */
+};
 
 struct stack {
 	uint64_t hash;
 	int depth;
-	void *frames[DEPTH];
+	struct frame frames[DEPTH];
 	unsigned long allocs, frees, alloc_bytes, outstanding_bytes;
 };
 
@@ -57,25 +63,67 @@ extern void *__libc_valloc(size_t);
 extern void *__libc_pvalloc(size_t);
 extern void __libc_free(void *);
 
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+	return (hash ^ value) * 1099511628211u;
+}
+
+static uint64_t mix_text(uint64_t hash, const char *text)
+{
+	while (*text)
+		hash = mix(hash, (unsigned char)*text++);
+	return hash;
+}
+
+/* A return address may be that of the next function: look at the call. */
+static struct frame frame_at(void *address)
+{
+	char *at = (char *)address - 1;
+	struct dl_find_object object;
+
+	if (_dl_find_object(at, &object))
+		return (struct frame){(size_t)at, ""};
+	const char *name = object.dlfo_link_map->l_name;
+	return (struct frame){(size_t)at - object.dlfo_link_map->l_addr,
+			      name[0] ? name : "/proc/self/exe"};
+}
+
+static const char *keep_text(const char *text)
+{
+	size_t bytes = strlen(text) + 1;
+	char *copy = __libc_malloc(bytes);
+
+	if (!copy)
+		abort();
+	return memcpy(copy, text, bytes);
+}
+
+static void fill_stack(struct stack *stack, const struct frame *frames, int depth, uint64_t hash)
+{
+	stack->hash = hash;
+	stack->depth = depth ? depth : 1;
+	for (int i = 0; i < depth; i++)
+		stack->frames[i] = (struct frame){frames[i].offset, keep_text(frames[i].module)};
+	if (!depth)
+		stack->frames[0] = (struct frame){0, ""};
+}
+
 static struct stack *stack_here(void)
 {
-	void *frames[DEPTH + 3];
-	int depth = backtrace(frames, DEPTH + 3) - 3; /* stack_here, note_alloc, malloc */
+	void *addresses[DEPTH + 3];
+	struct frame frames[DEPTH];
+	int depth = backtrace(addresses, DEPTH + 3) - 3; /* stack_here, note_alloc, malloc */
 	uint64_t hash = 1469598103934665603u;
 
-	if (depth < 0)
-		depth = 0;
-	for (int i = 0; i < depth; i++)
-		hash = (hash ^ (uintptr_t)frames[i + 3]) * 1099511628211u;
+	for (int i = 0; i < depth; i++) {
+		frames[i] = frame_at(addresses[i + 3]);
+		hash = mix_text(mix(hash, frames[i].offset), frames[i].module);
+	}
 	for (uint64_t i = 0; i < STACKS; i++) {
 		struct stack *stack = &oracle.stacks[(hash + i) % STACKS];
 
-		if (stack->depth == 0) {
-			stack->hash = hash;
-			stack->depth = depth ? depth : 1;
-			memcpy(stack->frames, frames + 3, sizeof(void *) * (size_t)depth);
-			return stack;
-		}
+		if (stack->depth == 0)
+			fill_stack(stack, frames, depth < 0 ? 0 : depth, hash);
 		if (stack->hash == hash)
 			return stack;
 	}
@@ -251,20 +299,6 @@ void *pvalloc(size_t bytes)
 	return p;
 }
 
-static void write_frame(FILE *out, void *address, int index)
-{
-	Dl_info info = {0};
-	struct link_map *map = NULL;
-	/* The return address may be that of the next function: look at the call. */
-	char *at = (char *)address - 1;
-
-	if (!dladdr1(at, &info, (void **)&map, RTLD_DL_LINKMAP) || !map)
-		fprintf(out, "%s{\"address\":%zu,\"module\":null}", index ? "," : "", (size_t)at);
-	else
-		fprintf(out, "%s{\"address\":%zu,\"module\":\"%s\"}", index ? "," : "",
-			(size_t)at - map->l_addr, map->l_name[0] ? map->l_name : "/proc/self/exe");
-}
-
 static void write_report(FILE *out)
 {
 	const char *comma = "";
@@ -285,7 +319,8 @@ static void write_report(FILE *out)
 			comma, oracle.pid, stack->allocs, stack->frees, stack->alloc_bytes,
 			stack->outstanding_bytes, stack->allocs - stack->frees);
 		for (int j = 0; j < stack->depth; j++)
-			write_frame(out, stack->frames[j], j);
+			fprintf(out, "%s{\"address\":%zu,\"module\":\"%s\"}", j ? "," : "",
+				stack->frames[j].offset, stack->frames[j].module);
 		fprintf(out, "]}");
 		comma = ",\n";
 	}

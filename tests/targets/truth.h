@@ -20,8 +20,8 @@
  * The account of a process:
  *	{"pid":N, "final":true, "sites":[{"function", "allocator", "outstanding_bytes",
  *	  "outstanding_count", "inherited_bytes", "inherited_count", "allocs", "frees", "alloc_bytes"}],
- *	 "mappings":[{"function", "outstanding_bytes"}], "children":[pid], "free_before_attach":N,
- *	 "tolerated":["function"]}
+ *	 "mappings":[{"function", "outstanding_bytes"}], "faults":[{"function", "memory", "bytes"}],
+ *	 "children":[pid], "free_before_attach":N, "tolerated":["function"]}
  * "final" is true in the line of the process that was started, false in those of its children.
  *
  * What is counted, and where:
@@ -35,6 +35,7 @@
  * - after a fork the child starts with what the parent held, as inherited_*: it is part of
  *   outstanding_*, and not of allocs;
  * - a mapping's bytes are those still mapped, to whole pages;
+ * - faults: bytes that became resident because this function touched them, by kind of memory;
  * - a function named in "tolerated" causes allocations that the program cannot count (glibc's own
  *   thread descriptors, say): a report may show them.
  *
@@ -67,7 +68,7 @@
 /* The compiler forgets what it knows about p, so it cannot elide the allocation. */
 #define TRUTH_HIDE(p) __asm__ volatile("" : "+r"(p) : : "memory")
 
-enum truth_kind { TRUTH_BLOCKS, TRUTH_OPAQUE_BLOCKS, TRUTH_PAGES };
+enum truth_kind { TRUTH_BLOCKS, TRUTH_OPAQUE_BLOCKS, TRUTH_PAGES, TRUTH_FAULTS };
 
 struct truth_site {
 	const char *function;
@@ -85,6 +86,9 @@ struct truth_site {
 #define TRUTH_SITE(name) TRUTH_SITE_AS(name, "malloc", TRUTH_BLOCKS)
 #define TRUTH_SITE_OPAQUE(name) TRUTH_SITE_AS(name, "malloc", TRUTH_OPAQUE_BLOCKS)
 #define TRUTH_MAPPING(name) TRUTH_SITE_AS(name, "mmap", TRUTH_PAGES)
+
+/* memory: anon, file or shmem. */
+#define TRUTH_FAULT(name, memory) TRUTH_SITE_AS(name, #memory, TRUTH_FAULTS)
 
 #define TRUTH_TOLERATE(name)                                                                       \
 	__attribute__((section("truth_tolerated"), used)) static const char *tolerated_##name = #name
@@ -292,23 +296,33 @@ static void truth_print_blocks(const struct truth_site *site, const char *comma)
 			     site->frees, site->alloc_bytes);
 }
 
-static void truth_print_sites(int mappings)
+static void truth_print_site(const struct truth_site *site, const char *comma)
+{
+	unsigned long outstanding_bytes =
+		site->inherited_bytes + site->alloc_bytes - site->free_bytes;
+
+	if (site->kind == TRUTH_PAGES)
+		truth_printf("%s{\"function\":\"%s\",\"outstanding_bytes\":%lu}", comma,
+			     site->function, outstanding_bytes);
+	else if (site->kind == TRUTH_FAULTS)
+		truth_printf("%s{\"function\":\"%s\",\"memory\":\"%s\",\"bytes\":%lu}", comma,
+			     site->function, site->allocator, outstanding_bytes);
+	else
+		truth_print_blocks(site, comma);
+}
+
+static void truth_print_list(const char *name, unsigned int kinds)
 {
 	const char *comma = "";
 
+	truth_printf("\"%s\":[", name);
 	for (struct truth_site **at = __start_truth_sites; at < __stop_truth_sites; at++) {
-		const struct truth_site *site = *at;
-
-		if ((site->kind == TRUTH_PAGES) != mappings)
+		if (!(kinds & 1u << (*at)->kind))
 			continue;
-		if (mappings)
-			truth_printf("%s{\"function\":\"%s\",\"outstanding_bytes\":%lu}", comma,
-				     site->function,
-				     site->inherited_bytes + site->alloc_bytes - site->free_bytes);
-		else
-			truth_print_blocks(site, comma);
+		truth_print_site(*at, comma);
 		comma = ",";
 	}
+	truth_printf("],");
 }
 
 /* Prints the account. */
@@ -316,12 +330,11 @@ __attribute__((unused)) static void truth_account(void)
 {
 	if (truth_oracle)
 		truth_oracle(0);
-	truth_printf("{\"pid\":%d,\"final\":%s,\"sites\":[", (int)getpid(),
-		     truth.is_child ? "false" : "true");
-	truth_print_sites(0);
-	truth_printf("],\"mappings\":[");
-	truth_print_sites(1);
-	truth_printf("],\"children\":[");
+	truth_printf("{\"pid\":%d,\"final\":%s,", (int)getpid(), truth.is_child ? "false" : "true");
+	truth_print_list("sites", 1u << TRUTH_BLOCKS | 1u << TRUTH_OPAQUE_BLOCKS);
+	truth_print_list("mappings", 1u << TRUTH_PAGES);
+	truth_print_list("faults", 1u << TRUTH_FAULTS);
+	truth_printf("\"children\":[");
 	for (int i = 0; i < truth.child_count; i++)
 		truth_printf("%s%d", i ? "," : "", truth.children[i]);
 	truth_printf("],\"free_before_attach\":%lu,\"tolerated\":[", truth.free_before_attach);

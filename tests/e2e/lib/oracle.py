@@ -7,6 +7,7 @@ usage: oracle.py TARGETS_DIR PROGRAM [ARGUMENT ...] [--after=SECONDS]
 --after: an endless program, which gets the line stop after so many seconds.
 """
 import bisect
+import json
 import os
 import subprocess
 import sys
@@ -77,8 +78,8 @@ def run(directory, program, arguments, after):
             target.say("go")
             time.sleep(after)
             target.say("stop")
-            truths = [compare.json.loads(
-                target.lines.find(lambda text: text.startswith("{\"pid\""), 60))]
+            line = target.lines.find(lambda text: text.startswith("{\"pid\""), 60)
+            truths = [json.loads(line)]
         else:
             truths = target.run(300)
         report = compare.read_report(f"{env['ORACLE_OUT']}.{target.pid}")
@@ -93,8 +94,10 @@ def main(argv):
         sys.stderr.write(__doc__)
         return 64
     report, truths, status = run(words[0], words[1], words[2:], after)
-    # The oracle counts only the process that was started, and no mapping.
-    truths = [{**truth, "mappings": []} for truth in truths if truth["final"]]
+    # The oracle counts only the process that was started, only malloc, and no mapping.
+    truths = [{**truth, "mappings": [],
+               "sites": [site for site in truth["sites"] if site["allocator"] == "malloc"]}
+              for truth in truths if truth["final"]]
     differences = compare.compare(report, truths)
     for difference in differences:
         print(difference)
