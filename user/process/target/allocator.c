@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "process/target/allocator.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/strbuf.h"
+#include "base/vec.h"
+#include "process/target/allocator_table.h"
+#include "process/target/link_map.h"
+
+struct function_row {
+	const char *symbol;
+	struct hf_probe_cookie cookie;
+	bool may_throw;
+};
+
+#define C_ROW(symbol, function, op, size, count, pointer, result) \
+	{symbol, {HF_FN_##function, HF_OP_##op, size, count, pointer, result, {0}}, false},
+#define CXX_ROW(symbol, function, op, size, pointer, may_throw) \
+	{symbol, {HF_FN_##function, HF_OP_##op, size, ARG_NONE, pointer, ARG_NONE, {0}}, may_throw},
+
+static const struct function_row c_functions[] = {ALLOCATOR_C_FUNCTIONS(C_ROW)};
+static const struct function_row cxx_functions[] = {ALLOCATOR_CXX_FUNCTIONS(CXX_ROW)};
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+VEC_STRUCT(function_vec, struct allocator_function);
+
+/* What a search works on and what it has found. */
+struct finder {
+	const struct target *target;
+	struct link_order order;
+	struct allocator_set *set;
+	struct function_vec functions;
+};
+
+void allocator_set_done(struct allocator_set *set)
+{
+	for (size_t i = 0; i < set->function_count; i++)
+		free(set->functions[i].name);
+	free(set->functions);
+	set->functions = NULL;
+	set->function_count = 0;
+	set->count = 0;
+}
+
+static bool module_has(const struct module *module, const char *symbol)
+{
+	struct elf_symbol found;
+
+	return !elf_file_find_symbol(module->elf, symbol, &found);
+}
+
+static const char *allocator_name(const struct module *module)
+{
+	static const struct {
+		const char *name, *symbol;
+	} names[] = {
+#define NAME_ROW(name, symbol) {name, symbol},
+		ALLOCATOR_NAMES(NAME_ROW)};
+	const char *interpreter;
+
+	for (size_t i = 0; i < COUNT(names); i++) {
+		if (module_has(module, names[i].symbol))
+			return names[i].name;
+	}
+	if (strstr(module->path, "ld-musl-") || strstr(module->path, "libc.musl-"))
+		return "musl malloc";
+	interpreter = elf_file_interpreter(module->elf);
+	if (interpreter && strstr(interpreter, "ld-musl-"))
+		return "musl malloc";
+	return "its own malloc";
+}
+
+/* The number of the allocator that lives in @module, made if new; ALLOCATOR_MAX if there are too many. */
+static size_t allocator_in(struct allocator_set *set, const struct module *module, const char *name)
+{
+	for (size_t i = 0; i < set->count; i++) {
+		if (set->allocators[i].module == module)
+			return i;
+	}
+	if (set->count < ALLOCATOR_MAX)
+		set->allocators[set->count++] =
+			(struct allocator){name ? name : allocator_name(module), module};
+	else
+		return ALLOCATOR_MAX;
+	return set->count - 1;
+}
+
+static bool known(const struct finder *finder, const struct module *module, uint64_t address)
+{
+	for (size_t i = 0; i < finder->functions.count; i++) {
+		if (finder->functions.items[i].module == module &&
+		    finder->functions.items[i].address == address)
+			return true;
+	}
+	return false;
+}
+
+static int add_function(struct finder *finder, const struct module *module,
+			const struct elf_symbol *symbol, const struct function_row *row,
+			const char *allocator)
+{
+	struct allocator_function function = {
+		.module = module,
+		.address = symbol->address,
+		.size = symbol->size,
+		.cookie = row->cookie,
+		.may_throw = row->may_throw,
+	};
+	size_t number;
+	int err;
+
+	if (known(finder, module, symbol->address))
+		return 0;
+	number = allocator_in(finder->set, module, allocator);
+	if (number == ALLOCATOR_MAX)
+		return 0;
+	function.allocator = number;
+	function.name = strdup(symbol->name);
+	if (!function.name)
+		return -ENOMEM;
+	err = vec_push(&finder->functions, function);
+	if (err)
+		free(function.name);
+	return err;
+}
+
+/* As the dynamic linker: exported by a shared module, or anything defined in a static program. */
+static const struct module *resolve(const struct finder *finder, const char *name,
+				    struct elf_symbol *ret)
+{
+	bool is_static = finder->order.count == 1 &&
+			 !elf_file_interpreter(finder->order.modules[0]->elf);
+
+	for (size_t i = 0; i < finder->order.count; i++) {
+		const struct module *module = finder->order.modules[i];
+
+		if (!elf_file_find_symbol(module->elf, name, ret) && ret->defined &&
+		    (ret->dynamic || is_static))
+			return module;
+	}
+	return NULL;
+}
+
+/* glibc's reallocarray is a tail call of realloc. */
+static bool is_counted_elsewhere(const struct module *module, const struct function_row *row)
+{
+	return row->cookie.function == HF_FN_REALLOCARRAY &&
+	       !strcmp(allocator_name(module), "glibc malloc");
+}
+
+static int find_process_malloc(struct finder *finder)
+{
+	const struct module *module, *provider = NULL;
+	struct elf_symbol symbol;
+	int err;
+
+	for (size_t i = 0; i < COUNT(c_functions); i++) {
+		module = resolve(finder, c_functions[i].symbol, &symbol);
+		if (i == 0)
+			provider = module;
+		if (!provider)
+			return 0;
+		if (!module || is_counted_elsewhere(module, &c_functions[i]))
+			continue;
+		err = add_function(finder, module, &symbol, &c_functions[i], NULL);
+		if (err)
+			return err;
+	}
+	for (size_t i = 0; i < COUNT(cxx_functions); i++) {
+		module = resolve(finder, cxx_functions[i].symbol, &symbol);
+		if (module != provider || finder->order.count == 1)
+			continue; /* a static program's operator new may well be libstdc++'s */
+		err = add_function(finder, module, &symbol, &cxx_functions[i], NULL);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int find_prefixed(struct finder *finder, const struct module *module, const char *prefix)
+{
+	struct elf_symbol symbol;
+	char name[64];
+	int err;
+
+	for (size_t i = 0; i < COUNT(c_functions); i++) {
+		snprintf(name, sizeof(name), "%s%s", prefix, c_functions[i].symbol);
+		if (elf_file_find_symbol(module->elf, name, &symbol))
+			continue;
+		err = add_function(finder, module, &symbol, &c_functions[i], NULL);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int find_all_prefixed(struct finder *finder)
+{
+	static const char *const prefixes[] = {
+#define PREFIX_ROW(prefix) prefix,
+		ALLOCATOR_PREFIXES(PREFIX_ROW)};
+	char name[64];
+	int err;
+
+	for (size_t i = 0; i < finder->order.count; i++) {
+		for (size_t p = 0; p < COUNT(prefixes); p++) {
+			snprintf(name, sizeof(name), "%smalloc", prefixes[p]);
+			if (!module_has(finder->order.modules[i], name))
+				continue;
+			err = find_prefixed(finder, finder->order.modules[i], prefixes[p]);
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}
+
+static int find_spec(struct finder *finder, const struct allocator_spec *spec,
+		     struct hf_error *error)
+{
+	struct function_row row = {spec->symbol, spec->cookie, false};
+	struct elf_symbol symbol;
+	int err, found = 0;
+
+	for (size_t i = 0; i < finder->order.count; i++) {
+		const struct module *module = finder->order.modules[i];
+
+		if (elf_file_find_symbol(module->elf, spec->symbol, &symbol))
+			continue;
+		err = add_function(finder, module, &symbol, &row, spec->symbol);
+		if (err)
+			return err;
+		found++;
+	}
+	if (found)
+		return 0;
+	error_set(error, HF_E_USAGE, "no module of process %d has a function %s",
+		  finder->target->key.pid, spec->symbol);
+	error_why(error, "%zu modules were looked at, symbol tables of stripped ones are gone",
+		  finder->order.count);
+	return error_fix(error, "check the name with `nm -D` or `nm` on the program");
+}
+
+static bool is_go(const struct target *target)
+{
+	struct elf_section section;
+
+	return target->exe_module && target->exe_module->elf &&
+	       (!elf_file_section(target->exe_module->elf, ".go.buildinfo", &section) ||
+		!elf_file_section(target->exe_module->elf, ".gopclntab", &section));
+}
+
+static int refuse_none(const struct finder *finder, struct hf_error *error)
+{
+	_cleanup_(strbuf_done) struct strbuf looked = STRBUF_INIT;
+
+	if (is_go(finder->target)) {
+		error_set(error, HF_E_NOMALLOC,
+			  "process %d is a Go program: its allocator is Go's own",
+			  finder->target->key.pid);
+		error_why(error, "Go does not allocate through malloc");
+		return error_fix(
+			error,
+			"use its own heap profile: go tool pprof http://.../debug/pprof/heap");
+	}
+	for (size_t i = 0; i < finder->order.count; i++) {
+		if (i == 6) {
+			strbuf_addf(&looked, " and %zu more", finder->order.count - i);
+			break;
+		}
+		strbuf_addstr(&looked, i ? ", " : "");
+		strbuf_addstr(&looked, finder->order.modules[i]->path);
+	}
+	error_set(error, HF_E_NOMALLOC, "no allocator found in process %d",
+		  finder->target->key.pid);
+	error_why(error, "none of its modules exports malloc, or it is static and stripped: %s",
+		  finder->order.count ? looked.buf : "none could be read");
+	return error_fix(
+		error,
+		"name its functions: --alloc 'my_alloc(size=arg1)->ret' --free 'my_free(ptr=arg1)'");
+}
+
+int allocator_set_find(const struct target *target, const struct allocator_spec *specs,
+		       size_t spec_count, struct allocator_set *ret, struct hf_error *error)
+{
+	struct finder finder = {.target = target, .set = ret};
+	int err = link_order_read(target, &finder.order);
+
+	memset(ret, 0, sizeof(*ret));
+	if (!err)
+		err = find_process_malloc(&finder);
+	if (!err)
+		err = find_all_prefixed(&finder);
+	for (size_t i = 0; !err && i < spec_count; i++)
+		err = find_spec(&finder, &specs[i], error);
+	if (!err && (!finder.functions.count || (is_go(target) && !spec_count)))
+		err = refuse_none(&finder, error);
+	link_order_done(&finder.order);
+	ret->functions = finder.functions.items;
+	ret->function_count = finder.functions.count;
+	if (err) {
+		allocator_set_done(ret);
+		if (!error_is_set(error))
+			error_set_errno(error, HF_E_INTERNAL, -err,
+					"allocators can't be listed: %s", strerror(-err));
+	}
+	return err;
+}

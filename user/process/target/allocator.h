@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Who really serves a process's malloc, and where its functions are.
+ *
+ * A function name is resolved as the dynamic linker does it: the first module in link order (the program,
+ * preloaded libraries, then needed ones breadth first) that exports it. The order is read from the
+ * process's own link map (SVR4 r_debug, as in <link.h>), not guessed from the maps. A static program has
+ * its symbols in .symtab. Besides these, allocators under a prefixed name (je_, mi_, tc_, _rjem_) and the
+ * pairs that the user names are found in any module.
+ *
+ * Each address is listed once, whatever its names. operator new is listed only where the malloc's own
+ * module defines it: anywhere else it ends in malloc and is counted there.
+ */
+#ifndef HOLDFAST_TARGET_ALLOCATOR_H
+#define HOLDFAST_TARGET_ALLOCATOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <holdfast/space.h>
+
+#include "base/err.h"
+#include "process/target/target.h"
+
+/* A function to be probed. */
+struct allocator_function {
+	char *name; /* the symbol */
+	const struct module *module;
+	uint64_t address; /* in the module, as linked */
+	uint64_t size;    /* of the function; 0: unknown */
+	struct hf_probe_cookie cookie;
+	bool may_throw;    /* a return probe would abort the target when an exception crosses it */
+	uint8_t allocator; /* index into allocator_set.allocators */
+};
+
+struct allocator {
+	const char *name; /* "glibc malloc", "jemalloc", ... */
+	const struct module *module;
+};
+
+#define ALLOCATOR_MAX 16
+
+struct allocator_set {
+	struct allocator allocators[ALLOCATOR_MAX];
+	size_t count;
+	struct allocator_function *functions;
+	size_t function_count;
+};
+
+/* "my_alloc(size=arg1)->ret", "my_alloc(count=arg1,size=arg2)->ret", "my_alloc(size=arg2)->*arg1" and
+ * "my_free(ptr=arg1)", "my_realloc(ptr=arg1,size=arg2)->ret". arg1 is the first of at most six. */
+struct allocator_spec {
+	char *symbol;
+	struct hf_probe_cookie cookie;
+};
+
+/* @index: number of the pair among --alloc/--free, at most ALLOCATOR_SPECS_MAX - 1. HF_E_USAGE. */
+#define ALLOCATOR_SPECS_MAX 16
+int allocator_spec_parse(const char *text, unsigned int index, struct allocator_spec *ret,
+			 struct hf_error *err);
+void allocator_spec_done(struct allocator_spec *spec);
+
+/* Errors: HF_E_NOMALLOC with what was looked at; HF_E_UNSUPPORTED for Go, with the native tool's name;
+ * HF_E_USAGE for a spec whose symbol no module has. */
+int allocator_set_find(const struct target *target, const struct allocator_spec *specs,
+		       size_t spec_count, struct allocator_set *ret, struct hf_error *err);
+void allocator_set_done(struct allocator_set *set);
+
+#endif

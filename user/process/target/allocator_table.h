@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The functions of allocators and the allocators themselves: one line each.
+ *
+ * Not listed on purpose: glibc's reallocarray, which tail-calls realloc and is counted there (two return
+ * probes on one frame could not be told apart); C++ operators that other libraries define on top of malloc.
+ */
+#ifndef HOLDFAST_ALLOCATOR_TABLE_H
+#define HOLDFAST_ALLOCATOR_TABLE_H
+
+#include <holdfast/event.h>
+#include <holdfast/space.h>
+
+#define ARG_0    0
+#define ARG_1    1
+#define ARG_2    2
+#define ARG_NONE HF_ARG_NONE
+
+/* X(symbol, function class, op, size, count, pointer, result) */
+#define ALLOCATOR_C_FUNCTIONS(X)                                                 \
+	X("malloc", MALLOC, ALLOC, ARG_0, ARG_NONE, ARG_NONE, ARG_NONE)          \
+	X("calloc", CALLOC, ALLOC, ARG_1, ARG_0, ARG_NONE, ARG_NONE)             \
+	X("realloc", REALLOC, REALLOC, ARG_1, ARG_NONE, ARG_0, ARG_NONE)         \
+	X("reallocarray", REALLOCARRAY, REALLOC, ARG_2, ARG_1, ARG_0, ARG_NONE)  \
+	X("reallocf", REALLOC, REALLOC, ARG_1, ARG_NONE, ARG_0, ARG_NONE)        \
+	X("posix_memalign", ALIGNED, ALLOC, ARG_2, ARG_NONE, ARG_NONE, ARG_0)    \
+	X("aligned_alloc", ALIGNED, ALLOC, ARG_1, ARG_NONE, ARG_NONE, ARG_NONE)  \
+	X("memalign", ALIGNED, ALLOC, ARG_1, ARG_NONE, ARG_NONE, ARG_NONE)       \
+	X("valloc", ALIGNED, ALLOC, ARG_0, ARG_NONE, ARG_NONE, ARG_NONE)         \
+	X("pvalloc", ALIGNED, ALLOC, ARG_0, ARG_NONE, ARG_NONE, ARG_NONE)        \
+	X("mallocx", MALLOC, ALLOC, ARG_0, ARG_NONE, ARG_NONE, ARG_NONE)         \
+	X("rallocx", REALLOC, REALLOC, ARG_1, ARG_NONE, ARG_0, ARG_NONE)         \
+	X("free", FREE, FREE, ARG_NONE, ARG_NONE, ARG_0, ARG_NONE)               \
+	X("cfree", FREE, FREE, ARG_NONE, ARG_NONE, ARG_0, ARG_NONE)              \
+	X("free_sized", FREE, FREE, ARG_NONE, ARG_NONE, ARG_0, ARG_NONE)         \
+	X("free_aligned_sized", FREE, FREE, ARG_NONE, ARG_NONE, ARG_0, ARG_NONE) \
+	X("dallocx", FREE, FREE, ARG_NONE, ARG_NONE, ARG_0, ARG_NONE)            \
+	X("sdallocx", FREE, FREE, ARG_NONE, ARG_NONE, ARG_0, ARG_NONE)
+
+/* X(symbol, function class, op, size, pointer, may throw): Itanium C++ ABI names. */
+#define ALLOCATOR_CXX_FUNCTIONS(X)                                                  \
+	X("_Znwm", NEW, ALLOC, ARG_0, ARG_NONE, true)                               \
+	X("_Znam", NEW, ALLOC, ARG_0, ARG_NONE, true)                               \
+	X("_ZnwmSt11align_val_t", NEW, ALLOC, ARG_0, ARG_NONE, true)                \
+	X("_ZnamSt11align_val_t", NEW, ALLOC, ARG_0, ARG_NONE, true)                \
+	X("_ZnwmRKSt9nothrow_t", NEW, ALLOC, ARG_0, ARG_NONE, false)                \
+	X("_ZnamRKSt9nothrow_t", NEW, ALLOC, ARG_0, ARG_NONE, false)                \
+	X("_ZnwmSt11align_val_tRKSt9nothrow_t", NEW, ALLOC, ARG_0, ARG_NONE, false) \
+	X("_ZnamSt11align_val_tRKSt9nothrow_t", NEW, ALLOC, ARG_0, ARG_NONE, false) \
+	X("_ZdlPv", DELETE, FREE, ARG_NONE, ARG_0, false)                           \
+	X("_ZdaPv", DELETE, FREE, ARG_NONE, ARG_0, false)                           \
+	X("_ZdlPvm", DELETE, FREE, ARG_NONE, ARG_0, false)                          \
+	X("_ZdaPvm", DELETE, FREE, ARG_NONE, ARG_0, false)                          \
+	X("_ZdlPvSt11align_val_t", DELETE, FREE, ARG_NONE, ARG_0, false)            \
+	X("_ZdaPvSt11align_val_t", DELETE, FREE, ARG_NONE, ARG_0, false)            \
+	X("_ZdlPvmSt11align_val_t", DELETE, FREE, ARG_NONE, ARG_0, false)           \
+	X("_ZdaPvmSt11align_val_t", DELETE, FREE, ARG_NONE, ARG_0, false)           \
+	X("_ZdlPvRKSt9nothrow_t", DELETE, FREE, ARG_NONE, ARG_0, false)             \
+	X("_ZdaPvRKSt9nothrow_t", DELETE, FREE, ARG_NONE, ARG_0, false)
+
+/* X(name, a symbol that only this allocator has): the first that the module has names it. */
+#define ALLOCATOR_NAMES(X)                                 \
+	X("jemalloc", "mallctl")                           \
+	X("jemalloc", "_rjem_mallctl")                     \
+	X("jemalloc", "je_mallctl")                        \
+	X("tcmalloc", "tc_malloc")                         \
+	X("tcmalloc", "MallocExtension_ReleaseFreeMemory") \
+	X("mimalloc", "mi_malloc")                         \
+	X("glibc malloc", "__libc_memalign")               \
+	X("glibc malloc", "ptmalloc_init")                 \
+	X("musl malloc", "__libc_malloc_impl")             \
+	X("musl malloc", "__malloc_donate")                \
+	X("musl malloc", "__malloc_allzerop")
+
+/* Prefixes under which an allocator may live beside the process's malloc. */
+#define ALLOCATOR_PREFIXES(X) X("je_") X("_rjem_") X("mi_") X("tc_")
+
+#endif

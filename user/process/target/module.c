@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "process/target/module.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/strbuf.h"
+#include "base/vec.h"
+#include "process/proc/process.h"
+
+#define VDSO_MAX_BYTES (64u << 10)
+#define PAGE_MASK      0xfffull
+
+struct module_set {
+	VEC(struct module *) modules;
+};
+
+int module_set_new(struct module_set **ret)
+{
+	struct module_set *set = calloc(1, sizeof(*set));
+
+	if (!set)
+		return -ENOMEM;
+	*ret = set;
+	return 0;
+}
+
+static void module_free(struct module *module)
+{
+	elf_file_free(module->elf);
+	if (module->fd >= 0)
+		close(module->fd);
+	free(module->path);
+	free(module);
+}
+DEFINE_CLEANUP(struct module *, module_free);
+
+void module_set_free(struct module_set *set)
+{
+	if (!set)
+		return;
+	for (size_t i = 0; i < set->modules.count; i++)
+		module_free(set->modules.items[i]);
+	vec_done(&set->modules);
+	free(set);
+}
+
+size_t module_set_count(const struct module_set *set)
+{
+	return set->modules.count;
+}
+
+struct module *module_set_at(const struct module_set *set, size_t index)
+{
+	return set->modules.items[index];
+}
+
+int module_open(const struct module *module)
+{
+	_cleanup_(strbuf_done) struct strbuf path = STRBUF_INIT;
+	int fd;
+
+	if (module->fd < 0)
+		return -ENOENT;
+	if (strbuf_addf(&path, "/proc/self/fd/%d", module->fd))
+		return -ENOMEM;
+	fd = open(path.buf, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* The vdso has no file: its image is read from the process. */
+static int open_vdso(struct module *module, int pid, const struct mapping *mapping)
+{
+	uint64_t size = mapping->end - mapping->start;
+	_cleanup_free_ void *image = NULL;
+	int err;
+
+	if (size > VDSO_MAX_BYTES)
+		return -EFBIG;
+	image = malloc(size);
+	if (!image)
+		return -ENOMEM;
+	err = process_read_memory(pid, mapping->start, image, size);
+	return err ? err : elf_file_open_memory(image, size, &module->elf);
+}
+
+static int open_file(struct module *module, int pid, const struct mapping *mapping)
+{
+	int fd = process_open_mapped(pid, mapping->start, mapping->end);
+
+	if (fd < 0)
+		fd = process_open_file(pid, mapping->path);
+	if (fd < 0)
+		return fd;
+	module->fd = fd;
+	fd = module_open(module);
+	return fd < 0 ? fd : elf_file_open_fd(fd, &module->elf);
+}
+
+static bool same_file(const struct module *module, const struct mapping *mapping)
+{
+	if (module->vdso)
+		return !mapping->inode && !strcmp(mapping->path, "[vdso]");
+	return module->inode == mapping->inode && module->device_major == mapping->device_major &&
+	       module->device_minor == mapping->device_minor;
+}
+
+int module_set_get(struct module_set *set, int pid, const struct mapping *mapping,
+		   struct module **ret)
+{
+	_cleanup_(module_freep) struct module *module = NULL;
+	int err;
+
+	for (size_t i = 0; i < set->modules.count; i++) {
+		if (same_file(set->modules.items[i], mapping)) {
+			*ret = set->modules.items[i];
+			return 0;
+		}
+	}
+	module = calloc(1, sizeof(*module));
+	if (!module)
+		return -ENOMEM;
+	module->fd = -1;
+	module->id = set->modules.count;
+	module->path = strdup(mapping->path);
+	if (!module->path)
+		return -ENOMEM;
+	module->vdso = !mapping->inode;
+	module->deleted = mapping->deleted;
+	module->inode = mapping->inode;
+	module->device_major = mapping->device_major;
+	module->device_minor = mapping->device_minor;
+	module->elf_error = module->vdso ? open_vdso(module, pid, mapping)
+					 : open_file(module, pid, mapping);
+	err = vec_push(&set->modules, module);
+	if (err)
+		return err;
+	*ret = no_free_ptr(module);
+	return 0;
+}
+
+int module_bias(const struct module *module, uint64_t start, uint64_t offset, uint64_t *ret_bias)
+{
+	size_t count = module->elf ? elf_file_segment_count(module->elf) : 0;
+	const struct elf_segment *best = NULL, *s;
+
+	/* A segment is mapped from the page that its file offset lies in. */
+	for (size_t i = 0; i < count; i++) {
+		s = elf_file_segment(module->elf, i);
+		if (offset < (s->file_offset & ~PAGE_MASK) ||
+		    offset >= s->file_offset + s->file_bytes)
+			continue;
+		if (!best || s->executable)
+			best = s;
+	}
+	if (!best)
+		return -ENOENT;
+	*ret_bias = start - (best->address - best->file_offset + offset);
+	return 0;
+}

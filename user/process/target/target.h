@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One traced process: who it is, what code it has mapped and when.
+ *
+ * Mappings of code are kept with the time during which they were there, so that an address seen earlier
+ * is still understood after a dlclose, an exec or the process's end. One owner, one thread.
+ */
+#ifndef HOLDFAST_TARGET_H
+#define HOLDFAST_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "process/proc/process.h"
+#include "process/target/module.h"
+
+struct target_mapping {
+	uint64_t start, end; /* [start, end) */
+	uint64_t bias;       /* pc - bias = module address */
+	const struct module *module;
+	uint64_t from_ns, until_ns; /* UINT64_MAX: still there */
+};
+
+struct target {
+	struct process_key key;
+	int parent_pid; /* at attach */
+	char *comm, *exe, *cmdline, *container;
+	uint64_t start_wall_ns; /* since the epoch */
+	uint64_t started_ns;    /* CLOCK_MONOTONIC when we began to look */
+	uint64_t ended_wall_ns; /* 0: still runs */
+	int seccomp_mode;
+	const struct module *exe_module; /* NULL if it can't be read */
+	uint64_t exe_bias;
+	struct target_mapping *mappings; /* by start, then from_ns */
+	size_t mapping_count;
+};
+
+/*
+ * Looks at @pid. Errors: HF_E_NOPID, HF_E_PERM, HF_E_UNSUPPORTED (kernel thread, 32-bit, zombie, already
+ * traced), HF_E_INTERNAL.
+ */
+int target_new(struct module_set *modules, int pid, uint64_t now_ns, struct target **ret,
+	       struct hf_error *err);
+void target_free(struct target *target);
+DEFINE_CLEANUP(struct target *, target_free);
+
+struct target_change {
+	bool added;   /* code came */
+	bool removed; /* code went: addresses may get a new meaning */
+};
+
+/* Reads the maps anew (after a dlopen or dlclose). */
+int target_refresh(struct target *target, struct module_set *modules, uint64_t now_ns,
+		   struct target_change *ret);
+/* After an exec: names and the program itself are read anew (after target_refresh()). */
+int target_refresh_names(struct target *target);
+
+/* The code mapping that covered @pc at @time_ns, or NULL. */
+const struct target_mapping *target_find(const struct target *target, uint64_t pc,
+					 uint64_t time_ns);
+
+#endif
