@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <holdfast/event.h>
+
 #include "process/target/allocator.h"
 
 void allocator_spec_done(struct allocator_spec *spec)
