@@ -228,9 +228,8 @@ static __always_inline void settle_inner(struct hf_call *call, u64 address)
 	flush_inner(call);
 }
 
-static __always_inline void leave_alloc(struct pt_regs *regs)
+static __always_inline void leave_alloc(u64 sp, u64 result)
 {
-	u64 sp = regs->sp, result = regs->ax;
 	struct hf_thread *t = thread_find();
 	struct hf_call *call, *outer;
 	struct hf_inner block;
@@ -241,7 +240,7 @@ static __always_inline void leave_alloc(struct pt_regs *regs)
 		count_loss(HF_LOSS_ENTRY_MISSED);
 		return;
 	}
-	call = call_returning(t, sp - 8);
+	call = call_returning(t, sp);
 	if (!call)
 		return;
 	block.address = result_of(result, call);
@@ -280,7 +279,19 @@ int alloc_entry(struct pt_regs *regs)
 SEC("uprobe")
 int alloc_return(struct pt_regs *regs)
 {
-	leave_alloc(regs);
+	leave_alloc(regs->sp - 8, regs->ax);
+	return 0;
+}
+
+/* On the `ret` instructions of functions that may throw: a return probe there would abort the target. The
+ * stack pointer is as it was at the entry. Other callers of the same code have no call open: not counted. */
+SEC("uprobe")
+int alloc_ret_insn(struct pt_regs *regs)
+{
+	struct hf_thread *t = thread_find();
+
+	if (t && t->call_count && call_at(t, t->call_count - 1)->sp == regs->sp)
+		leave_alloc(regs->sp, regs->ax);
 	return 0;
 }
 
@@ -291,7 +302,7 @@ int alloc_session(struct pt_regs *regs)
 	struct hf_probe_cookie cookie;
 
 	if (bpf_session_is_return()) {
-		leave_alloc(regs);
+		leave_alloc(regs->sp - 8, regs->ax);
 		return 0;
 	}
 	cookie = cookie_get(regs);

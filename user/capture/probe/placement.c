@@ -93,8 +93,7 @@ static bool decode(struct decoder *d, const struct placement_request *r, size_t 
 {
 	return offset < r->size &&
 	       ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d->zydis, r->code + offset, r->size - offset,
-						   &d->insn, d->operands, ZYDIS_MAX_OPERAND_COUNT,
-						   0));
+						   &d->insn, d->operands));
 }
 
 static bool writes_register(const struct decoder *d, ZydisRegister wanted)

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * BPF links. libbpf 1.1 knows no uprobe_multi, so BPF_LINK_CREATE is called with the kernel's layout
+ * (include/uapi/linux/bpf.h, union bpf_attr, link_create).
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/log.h"
+#include "capture/probe/probe_internal.h"
+#include "holdfast.skel.h"
+
+#define UPROBE_MULTI_RETURN 1u
+
+enum { TYPE_UPROBE_MULTI = 48, TYPE_UPROBE_SESSION = 57 };
+
+struct link_create_uprobe_multi {
+	uint32_t prog_fd, target_fd, attach_type, flags;
+	uint64_t path, offsets, ref_ctr_offsets, cookies;
+	uint32_t count, multi_flags, pid, reserved[21];
+};
+
+void probe_list_done(struct probe_list *list)
+{
+	vec_done(&list->offsets);
+	vec_done(&list->cookies);
+}
+
+static int attach_multi(const struct bpf_program *program, uint32_t type, uint32_t flags,
+			const struct probe_list *list)
+{
+	struct link_create_uprobe_multi attr = {
+		.prog_fd = bpf_program__fd(program),
+		.attach_type = type,
+		.offsets = (uintptr_t)list->offsets.items,
+		.cookies = (uintptr_t)list->cookies.items,
+		.count = list->offsets.count,
+		.multi_flags = flags,
+		.pid = list->pid,
+	};
+	char path[32];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", list->path_fd);
+	attr.path = (uintptr_t)path;
+	fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+	return fd < 0 ? -errno : fd;
+}
+
+/* A refused place (a function that begins with a prefix the kernel rejects) must not cost all the others. */
+static int attach_multi_each(const struct bpf_program *program, uint32_t type, uint32_t flags,
+			     const struct probe_list *list, struct fd_vec *ret_links)
+{
+	int fd = attach_multi(program, type, flags, list), err = 0;
+
+	if (fd >= 0)
+		return vec_push(ret_links, fd);
+	if (list->offsets.count == 1 || fd == -ESRCH || fd == -EPERM)
+		return fd;
+	for (size_t i = 0; i < list->offsets.count; i++) {
+		struct probe_list one = *list;
+
+		one.offsets.items += i;
+		one.cookies.items += i;
+		one.offsets.count = one.cookies.count = 1;
+		fd = attach_multi(program, type, flags, &one);
+		if (fd < 0)
+			err = log_warn_err(fd, "no probe at file offset %#lx",
+					   (long)one.offsets.items[0]);
+		else if (vec_push(ret_links, fd))
+			return -ENOMEM;
+	}
+	return ret_links->count ? 0 : err;
+}
+
+static int attach_perf(const struct bpf_program *program, bool on_return,
+		       const struct probe_list *list, struct fd_vec *ret_links)
+{
+	char path[32];
+	int err = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", list->path_fd);
+	for (size_t i = 0; i < list->offsets.count; i++) {
+		LIBBPF_OPTS(bpf_uprobe_opts, options, .bpf_cookie = list->cookies.items[i],
+			    .retprobe = on_return);
+		struct bpf_link *link = bpf_program__attach_uprobe_opts(
+			program, list->pid, path, list->offsets.items[i], &options);
+		int fd;
+
+		if (!link) {
+			err = log_warn_err(-errno, "no probe at file offset %#lx",
+					   (long)list->offsets.items[i]);
+			continue;
+		}
+		fd = dup(bpf_link__fd(link));
+		bpf_link__disconnect(link);
+		bpf_link__destroy(link);
+		if (fd < 0 || vec_push(ret_links, fd))
+			return -ENOMEM;
+	}
+	return ret_links->count ? 0 : err;
+}
+
+static int attach_call(struct probe *probe, const struct probe_list *list, struct fd_vec *ret_links)
+{
+	struct holdfast_bpf *s = probe->skeleton;
+	int err;
+
+	if (probe->way == PROBE_WAY_SESSION)
+		return attach_multi_each(s->progs.alloc_session, TYPE_UPROBE_SESSION, 0, list,
+					 ret_links);
+	/* The return first: a call whose return comes without its entry is counted, the other way round it
+	 * would look like a call that never ended. */
+	if (probe->way == PROBE_WAY_MULTI) {
+		err = attach_multi_each(s->progs.alloc_return, TYPE_UPROBE_MULTI,
+					UPROBE_MULTI_RETURN, list, ret_links);
+		return err ? err
+			   : attach_multi_each(s->progs.alloc_entry, TYPE_UPROBE_MULTI, 0, list,
+					       ret_links);
+	}
+	err = attach_perf(s->progs.alloc_return, true, list, ret_links);
+	return err ? err : attach_perf(s->progs.alloc_entry, false, list, ret_links);
+}
+
+int links_attach(struct probe *probe, enum link_kind kind, const struct probe_list *list,
+		 struct fd_vec *ret_links)
+{
+	struct bpf_program *program;
+
+	if (!list->offsets.count)
+		return 0;
+	if (kind == LINK_CALL)
+		return attach_call(probe, list, ret_links);
+	program = kind == LINK_ENTRY ? probe->skeleton->progs.alloc_entry
+				     : probe->skeleton->progs.alloc_ret_insn;
+	if (probe->way == PROBE_WAY_PERF)
+		return attach_perf(program, false, list, ret_links);
+	return attach_multi_each(program, TYPE_UPROBE_MULTI, 0, list, ret_links);
+}
+
+static int attach_tracepoint(struct probe *probe, const struct bpf_program *program,
+			     const char *name)
+{
+	int fd = bpf_raw_tracepoint_open(name, bpf_program__fd(program));
+
+	if (fd < 0) {
+		log_debug_err(fd, "no tracepoint %s", name);
+		strbuf_addf(&probe->missing, "%s%s", probe->missing.len ? ", " : "", name);
+		return fd;
+	}
+	return vec_push(&probe->tracepoints, fd);
+}
+
+/* Life is needed; mappings and faults are worth having. */
+int links_attach_tracepoints(struct probe *probe)
+{
+	struct holdfast_bpf *s = probe->skeleton;
+	int err = attach_tracepoint(probe, s->progs.process_fork, "sched_process_fork");
+
+	if (!err)
+		err = attach_tracepoint(probe, s->progs.process_exec, "sched_process_exec");
+	if (!err)
+		err = attach_tracepoint(probe, s->progs.process_exit, "sched_process_exit");
+	if (err)
+		return err;
+	if (!attach_tracepoint(probe, s->progs.mapping_exit, "sys_exit"))
+		attach_tracepoint(probe, s->progs.mapping_enter, "sys_enter");
+	if (probe->options.faults)
+		attach_tracepoint(probe, s->progs.page_fault, "page_fault_user");
+	return 0;
+}
+
+static void *close_one(void *argument)
+{
+	close((int)(intptr_t)argument);
+	return NULL;
+}
+
+void links_close(struct fd_vec *links)
+{
+	VEC(pthread_t) threads = VEC_INIT;
+	pthread_t thread;
+
+	for (size_t i = 0; i < links->count; i++) {
+		if (pthread_create(&thread, NULL, close_one, (void *)(intptr_t)links->items[i])) {
+			close(links->items[i]);
+			continue;
+		}
+		if (vec_push(&threads, thread))
+			pthread_join(thread, NULL);
+	}
+	for (size_t i = 0; i < threads.count; i++)
+		pthread_join(threads.items[i], NULL);
+	vec_done(&threads);
+	vec_clear(links);
+}

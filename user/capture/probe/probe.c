@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "capture/probe/probe.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/log.h"
+#include "capture/probe/probe_internal.h"
+#include "holdfast.skel.h"
+
+#define RING_DEFAULT_BYTES (16u << 20)
+#define RING_MIN_BYTES     (64u << 10)
+#define RING_MAX_BYTES     (1u << 30)
+
+/* Attach types of uapi/linux/bpf.h newer than Debian 12's headers. */
+enum { TYPE_NONE = 0, TYPE_UPROBE_MULTI = 48, TYPE_UPROBE_SESSION = 57 };
+
+const char *probe_way_name(enum probe_way way)
+{
+	static const char *const names[] = {"uprobe_multi session", "uprobe_multi", "perf uprobe"};
+
+	return names[way];
+}
+
+enum probe_way probe_way(const struct probe *probe)
+{
+	return probe->way;
+}
+
+const char *probe_missing(const struct probe *probe)
+{
+	return probe->missing.buf;
+}
+
+/* libbpf's words are for us, not for users. */
+static int print_to_log(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[1024];
+
+	if (level == LIBBPF_DEBUG || !log_enabled(LOG_LEVEL_DEBUG))
+		return 0;
+	vsnprintf(line, sizeof(line), format, args);
+	log_debug("libbpf: %.*s", (int)strcspn(line, "\n"), line);
+	return 0;
+}
+
+static uint64_t ring_bytes(uint64_t wanted)
+{
+	uint64_t bytes = RING_MIN_BYTES;
+
+	if (!wanted)
+		return RING_DEFAULT_BYTES;
+	while (bytes < wanted && bytes < RING_MAX_BYTES)
+		bytes *= 2;
+	return bytes;
+}
+
+static void choose_programs(struct holdfast_bpf *skeleton, enum probe_way way)
+{
+	int type = way == PROBE_WAY_PERF ? TYPE_NONE : TYPE_UPROBE_MULTI;
+
+	bpf_program__set_autoload(skeleton->progs.alloc_session, way == PROBE_WAY_SESSION);
+	bpf_program__set_autoload(skeleton->progs.alloc_return, way != PROBE_WAY_SESSION);
+	bpf_program__set_expected_attach_type(skeleton->progs.alloc_session, TYPE_UPROBE_SESSION);
+	bpf_program__set_expected_attach_type(skeleton->progs.alloc_entry, type);
+	bpf_program__set_expected_attach_type(skeleton->progs.alloc_return, type);
+	bpf_program__set_expected_attach_type(skeleton->progs.alloc_ret_insn, type);
+}
+
+static int load_way(struct probe *probe, enum probe_way way)
+{
+	struct holdfast_bpf *skeleton = holdfast_bpf__open();
+	uint64_t bytes = ring_bytes(probe->options.ring_bytes);
+	int err;
+
+	if (!skeleton)
+		return -errno;
+	choose_programs(skeleton, way);
+	bpf_map__set_max_entries(skeleton->maps.ring, bytes);
+	skeleton->rodata->wake_bytes = bytes / 8;
+	skeleton->rodata->follow_children = probe->options.follow;
+	skeleton->rodata->test_stop_every = probe->options.test_stop_every;
+	err = holdfast_bpf__load(skeleton);
+	if (err) {
+		holdfast_bpf__destroy(skeleton);
+		return err;
+	}
+	probe->skeleton = skeleton;
+	probe->way = way;
+	return 0;
+}
+
+static int refuse(int err, struct hf_error *error)
+{
+	if (err == -EPERM || err == -EACCES) {
+		error_set(error, HF_E_PERM, "BPF programs may not be loaded");
+		error_why(
+			error, "%s",
+			geteuid()
+				? "holdfast does not run as root and has no CAP_BPF and CAP_PERFMON"
+				: "the kernel or a security module refused it (lockdown, container?)");
+		return error_fix(error,
+				 "run it as root: sudo holdfast ...; `holdfast doctor` tells more");
+	}
+	if (access("/sys/kernel/btf/vmlinux", R_OK)) {
+		error_set(error, HF_E_NOKERNEL, "this kernel carries no type information (BTF)");
+		error_why(error, "/sys/kernel/btf/vmlinux can't be read");
+		return error_fix(error,
+				 "use a kernel built with CONFIG_DEBUG_INFO_BTF (Debian's are)");
+	}
+	error_set_errno(error, HF_E_NOKERNEL, -err, "the kernel refused holdfast's programs: %s",
+			strerror(-err));
+	return error_fix(error,
+			 "see `holdfast doctor`, and --log-level debug for the kernel's words");
+}
+
+static int load(struct probe *probe, struct hf_error *error)
+{
+	int err = -ENOSYS;
+
+	if (geteuid() && access("/proc/1/map_files", R_OK))
+		return refuse(-EPERM, error);
+	for (enum probe_way way = PROBE_WAY_SESSION; way <= PROBE_WAY_PERF; way++) {
+		err = load_way(probe, way);
+		if (!err || err == -EPERM)
+			break;
+		log_debug_err(err, "no %s here", probe_way_name(way));
+	}
+	return err ? refuse(err, error) : 0;
+}
+
+int probe_new(const struct probe_options *options, struct probe **ret, struct hf_error *error)
+{
+	_cleanup_(probe_freep) struct probe *probe = calloc(1, sizeof(*probe));
+	int err;
+
+	if (!probe)
+		return error_set_errno(error, HF_E_INTERNAL, ENOMEM, "out of memory");
+	libbpf_set_print(print_to_log);
+	strbuf_init(&probe->missing);
+	probe->options = *options;
+	probe->seed = hash_seed_random();
+	probe->cpu_count = libbpf_num_possible_cpus();
+	probe->spaces_used[0] = 1; /* HF_SPACE_NONE */
+	err = unwind_rules_new(&probe->rules);
+	if (err)
+		return error_set_errno(error, HF_E_INTERNAL, -err, "out of memory");
+	err = load(probe, error);
+	if (!err)
+		err = links_attach_tracepoints(probe);
+	if (err)
+		return error_is_set(error) ? err : refuse(err, error);
+	*ret = no_free_ptr(probe);
+	return 0;
+}
+
+void probe_free(struct probe *probe)
+{
+	if (!probe)
+		return;
+	probe_detach(probe, 0);
+	for (size_t i = 0; i < probe->processes.count; i++)
+		vec_done(&probe->processes.items[i].links);
+	vec_done(&probe->processes);
+	vec_done(&probe->tables);
+	vec_done(&probe->tracepoints);
+	unwind_rules_free(probe->rules);
+	strbuf_done(&probe->missing);
+	holdfast_bpf__destroy(probe->skeleton);
+	free(probe);
+}
+
+struct probed_process *probe_find_process(struct probe *probe, int pid)
+{
+	for (size_t i = 0; i < probe->processes.count; i++) {
+		if (probe->processes.items[i].pid == pid)
+			return &probe->processes.items[i];
+	}
+	return NULL;
+}
+
+static uint64_t next_salt(struct probe *probe)
+{
+	probe->seed = hash_u64(probe->seed + 1, probe->seed);
+	return probe->seed;
+}
+
+static int publish(struct probe *probe, struct probed_process *process)
+{
+	uint32_t key = process->pid;
+
+	return bpf_map__update_elem(probe->skeleton->maps.processes, &key, sizeof(key),
+				    &process->entry, sizeof(process->entry), BPF_ANY);
+}
+
+int probe_add_process(struct probe *probe, const struct target *target, struct hf_error *error)
+{
+	struct probed_process fresh = {.pid = target->key.pid}, *process;
+	int err = 0;
+
+	process = probe_find_process(probe, target->key.pid);
+	if (!process) {
+		err = vec_push(&probe->processes, fresh);
+		process = &probe->processes.items[probe->processes.count - 1];
+	}
+	if (err)
+		return error_set_errno(error, HF_E_INTERNAL, -err, "out of memory");
+	process->entry.stack_salt = next_salt(probe);
+	process->entry.flags = probe->options.faults ? HF_PROCESS_FAULTS : 0;
+	err = probe_update_process(probe, target, false);
+	if (!err)
+		return 0;
+	return error_set_errno(error, HF_E_INTERNAL, -err,
+			       "unwind tables of process %d can't be loaded: %s", target->key.pid,
+			       strerror(-err));
+}
+
+int probe_update_process(struct probe *probe, const struct target *target, bool removed)
+{
+	struct probed_process *process = probe_find_process(probe, target->key.pid);
+	int err;
+
+	if (!process)
+		return -ESRCH;
+	err = tables_load(probe, target);
+	if (!err)
+		err = space_load(probe, target, process);
+	if (err)
+		return err;
+	process->entry.cache_salt = next_salt(probe);
+	if (removed)
+		process->entry.stack_salt = next_salt(probe);
+	return publish(probe, process);
+}
+
+void probe_forget_process(struct probe *probe, int pid)
+{
+	struct probed_process *process = probe_find_process(probe, pid);
+	uint32_t key = pid;
+
+	if (!process)
+		return;
+	bpf_map__delete_elem(probe->skeleton->maps.processes, &key, sizeof(key), 0);
+	links_close(&process->links);
+	vec_done(&process->links);
+	space_release(probe, process->space);
+	vec_remove_unordered(&probe->processes, (size_t)(process - probe->processes.items));
+}
+
+void probe_detach(struct probe *probe, int pid)
+{
+	struct fd_vec links = VEC_INIT;
+	uint32_t key;
+
+	for (size_t i = 0; i < probe->processes.count; i++) {
+		struct probed_process *process = &probe->processes.items[i];
+
+		if (pid && process->pid != pid)
+			continue;
+		if (vec_append(&links, process->links.items, process->links.count))
+			links_close(&process->links);
+		vec_clear(&process->links);
+	}
+	links_close(&links);
+	vec_done(&links);
+	if (pid)
+		return;
+	links_close(&probe->tracepoints);
+	for (size_t i = 0; i < probe->processes.count; i++) {
+		key = probe->processes.items[i].pid;
+		bpf_map__delete_elem(probe->skeleton->maps.processes, &key, sizeof(key), 0);
+	}
+}
+
+int probe_ring_fd(const struct probe *probe)
+{
+	return bpf_map__fd(probe->skeleton->maps.ring);
+}
+
+int probe_losses(const struct probe *probe, struct hf_loss *ret)
+{
+	_cleanup_free_ struct hf_loss *per_cpu = NULL;
+	struct hf_loss sum = {0};
+	uint32_t key = 0;
+	int err;
+
+	if (probe->cpu_count <= 0)
+		return -EINVAL;
+	per_cpu = calloc(probe->cpu_count, sizeof(*per_cpu));
+	if (!per_cpu)
+		return -ENOMEM;
+	err = bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.losses), &key, per_cpu);
+	if (err)
+		return err;
+	for (int cpu = 0; cpu < probe->cpu_count; cpu++) {
+		for (int i = 0; i < HF_LOSS_REASON_COUNT; i++)
+			sum.count[i] += per_cpu[cpu].count[i];
+	}
+	*ret = sum;
+	return 0;
+}
+
+uint64_t probe_kernel_bytes(const struct probe *probe)
+{
+	return probe->table_bytes + bpf_map__max_entries(probe->skeleton->maps.ring) +
+	       HF_STACK_SEEN_SLOTS * 8ull + HF_PC_CACHE_SLOTS * 8ull + HF_MAX_RULES * 8ull;
+}

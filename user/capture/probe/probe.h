@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel side in one object: loads the programs, tells them what they need to unwind each process,
+ * attaches and detaches. Order of life:
+ *
+ *	probe_new()            loads; nothing is attached, nothing in any target changes
+ *	probe_add_process()    the kernel knows how to unwind it; its mappings, faults, life are recorded
+ *	probe_attach()         its allocator's functions are probed: one link per kind, all at once
+ *	probe_update_process() after a dlopen or dlclose
+ *	probe_detach()         the target runs at full speed again
+ *	probe_free()           everything is gone
+ *
+ * Links are descriptors and never pinned: when this process dies, by whatever signal, the kernel takes all
+ * probes out. One owner, one thread, except where said. Events come through probe_ring_fd().
+ */
+#ifndef HOLDFAST_PROBE_H
+#define HOLDFAST_PROBE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <holdfast/event.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "process/target/allocator.h"
+#include "process/target/target.h"
+
+struct probe;
+
+struct probe_options {
+	uint64_t ring_bytes;      /* rounded up to a power of two of at least 64 KiB; 0: 16 MiB */
+	bool faults;              /* record page faults */
+	bool follow;              /* record children from their first instruction on */
+	uint32_t test_stop_every; /* tests only: stop the thread at every n-th stack; 0 in the product */
+};
+
+/* Errors: HF_E_PERM, HF_E_NOKERNEL (no BTF, no BPF, a program was refused), HF_E_INTERNAL. */
+int probe_new(const struct probe_options *options, struct probe **ret, struct hf_error *err);
+void probe_free(struct probe *probe);
+DEFINE_CLEANUP(struct probe *, probe_free);
+
+int probe_add_process(struct probe *probe, const struct target *target, struct hf_error *err);
+/* @removed: code went away; ids of stacks seen before are not reused for new ones. */
+int probe_update_process(struct probe *probe, const struct target *target, bool removed);
+/* The process ended. */
+void probe_forget_process(struct probe *probe, int pid);
+
+struct probe_attached {
+	size_t functions; /* probed */
+	size_t emulated;  /* of them at an instruction that the kernel emulates */
+	size_t skipped;   /* could not be probed: named in the log */
+	uint64_t attach_ns;
+};
+
+/* Errors: HF_E_PERM, HF_E_NOPID, HF_E_UNSUPPORTED (return probes kill seccomp-filtered targets here),
+ * HF_E_NOKERNEL. */
+int probe_attach(struct probe *probe, const struct target *target, const struct allocator_set *set,
+		 struct probe_attached *ret, struct hf_error *err);
+/* Takes the process's allocator probes out, or those of all processes (pid 0) and the tracepoints. Returns when the
+ * breakpoints are gone. */
+void probe_detach(struct probe *probe, int pid);
+
+/* The ring buffer's map, for capture/feed. */
+int probe_ring_fd(const struct probe *probe);
+/* Totals since probe_new(). Any thread. */
+int probe_losses(const struct probe *probe, struct hf_loss *ret);
+
+/* What this kernel offers; found by trying, never by version. */
+enum probe_way {
+	PROBE_WAY_SESSION, /* uprobe_multi sessions (6.13): entry and return in one */
+	PROBE_WAY_MULTI,   /* uprobe_multi (6.6) */
+	PROBE_WAY_PERF,    /* perf-event uprobes: detaching takes 0.1 s a probe */
+};
+
+enum probe_way probe_way(const struct probe *probe);
+const char *probe_way_name(enum probe_way way);
+/* Tracepoint groups that could not be attached, as a sentence for people; "" if none. */
+const char *probe_missing(const struct probe *probe);
+/* Memory of tables and ring that the kernel holds for us. */
+uint64_t probe_kernel_bytes(const struct probe *probe);
+
+/* Does a return probe leave a seccomp-filtered process alive? Tried on a child of ours. 0, or -ENOTSUP. */
+int probe_selftest_seccomp(struct probe *probe);
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of this folder share. */
+#ifndef HOLDFAST_PROBE_INTERNAL_H
+#define HOLDFAST_PROBE_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <holdfast/space.h>
+
+#include "base/hashmap.h"
+#include "base/strbuf.h"
+#include "base/vec.h"
+#include "capture/probe/probe.h"
+#include "process/elf/unwind_table.h"
+
+struct holdfast_bpf;
+
+VEC_STRUCT(fd_vec, int);
+
+/* One process that the kernel side knows. */
+struct probed_process {
+	int pid;
+	uint32_t space; /* slot in the table of spaces */
+	struct hf_process entry;
+	struct fd_vec links; /* of its allocator probes */
+};
+
+/* A module whose unwind table the kernel side has. */
+struct table_slot {
+	bool loaded;
+	uint32_t page_count;
+};
+
+struct probe {
+	struct probe_options options;
+	struct holdfast_bpf *skeleton;
+	enum probe_way way;
+	struct unwind_rules *rules;
+	size_t rules_loaded;
+	VEC(struct table_slot) tables; /* by module id */
+	VEC(struct probed_process) processes;
+	uint64_t spaces_used[HF_MAX_PROCESSES / 64];
+	struct fd_vec tracepoints;
+	struct strbuf missing;
+	uint64_t table_bytes;
+	uint64_t seed;
+	int cpu_count;
+	int seccomp_checked; /* 0: not yet, 1: fine, -ENOTSUP */
+};
+
+struct probed_process *probe_find_process(struct probe *probe, int pid);
+
+/* tables.c: unwind tables of the target's modules and its space into the kernel. */
+int tables_load(struct probe *probe, const struct target *target);
+int space_load(struct probe *probe, const struct target *target, struct probed_process *process);
+void space_release(struct probe *probe, uint32_t slot);
+
+/* links.c: BPF links. A descriptor or -errno. */
+struct probe_list {
+	int path_fd; /* of the binary */
+	int pid;
+	VEC(uint64_t) offsets; /* in the file */
+	VEC(uint64_t) cookies;
+};
+
+void probe_list_done(struct probe_list *list);
+enum link_kind {
+	LINK_ENTRY,    /* the program at the place */
+	LINK_CALL,     /* entry and return of the function */
+	LINK_RET_INSN, /* at the function's ret instructions */
+};
+/* Appends the links made to @ret_links, also on failure. */
+int links_attach(struct probe *probe, enum link_kind kind, const struct probe_list *list,
+		 struct fd_vec *ret_links);
+int links_attach_tracepoints(struct probe *probe);
+/* Closes all at once, each on a thread of its own: a close waits 35-80 ms for the kernel. */
+void links_close(struct fd_vec *links);
+
+#endif
