@@ -19,7 +19,7 @@
 #define RING_MAX_BYTES     (1u << 30)
 
 /* Attach types of uapi/linux/bpf.h newer than Debian 12's headers. */
-enum { TYPE_NONE = 0, TYPE_UPROBE_MULTI = 48, TYPE_UPROBE_SESSION = 57 };
+enum { TYPE_UPROBE_MULTI = 48, TYPE_UPROBE_SESSION = 57 };
 
 const char *probe_way_name(enum probe_way way)
 {
@@ -63,11 +63,11 @@ static uint64_t ring_bytes(uint64_t wanted)
 
 static void choose_programs(struct holdfast_bpf *skeleton, enum probe_way way)
 {
-	int type = way == PROBE_WAY_PERF ? TYPE_NONE : TYPE_UPROBE_MULTI;
+	enum bpf_attach_type type = way == PROBE_WAY_PERF ? 0 : (enum bpf_attach_type)TYPE_UPROBE_MULTI;
 
 	bpf_program__set_autoload(skeleton->progs.alloc_session, way == PROBE_WAY_SESSION);
 	bpf_program__set_autoload(skeleton->progs.alloc_return, way != PROBE_WAY_SESSION);
-	bpf_program__set_expected_attach_type(skeleton->progs.alloc_session, TYPE_UPROBE_SESSION);
+	bpf_program__set_expected_attach_type(skeleton->progs.alloc_session, (enum bpf_attach_type)TYPE_UPROBE_SESSION);
 	bpf_program__set_expected_attach_type(skeleton->progs.alloc_entry, type);
 	bpf_program__set_expected_attach_type(skeleton->progs.alloc_return, type);
 	bpf_program__set_expected_attach_type(skeleton->progs.alloc_ret_insn, type);

@@ -81,7 +81,7 @@ static int attach_to(struct probe *probe, int pid, struct fd_vec *links)
 		.pointer_arg = HF_ARG_NONE,
 		.result_arg = HF_ARG_NONE,
 	};
-	uint64_t offset, word = 0;
+	uint64_t offset = 0, word = 0;
 	int err = exe < 0 ? -errno : own_offset((const void *)probed_function, &offset);
 
 	__builtin_memcpy(&word, &cookie, sizeof(cookie));
