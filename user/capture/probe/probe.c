@@ -63,11 +63,13 @@ static uint64_t ring_bytes(uint64_t wanted)
 
 static void choose_programs(struct holdfast_bpf *skeleton, enum probe_way way)
 {
-	enum bpf_attach_type type = way == PROBE_WAY_PERF ? 0 : (enum bpf_attach_type)TYPE_UPROBE_MULTI;
+	enum bpf_attach_type type = way == PROBE_WAY_PERF ? 0
+							  : (enum bpf_attach_type)TYPE_UPROBE_MULTI;
 
 	bpf_program__set_autoload(skeleton->progs.alloc_session, way == PROBE_WAY_SESSION);
 	bpf_program__set_autoload(skeleton->progs.alloc_return, way != PROBE_WAY_SESSION);
-	bpf_program__set_expected_attach_type(skeleton->progs.alloc_session, (enum bpf_attach_type)TYPE_UPROBE_SESSION);
+	bpf_program__set_expected_attach_type(skeleton->progs.alloc_session,
+					      (enum bpf_attach_type)TYPE_UPROBE_SESSION);
 	bpf_program__set_expected_attach_type(skeleton->progs.alloc_entry, type);
 	bpf_program__set_expected_attach_type(skeleton->progs.alloc_return, type);
 	bpf_program__set_expected_attach_type(skeleton->progs.alloc_ret_insn, type);
