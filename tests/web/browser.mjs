@@ -1,27 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A headless Chromium with a profile of its own; and pages that notice every error and every request.
+import {createRequire} from 'node:module';
 import {existsSync, mkdtempSync, rmSync} from 'node:fs';
 import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {pathToFileURL} from 'node:url';
 
+// Installed by run.sh below .output, so that the checks of our own sources never meet it.
+const require = createRequire(new URL('../../.output/web/', import.meta.url));
 const CHROMIUM = process.env.CHROMIUM || '/usr/bin/chromium';
 const ARGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 /* Why no browser test can run here; '' if they can. */
-export async function missing() {
+export function missing() {
 	if (!existsSync(CHROMIUM))
 		return CHROMIUM + ' is not installed';
 	try {
-		await import('playwright-core');
+		require.resolve('playwright-core');
 	} catch {
-		return 'playwright-core is not installed (npm ci in tests/web)';
+		return 'playwright-core is not installed (run.sh does it by npm ci)';
 	}
 	return '';
 }
 
 export async function launch() {
-	const {chromium} = await import('playwright-core');
+	const {chromium} = require('playwright-core');
 	const profile = mkdtempSync(join(tmpdir(), 'hf-web-'));
 	const context = await chromium.launchPersistentContext(profile, {executablePath: CHROMIUM, args: ARGS, headless: true, viewport: {width: 1400, height: 900}});
 	return {

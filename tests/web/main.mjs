@@ -5,7 +5,7 @@ import {plan, run} from './tap.mjs';
 
 await import('./pure.mjs');
 let failed = await run('');
-const reason = await missing();
+const reason = missing();
 const {finish} = await import('./page.mjs');
 try {
 	failed += await run(reason);
