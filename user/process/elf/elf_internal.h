@@ -29,7 +29,6 @@ struct elf_file {
 	const char *interpreter;
 	const uint8_t *dynamic; /* PT_DYNAMIC's bytes, Elf64_Dyn not necessarily aligned */
 	size_t dynamic_count;
-	struct elf_strings dynamic_strings;
 };
 
 /* Takes @source over in any case. */

@@ -125,7 +125,6 @@ static size_t count_dynamic(const uint8_t *bytes, size_t capacity)
 
 void elf_read_dynamic(struct elf_file *file)
 {
-	uint64_t address, size, offset;
 	const Elf64_Phdr *p = NULL;
 
 	for (size_t i = 0; !p && i < file->program_count; i++)
@@ -135,22 +134,31 @@ void elf_read_dynamic(struct elf_file *file)
 	    elf_source_view(file->source, p->p_offset, p->p_filesz, &file->dynamic))
 		return;
 	file->dynamic_count = count_dynamic(file->dynamic, p->p_filesz / sizeof(Elf64_Dyn));
-	if (!find_dynamic(file, DT_STRTAB, &address) || !find_dynamic(file, DT_STRSZ, &size) ||
-	    elf_file_address_to_offset(file, address, &offset) ||
-	    elf_view_strings(file, offset, size, &file->dynamic_strings))
-		file->dynamic_strings = (struct elf_strings){0};
+}
+
+/* Read when first asked for: some are of several megabytes. */
+static struct elf_strings dynamic_strings(const struct elf_file *file)
+{
+	struct elf_strings strings = {0};
+	uint64_t address, size, offset;
+
+	if (find_dynamic(file, DT_STRTAB, &address) && find_dynamic(file, DT_STRSZ, &size) &&
+	    elf_file_address_to_offset(file, address, &offset) == 0 &&
+	    elf_view_strings(file, offset, size, &strings))
+		return (struct elf_strings){0};
+	return strings;
 }
 
 int elf_file_for_each_needed(const struct elf_file *file,
 			     int (*visit)(const char *soname, void *user), void *user)
 {
+	struct elf_strings strings = dynamic_strings(file);
 	int answer = 0;
 
 	for (size_t i = 0; !answer && i < file->dynamic_count; i++) {
 		Elf64_Dyn entry = dynamic_at(file, i);
-		const char *name = entry.d_tag == DT_NEEDED
-					   ? elf_string_at(&file->dynamic_strings, entry.d_un.d_val)
-					   : NULL;
+		const char *name =
+			entry.d_tag == DT_NEEDED ? elf_string_at(&strings, entry.d_un.d_val) : NULL;
 
 		if (name)
 			answer = visit(name, user);
@@ -160,11 +168,13 @@ int elf_file_for_each_needed(const struct elf_file *file,
 
 const char *elf_file_soname(const struct elf_file *file)
 {
+	struct elf_strings strings;
 	uint64_t offset;
 
-	return find_dynamic(file, DT_SONAME, &offset)
-		       ? elf_string_at(&file->dynamic_strings, offset)
-		       : NULL;
+	if (!find_dynamic(file, DT_SONAME, &offset))
+		return NULL;
+	strings = dynamic_strings(file);
+	return elf_string_at(&strings, offset);
 }
 
 int elf_file_debuglink(const struct elf_file *file, const char **ret_name, uint32_t *ret_crc)
