@@ -219,6 +219,13 @@ static int find_all_prefixed(struct finder *finder)
 	return 0;
 }
 
+static const char *module_file_name(const struct module *module)
+{
+	const char *slash = strrchr(module->path, '/');
+
+	return slash ? slash + 1 : module->path;
+}
+
 static int find_spec(struct finder *finder, const struct allocator_spec *spec,
 		     struct hf_error *error)
 {
@@ -229,6 +236,8 @@ static int find_spec(struct finder *finder, const struct allocator_spec *spec,
 	for (size_t i = 0; i < finder->order.count; i++) {
 		const struct module *module = finder->order.modules[i];
 
+		if (spec->module && strcmp(module_file_name(module), spec->module))
+			continue;
 		if (elf_file_find_symbol(module->elf, spec->symbol, &symbol))
 			continue;
 		err = add_function(finder, module, &symbol, &row, spec->symbol);

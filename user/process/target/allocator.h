@@ -48,18 +48,13 @@ struct allocator_set {
 	size_t function_count;
 };
 
-/* "my_alloc(size=arg1)->ret", "my_alloc(count=arg1,size=arg2)->ret", "my_alloc(size=arg2)->*arg1" and
- * "my_free(ptr=arg1)", "my_realloc(ptr=arg1,size=arg2)->ret". arg1 is the first of at most six. */
+/* A private allocator's function, named by the user. */
+#define ALLOCATOR_SPECS_MAX 16 /* pairs of --alloc and --free */
 struct allocator_spec {
-	char *symbol;
+	const char *symbol;
+	const char *module; /* file name of the module; NULL: any */
 	struct hf_probe_cookie cookie;
 };
-
-/* @index: number of the pair among --alloc/--free, at most ALLOCATOR_SPECS_MAX - 1. HF_E_USAGE. */
-#define ALLOCATOR_SPECS_MAX 16
-int allocator_spec_parse(const char *text, unsigned int index, struct allocator_spec *ret,
-			 struct hf_error *err);
-void allocator_spec_done(struct allocator_spec *spec);
 
 /* Errors: HF_E_NOMALLOC with what was looked at; HF_E_UNSUPPORTED for Go, with the native tool's name;
  * HF_E_USAGE for a spec whose symbol no module has. */

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "session/accounts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include "base/hashmap.h"
+#include "base/log.h"
+#include "base/vec.h"
+#include "capture/feed/decode.h"
+#include "session/faults.h"
+
+#define ACCOUNTS_MAX      4096 /* processes of one session; of more, those that ended are forgotten */
+#define SERIES_BYTES      (64u << 20)
+#define CHILD_MIN_BYTES   (8u << 20)
+#define MAP_DENYWRITE_BIT 0x0800 /* set by glibc's dynamic linker when it maps a library */
+
+struct accounts {
+	struct accounts_options options;
+	struct stack_table *stacks;
+	VEC(struct account *) all;
+	struct map64 by_pid; /* running ones: pid -> struct account * */
+	uint64_t memory_left;
+	struct accounts_counts counts;
+};
+
+static void account_free(struct account *account)
+{
+	if (!account)
+		return;
+	ledger_free(account->ledger);
+	series_free(account->series);
+	fault_table_free(account->faults);
+	maps_done(&account->maps);
+	free(account);
+}
+DEFINE_CLEANUP(struct account *, account_free);
+
+int accounts_new(const struct accounts_options *options, struct accounts **ret)
+{
+	_cleanup_(accounts_freep) struct accounts *accounts = calloc(1, sizeof(*accounts));
+	int err;
+
+	if (!accounts)
+		return -ENOMEM;
+	accounts->options = *options;
+	map64_init(&accounts->by_pid, hash_seed_random());
+	/* An eighth for stacks, the rest for ledgers, handed out as processes come. */
+	err = stack_table_new(options->memory_bytes / 8, &accounts->stacks);
+	if (err)
+		return err;
+	accounts->memory_left = options->memory_bytes - options->memory_bytes / 8;
+	*ret = no_free_ptr(accounts);
+	return 0;
+}
+
+void accounts_free(struct accounts *accounts)
+{
+	if (!accounts)
+		return;
+	for (size_t i = 0; i < accounts->all.count; i++)
+		account_free(accounts->all.items[i]);
+	vec_done(&accounts->all);
+	map64_done(&accounts->by_pid);
+	stack_table_free(accounts->stacks);
+	free(accounts);
+}
+
+struct account *accounts_find(const struct accounts *accounts, int pid)
+{
+	uint64_t value;
+
+	return map64_get(&accounts->by_pid, pid, &value) ? (struct account *)(uintptr_t)value
+							 : NULL;
+}
+
+/* The first process gets three quarters of what is left, its children a quarter each of the rest. */
+static uint64_t take_memory(struct accounts *accounts, bool first)
+{
+	uint64_t share = first ? accounts->memory_left / 4 * 3 : accounts->memory_left / 4;
+
+	if (share < CHILD_MIN_BYTES)
+		share = CHILD_MIN_BYTES;
+	accounts->memory_left -= share < accounts->memory_left ? share : accounts->memory_left;
+	return share;
+}
+
+static int account_fill(struct account *account, uint64_t memory_bytes)
+{
+	uint64_t series_bytes = memory_bytes / 8 < SERIES_BYTES ? memory_bytes / 8 : SERIES_BYTES;
+	int err = ledger_new(memory_bytes - series_bytes, &account->ledger);
+
+	if (!err)
+		err = series_new(series_bytes, &account->series);
+	if (!err)
+		err = fault_table_new(&account->faults);
+	return err;
+}
+
+/* Room for one more: an ended process that holds nothing has nothing to tell. */
+static void drop_one(struct accounts *accounts)
+{
+	struct ledger_counts counts;
+
+	for (size_t i = 0; i < accounts->all.count; i++) {
+		struct account *account = accounts->all.items[i];
+
+		ledger_counts(account->ledger, &counts);
+		if (!account->ended_ns || counts.live_count)
+			continue;
+		account_free(account);
+		vec_remove_unordered(&accounts->all, i);
+		accounts->counts.accounts_dropped++;
+		return;
+	}
+}
+
+int accounts_add(struct accounts *accounts, int pid, int parent_pid, uint64_t time_ns)
+{
+	_cleanup_(account_freep) struct account *account = calloc(1, sizeof(*account));
+	struct account *before = accounts_find(accounts, pid);
+	int err;
+
+	if (!account)
+		return -ENOMEM;
+	if (before)
+		before->ended_ns = time_ns;
+	if (accounts->all.count >= ACCOUNTS_MAX)
+		drop_one(accounts);
+	if (accounts->all.count >= ACCOUNTS_MAX)
+		return -ENOSPC;
+	account->pid = pid;
+	account->parent_pid = parent_pid;
+	account->started_ns = time_ns;
+	err = account_fill(account, take_memory(accounts, !accounts->all.count));
+	if (!err)
+		err = vec_reserve(&accounts->all, 1);
+	if (!err)
+		err = map64_put(&accounts->by_pid, pid, (uintptr_t)account);
+	if (err)
+		return err;
+	return vec_push(&accounts->all, no_free_ptr(account));
+}
+
+size_t accounts_count(const struct accounts *accounts)
+{
+	return accounts->all.count;
+}
+
+struct account *accounts_at(const struct accounts *accounts, size_t index)
+{
+	return accounts->all.items[index];
+}
+
+const struct stack_table *accounts_stacks(const struct accounts *accounts)
+{
+	return accounts->stacks;
+}
+
+void accounts_get_counts(const struct accounts *accounts, struct accounts_counts *ret)
+{
+	*ret = accounts->counts;
+}
+
+void accounts_sample(struct accounts *accounts, uint64_t time_ns)
+{
+	for (size_t i = 0; i < accounts->all.count; i++) {
+		struct account *account = accounts->all.items[i];
+		int err = account->ended_ns
+				  ? 0
+				  : series_sample(account->series, account->ledger, time_ns);
+
+		if (err)
+			log_debug_err(err, "series of process %d", account->pid);
+	}
+}
+
+int account_for_each_fault(const struct account *account,
+			   int (*visit)(const struct fault_count *fault, void *user), void *user)
+{
+	return fault_table_for_each(account->faults, visit, user);
+}
+
+/* Events */
+
+static void tell(struct accounts *accounts, enum life_kind kind, int pid,
+		 const struct hf_event *event)
+{
+	struct life life = {
+		.kind = kind, .pid = pid, .parent_pid = event->pid, .time_ns = event->time_ns};
+
+	if (accounts->options.life)
+		accounts->options.life(accounts->options.user, &life);
+}
+
+static stack_id stack_of(struct accounts *accounts, uint64_t hash, const struct hf_event *event)
+{
+	stack_id id = 0;
+
+	if (stack_table_lookup(accounts->stacks, hash, event->pid, event->time_ns, &id))
+		accounts->counts.stacks_refused++;
+	return id;
+}
+
+static uint8_t class_of(const struct hf_event *event)
+{
+	if (event->detail >= HF_FN_CUSTOM)
+		return SITE_CUSTOM + (event->detail - HF_FN_CUSTOM) % SITE_CUSTOM_MAX;
+	return event->detail == HF_FN_NEW || event->detail == HF_FN_DELETE ? SITE_NEW : SITE_HEAP;
+}
+
+static void take_alloc(struct accounts *accounts, struct account *account,
+		       const struct hf_event *event)
+{
+	const struct hf_event_alloc *e = (const struct hf_event_alloc *)event;
+	struct ledger_alloc alloc = {
+		.address = e->address,
+		.size_bytes = e->size,
+		.time_ns = event->time_ns,
+		.stack = stack_of(accounts, e->stack, event),
+		.tid = event->tid,
+		.class = class_of(event),
+	};
+
+	ledger_record_alloc(account->ledger, &alloc); /* what it refuses it counts */
+}
+
+static void take_free(struct accounts *accounts, struct account *account,
+		      const struct hf_event *event)
+{
+	const struct hf_event_free *e = (const struct hf_event_free *)event;
+	struct ledger_release release = {
+		.address = e->address,
+		.time_ns = event->time_ns,
+		.tid = event->tid,
+		.class = class_of(event),
+		.tentative = e->flags & HF_FREE_TENTATIVE,
+	};
+
+	(void)accounts;
+	ledger_record_free(account->ledger, &release);
+}
+
+static void take_undo(struct accounts *accounts, struct account *account,
+		      const struct hf_event *event)
+{
+	const struct hf_event_undo *e = (const struct hf_event_undo *)event;
+
+	(void)accounts;
+	if (event->detail == HF_FN_MUNMAP || event->detail == HF_FN_MREMAP)
+		ledger_undo_unmap(account->ledger, event->tid, e->address);
+	else
+		ledger_undo_free(account->ledger, event->tid, e->address);
+}
+
+/* The program's own, or somebody's who is accounted for otherwise? */
+static bool is_own_mapping(const struct hf_event_map *e)
+{
+	if (e->flags & HF_MAP_IN_ALLOCATOR)
+		return false;
+	return !(e->mmap_flags & MAP_STACK) && !(e->mmap_flags & MAP_DENYWRITE_BIT);
+}
+
+static void take_map(struct accounts *accounts, struct account *account,
+		     const struct hf_event *event)
+{
+	const struct hf_event_map *e = (const struct hf_event_map *)event;
+	struct ledger_alloc map = {
+		.address = e->address,
+		.size_bytes = e->size,
+		.time_ns = event->time_ns,
+		.tid = event->tid,
+		.class = SITE_MAPPING,
+	};
+	struct ledger_release hidden = {
+		.address = e->address,
+		.time_ns = event->time_ns,
+		.tid = event->tid,
+		.class = SITE_MAPPING,
+	};
+
+	if (e->prot & PROT_EXEC)
+		tell(accounts, LIFE_CODE_CHANGED, event->pid, event);
+	if (e->mmap_flags & MAP_STACK)
+		account->thread_stack_bytes += e->size;
+	if (is_own_mapping(e)) {
+		map.stack = stack_of(accounts, e->stack, event);
+		ledger_record_map(account->ledger, &map);
+	} else if (e->mmap_flags & MAP_FIXED) {
+		ledger_record_unmap(account->ledger, &hidden, e->size);
+	}
+}
+
+static void take_unmap(struct accounts *accounts, struct account *account,
+		       const struct hf_event *event)
+{
+	const struct hf_event_unmap *e = (const struct hf_event_unmap *)event;
+	struct ledger_release unmap = {
+		.address = e->address,
+		.time_ns = event->time_ns,
+		.tid = event->tid,
+		.class = SITE_MAPPING,
+		.tentative = e->flags & HF_MAP_TENTATIVE,
+	};
+
+	(void)accounts;
+	ledger_record_unmap(account->ledger, &unmap, e->size);
+}
+
+static void take_brk(struct accounts *accounts, struct account *account,
+		     const struct hf_event *event)
+{
+	const struct hf_event_brk *e = (const struct hf_event_brk *)event;
+	struct ledger_alloc grown = {
+		.address = e->old_break,
+		.size_bytes = e->new_break - e->old_break,
+		.time_ns = event->time_ns,
+		.tid = event->tid,
+		.class = SITE_BREAK,
+	};
+	struct ledger_release shrunk = {
+		.address = e->new_break,
+		.time_ns = event->time_ns,
+		.tid = event->tid,
+		.class = SITE_BREAK,
+	};
+
+	if (e->new_break < e->old_break) {
+		ledger_record_unmap(account->ledger, &shrunk, e->old_break - e->new_break);
+	} else if (!(e->flags & HF_MAP_IN_ALLOCATOR) && e->new_break > e->old_break) {
+		grown.stack = stack_of(accounts, e->stack, event);
+		ledger_record_map(account->ledger, &grown);
+	}
+}
+
+static void take_fault(struct accounts *accounts, struct account *account,
+		       const struct hf_event *event)
+{
+	const struct hf_event_fault *e = (const struct hf_event_fault *)event;
+
+	fault_table_count(account->faults, e, stack_of(accounts, e->stack, event), &account->maps);
+}
+
+static void take_stack(struct accounts *accounts, struct account *account,
+		       const struct hf_event *event)
+{
+	const struct hf_event_stack *e = (const struct hf_event_stack *)event;
+	struct stack_trace trace = {
+		.hash = e->stack,
+		.first_seen_ns = event->time_ns,
+		.pid = event->pid,
+		.depth = e->depth,
+		.end = event->detail,
+		.jit_frames = e->jit_frames > UINT8_MAX ? UINT8_MAX : e->jit_frames,
+		.pcs = event_stack_pcs(e),
+	};
+	stack_id id;
+
+	(void)account;
+	if (stack_table_add(accounts->stacks, &trace, &id))
+		accounts->counts.stacks_refused++;
+}
+
+static void take_fork(struct accounts *accounts, struct account *account,
+		      const struct hf_event *event)
+{
+	const struct hf_event_fork *e = (const struct hf_event_fork *)event;
+	struct account *child;
+	int err;
+
+	(void)account;
+	if (event->detail & HF_FORK_THREAD || !accounts->options.follow)
+		return;
+	err = accounts_add(accounts, e->child_pid, event->pid, event->time_ns);
+	if (err) {
+		log_warn_err(err, "process %u, child of %u, gets no account", e->child_pid,
+			     event->pid);
+		return;
+	}
+	child = accounts_find(accounts, e->child_pid);
+	child->inherited = true;
+	tell(accounts, LIFE_FORKED, e->child_pid, event);
+}
+
+/* The memory of before is gone, and with it every block. */
+static void take_exec(struct accounts *accounts, struct account *account,
+		      const struct hf_event *event)
+{
+	uint64_t execs = account->exec_count + 1;
+	int parent = account->parent_pid;
+	int err = accounts_add(accounts, account->pid, parent, event->time_ns);
+
+	if (err) {
+		log_warn_err(err, "process %u gets no new account after its exec", event->pid);
+		return;
+	}
+	accounts_find(accounts, event->pid)->exec_count = execs;
+	tell(accounts, LIFE_EXECED, event->pid, event);
+}
+
+static void take_exit(struct accounts *accounts, struct account *account,
+		      const struct hf_event *event)
+{
+	ledger_thread_exit(account->ledger, event->tid);
+	fault_table_thread_exit(account->faults, event->tid);
+	if (!(event->detail & HF_EXIT_GROUP_DEAD))
+		return;
+	account->ended_ns = event->time_ns;
+	map64_remove(&accounts->by_pid, account->pid, NULL);
+	tell(accounts, LIFE_EXITED, account->pid, event);
+}
+
+static void take_mark(struct accounts *accounts, struct account *account,
+		      const struct hf_event *event)
+{
+	(void)accounts;
+	(void)account;
+	(void)event;
+}
+
+static void take_loss(struct accounts *accounts, struct account *account,
+		      const struct hf_event *event)
+{
+	(void)account;
+	accounts->counts.loss = ((const struct hf_event_loss *)event)->loss;
+}
+
+int accounts_event(void *user, const struct hf_event *event)
+{
+	static void (*const handlers[])(struct accounts *, struct account *,
+					const struct hf_event *) = {
+#define X(upper, lower) [HF_EVENT_##upper] = take_##lower,
+		HF_EVENT_KINDS(X)
+#undef X
+	};
+	struct accounts *accounts = user;
+	struct account *account = accounts_find(accounts, event->pid);
+
+	accounts->counts.events++;
+	accounts->counts.by_kind[event->kind]++;
+	if (!account && event->kind != HF_EVENT_LOSS && event->kind != HF_EVENT_MARK) {
+		accounts->counts.unknown_process++;
+		return 0;
+	}
+	handlers[event->kind](accounts, account, event);
+	return 0;
+}

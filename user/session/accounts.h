@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From events to accounts: who holds what, for every process of a session. Live events and those of a
+ * recording go through here alike.
+ *
+ * One thread (ingest) while the feed runs; whoever stopped the feed owns it afterwards. No descriptor, no
+ * clock: time is in the events.
+ */
+#ifndef HOLDFAST_SESSION_ACCOUNTS_H
+#define HOLDFAST_SESSION_ACCOUNTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <holdfast/event.h>
+
+#include "account/ledger/ledger.h"
+#include "account/ledger/series.h"
+#include "account/stack/stack_table.h"
+#include "base/cleanup.h"
+#include "process/proc/maps.h"
+
+/* What a page fault brought in. */
+#define ACCOUNT_FAULT_KINDS(X) X(ANON, "anon") X(FILE, "file") X(SWAP, "swap") X(SHMEM, "shmem")
+
+enum fault_kind {
+#define X(upper, name) FAULT_##upper,
+	ACCOUNT_FAULT_KINDS(X)
+#undef X
+		FAULT_KIND_COUNT
+};
+
+const char *fault_kind_name(enum fault_kind kind);
+
+struct fault_table;
+
+/* One process's account. After an exec it starts again from nothing: the blocks are gone. */
+struct account {
+	int pid, parent_pid;
+	bool inherited; /* a forked child: what it got from its parent is not in its ledger */
+	uint64_t started_ns, ended_ns; /* ended_ns 0: still runs */
+	uint64_t exec_count;
+	struct ledger *ledger;
+	struct series *series;
+	struct fault_table *faults;
+	struct maps maps;            /* as last seen by the main thread: tells faults apart */
+	uint64_t thread_stack_bytes; /* mapped for stacks of threads since attach */
+};
+
+/* What the main thread must know. */
+enum life_kind { LIFE_FORKED, LIFE_EXECED, LIFE_EXITED, LIFE_CODE_CHANGED };
+
+struct life {
+	enum life_kind kind;
+	int pid, parent_pid; /* parent_pid with LIFE_FORKED */
+	uint64_t time_ns;
+};
+
+struct accounts_options {
+	uint64_t memory_bytes; /* bound of all ledgers, series and stacks together */
+	bool follow;           /* children get accounts of their own */
+	void (*life)(void *user, const struct life *life); /* may be NULL */
+	void *user;
+};
+
+struct accounts;
+
+int accounts_new(const struct accounts_options *options, struct accounts **ret);
+void accounts_free(struct accounts *accounts);
+DEFINE_CLEANUP(struct accounts *, accounts_free);
+
+/* Opens an account; the one that @pid has, if any, ends. */
+int accounts_add(struct accounts *accounts, int pid, int parent_pid, uint64_t time_ns);
+
+/* struct event_handler's function; @user is the struct accounts. */
+int accounts_event(void *accounts, const struct hf_event *event);
+
+/* Ends the window of every running account (series_sample()). */
+void accounts_sample(struct accounts *accounts, uint64_t time_ns);
+
+size_t accounts_count(const struct accounts *accounts);
+struct account *accounts_at(const struct accounts *accounts, size_t index);
+/* The running account of @pid, or NULL. */
+struct account *accounts_find(const struct accounts *accounts, int pid);
+const struct stack_table *accounts_stacks(const struct accounts *accounts);
+
+struct accounts_counts {
+	uint64_t events, by_kind[HF_EVENT_KIND_COUNT];
+	uint64_t unknown_process;  /* events of processes without account */
+	uint64_t stacks_refused;   /* stacks without memory for them: their blocks have no stack */
+	uint64_t accounts_dropped; /* ended processes with nothing to show, forgotten */
+	struct hf_loss loss;       /* from LOSS events (recordings) */
+};
+
+void accounts_get_counts(const struct accounts *accounts, struct accounts_counts *ret);
+
+/* Calls @visit for each stack with page faults. */
+struct fault_count {
+	stack_id stack;
+	enum fault_kind kind;
+	uint64_t count;
+};
+
+int account_for_each_fault(const struct account *account,
+			   int (*visit)(const struct fault_count *fault, void *user), void *user);
+
+#endif

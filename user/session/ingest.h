@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The ingest thread: ring -> decode -> accounts, and to a recording if there is one. It alone touches the
+ * accounts while it runs, so they need no lock. Others look at them through ingest_call(), which runs a
+ * function on that thread between two batches of events; the ring buffer absorbs what comes meanwhile.
+ */
+#ifndef HOLDFAST_SESSION_INGEST_H
+#define HOLDFAST_SESSION_INGEST_H
+
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/mailbox.h"
+#include "capture/feed/decode.h"
+#include "session/accounts.h"
+
+struct ingest;
+
+struct ingest_options {
+	int ring_fd; /* of the BPF map */
+	struct accounts *accounts;
+	const struct event_handler *recorder; /* sees every event too; NULL: none */
+};
+
+/* Starts the thread. */
+int ingest_new(const struct ingest_options *options, struct ingest **ret);
+/* Stops it first if that was not done. */
+void ingest_free(struct ingest *ingest);
+DEFINE_CLEANUP(struct ingest *, ingest_free);
+
+/* Runs @fn on the ingest thread, or here if it was stopped; returns when it is done. 0 or -EBUSY (its mailbox
+ * is full). */
+int ingest_call(struct ingest *ingest, void (*fn)(struct accounts *accounts, void *user),
+		void *user);
+
+/* Reads what is left in the ring and ends the thread: the accounts are the caller's from here on. */
+void ingest_stop(struct ingest *ingest);
+
+/* CPU time of the thread, and events that were not well-formed. After ingest_stop(). */
+uint64_t ingest_cpu_ns(const struct ingest *ingest);
+uint64_t ingest_malformed(const struct ingest *ingest);
+
+#endif
