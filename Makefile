@@ -77,9 +77,9 @@ UNIT_TSAN := $(TSAN_C:%.c=$(O)/tsan/%)
 LOAD := $(LOAD_C:%.c=$(O)/%)
 FUZZERS := $(FUZZ_C:%.c=$(O)/fuzz/%)
 PROGRAM := $(if $(wildcard user/cli/main.c),holdfast)
-MANPAGE := $(if $(wildcard scripts/gen-options.awk user/config/options.def),$(wildcard $(O)/gen/holdfast.1))
+MANPAGE := $(if $(wildcard scripts/gen-options.awk),$(O)/gen/holdfast.1)
 
-all: $(PROGRAM) $(O)/libholdfast.a                     ## build ./holdfast
+all: $(PROGRAM) $(O)/libholdfast.a $(MANPAGE)          ## build ./holdfast
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all FORCE help clean

@@ -50,7 +50,6 @@ BEGIN {
 	impure = "^(bpf/.*|sys/socket[.]h|sys/epoll[.]h|sys/timerfd[.]h|pthread[.]h|threads[.]h" \
 		"|base/(clock|loop|mailbox)[.]h)$"
 	generated["holdfast.skel.h"] = "capture/probe"
-	generated["options.h"] = "config"
 }
 FNR == 1 {
 	shared = FILENAME ~ /^include\//
