@@ -14,8 +14,8 @@
 
 struct trend {
 	double slope_per_second; /* units of y per second */
-	double low, high; /* 95 % interval of the slope */
-	double z; /* Mann-Kendall statistic, continuity corrected; > 1.96: rising */
+	double low, high;        /* 95 % interval of the slope */
+	double z;                /* Mann-Kendall statistic, continuity corrected; > 1.96: rising */
 	double first_third_slope, last_third_slope; /* 0 with fewer than 9 points */
 };
 

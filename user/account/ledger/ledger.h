@@ -34,14 +34,14 @@
 #include "account/stack/stack_table.h"
 
 enum site_class {
-	SITE_HEAP, /* malloc family */
-	SITE_NEW, /* operator new of an allocator that has its own; of the heap's family */
+	SITE_HEAP,    /* malloc family */
+	SITE_NEW,     /* operator new of an allocator that has its own; of the heap's family */
 	SITE_MAPPING, /* the program's own mmap */
-	SITE_BREAK, /* the program's own brk */
+	SITE_BREAK,   /* the program's own brk */
 	SITE_CUSTOM, /* SITE_CUSTOM + n: the n-th --alloc/--free pair, n < 16; each a family of its own */
 };
 
-#define SITE_CUSTOM_MAX 16
+#define SITE_CUSTOM_MAX        16
 #define LEDGER_HISTOGRAM_SLOTS 48
 
 typedef uint32_t site_id; /* 0: none; never reused */
@@ -62,11 +62,12 @@ static inline uint32_t histogram_at(const struct histogram *histogram, unsigned 
 
 struct call_site {
 	stack_id stack;
-	uint8_t class; /* enum site_class */
+	uint8_t class;   /* enum site_class */
 	uint32_t window; /* the ledger's business */
-	uint64_t allocs, frees, alloc_bytes, free_bytes; /* frees: blocks or mapping pieces that ended */
+	uint64_t allocs, frees, alloc_bytes,
+		free_bytes; /* frees: blocks or mapping pieces that ended */
 	uint64_t outstanding_bytes, outstanding_count; /* count: blocks, or pieces of mappings */
-	uint64_t peak_bytes; /* of outstanding_bytes */
+	uint64_t peak_bytes;                           /* of outstanding_bytes */
 	uint64_t temporary_count;
 	uint64_t first_ns, last_alloc_ns, last_free_ns;
 	/* Least outstanding_bytes since ledger_begin_window(), if the site changed since then: read with
@@ -77,12 +78,12 @@ struct call_site {
 
 struct ledger_counts {
 	uint64_t live_bytes, live_count, peak_bytes; /* blocks and mappings */
-	uint64_t mapped_bytes, mapped_count; /* of these: mapping pieces */
+	uint64_t mapped_bytes, mapped_count;         /* of these: mapping pieces */
 	uint64_t allocs, frees;
 	uint64_t unmatched_frees; /* blocks from before attach */
-	uint64_t overwritten; /* live blocks replaced by a new allocation at their address */
-	uint64_t refused; /* blocks, mappings or parts not kept because of the memory bound */
-	uint64_t undone; /* tentative frees and unmaps taken back */
+	uint64_t overwritten;     /* live blocks replaced by a new allocation at their address */
+	uint64_t refused;      /* blocks, mappings or parts not kept because of the memory bound */
+	uint64_t undone;       /* tentative frees and unmaps taken back */
 	uint64_t undo_unknown; /* UNDOs without their tentative free, or too late */
 	uint64_t histogram_lost; /* increments that found no memory for their slot */
 	uint64_t threads_forgotten; /* more threads at once than are kept apart; see LEDGER_MAX_THREADS */
@@ -130,10 +131,11 @@ void ledger_thread_exit(struct ledger *ledger, uint32_t tid);
  */
 /* -EINVAL: size 0, an address that is not page-aligned (SITE_MAPPING), or an end beyond 2^56. */
 int ledger_record_map(struct ledger *ledger, const struct ledger_alloc *map);
-/* @tentative as above; a range may cut several mappings, UNDO restores them all where nothing newer is.
+/* @tentative as above; a range may cut several mappings, UNDO restores each piece that nothing newer overlaps.
  * System calls do not nest: the thread's next map or unmap confirms it. What the kernel refuses (see
  * -EINVAL above) cuts nothing. */
-void ledger_record_unmap(struct ledger *ledger, const struct ledger_release *unmap, uint64_t size_bytes);
+void ledger_record_unmap(struct ledger *ledger, const struct ledger_release *unmap,
+			 uint64_t size_bytes);
 void ledger_undo_unmap(struct ledger *ledger, uint32_t tid, uint64_t address);
 
 size_t ledger_site_count(const struct ledger *ledger);
@@ -161,11 +163,11 @@ struct allocation {
 
 /* Every live block (heap and custom classes; order unspecified) until @visit returns non-zero, which is
  * returned. @visit must not change the ledger. */
-int ledger_for_each_live(const struct ledger *ledger, int (*visit)(const struct allocation *, void *user),
-			 void *user);
+int ledger_for_each_live(const struct ledger *ledger,
+			 int (*visit)(const struct allocation *, void *user), void *user);
 /* Every mapping piece, by ascending address; as above. */
-int ledger_for_each_mapping(const struct ledger *ledger, int (*visit)(const struct allocation *, void *user),
-			    void *user);
+int ledger_for_each_mapping(const struct ledger *ledger,
+			    int (*visit)(const struct allocation *, void *user), void *user);
 /* The live block or mapping piece that starts at @address (heap first, then custom, then mappings). -ENOENT. */
 int ledger_find(const struct ledger *ledger, uint64_t address, struct allocation *ret);
 

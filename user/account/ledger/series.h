@@ -32,18 +32,18 @@
 #define SERIES_MAX_POINTS 128
 
 struct series_point {
-	uint64_t time_ns; /* end of the window */
+	uint64_t time_ns;   /* end of the window */
 	uint64_t min_bytes; /* least outstanding bytes within it */
-	uint64_t bytes; /* outstanding bytes at its end */
+	uint64_t bytes;     /* outstanding bytes at its end */
 };
 
 struct series_counts {
-	uint64_t samples; /* calls of series_sample() */
+	uint64_t samples;            /* calls of series_sample() */
 	uint64_t samples_per_window; /* 1, then 2, 4, ... as windows are merged */
-	uint64_t windows; /* on the axis now; the last may still be open */
-	uint64_t sites; /* with at least one point */
-	uint64_t points; /* stored */
-	uint64_t refused; /* points left out because of the memory bound */
+	uint64_t windows;            /* on the axis now; the last may still be open */
+	uint64_t sites;              /* with at least one point */
+	uint64_t points;             /* stored */
+	uint64_t refused;            /* points left out because of the memory bound */
 	uint64_t memory_bytes;
 };
 
@@ -55,7 +55,7 @@ void series_free(struct series *series);
 int series_copy(const struct series *series, struct series **ret);
 
 /*
- * Takes in what changed since the last sample. @time_ns must not be before the last sample's (-EINVAL).
+ * Takes in what changed since the last sample. @time_ns must be after the last sample's (-EINVAL).
  * -ENOSPC or -ENOMEM: some points were refused; the others are in, and the next sample is fine.
  */
 int series_sample(struct series *series, struct ledger *ledger, uint64_t time_ns);
@@ -65,7 +65,8 @@ int series_sample(struct series *series, struct ledger *ledger, uint64_t time_ns
  * newest, without gaps. Returns how many; 0: no change of it was seen. The last window may be younger
  * (shorter) than the others, so its minimum is an upper bound.
  */
-size_t series_read(const struct series *series, site_id site, struct series_point ret[SERIES_MAX_POINTS]);
+size_t series_read(const struct series *series, site_id site,
+		   struct series_point ret[SERIES_MAX_POINTS]);
 void series_counts(const struct series *series, struct series_counts *ret);
 
 #endif
