@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A diff for people. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "report/export/export.h"
+#include "report/export/text_parts.h"
+
+#define MAX_LISTED    40
+#define DEFAULT_WIDTH 100
+
+static void add_side(struct text_out *t, const char *name, const struct report *r)
+{
+	strbuf_addf(t->out, "%s        pid %d ", name, r->target.pid);
+	strbuf_add_printable(t->out, r->target.comm, strlen(r->target.comm));
+	if (*r->target.build_id) {
+		strbuf_addstr(t->out, " (build-id ");
+		strbuf_add_printable(t->out, r->target.build_id, strnlen(r->target.build_id, 8));
+		strbuf_addf(t->out, "%s)", text_ellipsis(t));
+	}
+	text_add_dot(t);
+	strbuf_add_printable(t->out, r->capture.started_at, strlen(r->capture.started_at));
+	text_add_dot(t);
+	text_add_seconds(t, r->capture.duration_s);
+	text_add_dot(t);
+	strbuf_addstr(t->out, verdict_state_name(r->verdict.state));
+	strbuf_addch(t->out, '\n');
+}
+
+static void add_entry(struct text_out *t, const struct diff_entry *e)
+{
+	struct strbuf rate = STRBUF_INIT, place = STRBUF_INIT, held = STRBUF_INIT;
+
+	units_add_rate(&rate, e->change_bytes_per_second);
+	strbuf_add_human_bytes(&held, e->a.outstanding_bytes);
+	strbuf_addstr(&held, " -> ");
+	strbuf_add_human_bytes(&held, e->b.outstanding_bytes);
+	if (e->stack.depth) {
+		uint32_t own = report_first_own_frame(e->of, e->stack);
+		const struct report_frame *frame = &e->of->frames[e->stack.frames[own]];
+
+		text_frame_name(&place, frame);
+		strbuf_addstr(&place, "  ");
+		text_frame_place(&place, frame);
+	} else {
+		strbuf_addstr(&place, "(no stack)");
+	}
+	strbuf_addf(t->out, " %16s  ", rate.buf);
+	text_state_color(t, e->change_bytes_per_second > 0 ? VERDICT_GROWING : VERDICT_STEADY);
+	strbuf_addf(t->out, "%-7s", diff_kind_name(e->kind));
+	text_plain(t);
+	strbuf_addf(t->out, " %-24s ", held.buf);
+	text_add_cut(t, place.buf, t->style.width > 80 ? t->style.width - 54 : 26, false);
+	strbuf_addch(t->out, '\n');
+	strbuf_done(&rate);
+	strbuf_done(&place);
+	strbuf_done(&held);
+}
+
+static size_t count_changed(const struct report_diff *d)
+{
+	return d->entry_count - d->count_by_kind[DIFF_SAME];
+}
+
+/*
+ * The largest changes of either sign: entries are sorted by change, so both ends are walked
+ * inwards.
+ */
+static void add_entries(struct text_out *t, const struct report_diff *d)
+{
+	size_t shown = 0, changed = count_changed(d);
+
+	for (size_t i = 0; i < d->entry_count && shown < MAX_LISTED; i++) {
+		if (d->entries[i].kind == DIFF_SAME || d->entries[i].change_bytes_per_second < 0)
+			continue;
+		add_entry(t, &d->entries[i]);
+		shown++;
+	}
+	for (size_t i = d->entry_count; i-- && shown < MAX_LISTED;) {
+		if (d->entries[i].kind == DIFF_SAME || d->entries[i].change_bytes_per_second >= 0)
+			continue;
+		add_entry(t, &d->entries[i]);
+		shown++;
+	}
+	if (changed > shown)
+		strbuf_addf(t->out, " %s %zu more (--json)\n", text_ellipsis(t), changed - shown);
+}
+
+int diff_write_text(const struct report_diff *d, const struct export_options *options,
+		    struct sink *sink)
+{
+	static const struct export_options defaults;
+	_cleanup_(strbuf_done) struct strbuf out = STRBUF_INIT;
+	struct text_out t = {.out = &out};
+	int err;
+
+	options = options ? options : &defaults;
+	t.style.width = options->width ? options->width : DEFAULT_WIDTH;
+	t.style.color = options->color;
+	t.style.utf8 = options->utf8;
+	add_side(&t, "A", d->a);
+	add_side(&t, "B", d->b);
+	strbuf_addstr(&out, "CHANGE   ");
+	units_add_rate(&out, d->total_change_bytes_per_second);
+	strbuf_addstr(&out, "   rises ");
+	units_add_rate(&out, d->rise_bytes_per_second);
+	strbuf_addstr(&out, "   sites:");
+	for (int kind = 0; kind < DIFF_KIND_COUNT; kind++) {
+		strbuf_addf(&out, "%s%" PRIu64 " %s", kind ? ", " : " ", d->count_by_kind[kind],
+			    diff_kind_name((enum diff_kind)kind));
+	}
+	strbuf_addch(&out, '\n');
+	add_entries(&t, d);
+	if (out.failed)
+		return -ENOMEM;
+	sink_write(sink, out.buf, out.len);
+	err = sink_finish(sink);
+	return err;
+}
