@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "report/export/json_out.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define REPLACEMENT "\xef\xbf\xbd"
+
+void json_out_init(struct json_out *json, struct sink *sink, uint32_t lines)
+{
+	json->sink = sink;
+	json->depth = 0;
+	json->filled = 0;
+	json->lines = lines;
+}
+
+/*
+ * Length of the well-formed UTF-8 sequence at @p (Unicode, table 3-7), 0 if there is none. Reads
+ * no byte behind one that does not belong, so a NUL ends it.
+ */
+static unsigned int utf8_length(const unsigned char *p)
+{
+	unsigned char low = 0x80, high = 0xbf;
+	unsigned int length;
+
+	if (*p < 0x80)
+		return 1;
+	if (*p < 0xc2 || *p > 0xf4)
+		return 0;
+	length = *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
+	if (*p == 0xe0)
+		low = 0xa0;
+	else if (*p == 0xed)
+		high = 0x9f;
+	else if (*p == 0xf0)
+		low = 0x90;
+	else if (*p == 0xf4)
+		high = 0x8f;
+	if (p[1] < low || p[1] > high)
+		return 0;
+	for (unsigned int i = 2; i < length; i++)
+		if (p[i] < 0x80 || p[i] > 0xbf)
+			return 0;
+	return length;
+}
+
+static void escape(struct sink *sink, unsigned char c)
+{
+	switch (c) {
+	case '"':
+		sink_puts(sink, "\\\"");
+		break;
+	case '\\':
+		sink_puts(sink, "\\\\");
+		break;
+	case '\n':
+		sink_puts(sink, "\\n");
+		break;
+	case '\t':
+		sink_puts(sink, "\\t");
+		break;
+	default:
+		sink_printf(sink, "\\u%04x", c);
+	}
+}
+
+static void quote(struct sink *sink, const char *text)
+{
+	const unsigned char *p = (const unsigned char *)text, *run = p;
+
+	sink_putc(sink, '"');
+	while (*p) {
+		unsigned int length = utf8_length(p);
+		bool plain = length && *p >= 0x20 && *p != '"' && *p != '\\' && *p != 0x7f;
+
+		if (plain) {
+			p += length;
+			continue;
+		}
+		sink_write(sink, run, (size_t)(p - run));
+		if (length)
+			escape(sink, *p);
+		else
+			sink_puts(sink, REPLACEMENT);
+		run = ++p;
+	}
+	sink_write(sink, run, (size_t)(p - run));
+	sink_putc(sink, '"');
+}
+
+/* Comma, line break and name: what stands before a value. */
+static void lead_in(struct json_out *json, const char *name)
+{
+	uint32_t bit = 1u << json->depth;
+
+	if (json->filled & bit)
+		sink_putc(json->sink, ',');
+	if (json->depth && json->depth <= json->lines)
+		sink_putc(json->sink, '\n');
+	json->filled |= bit;
+	if (name) {
+		quote(json->sink, name);
+		sink_putc(json->sink, ':');
+	}
+}
+
+static void begin(struct json_out *json, const char *name, char bracket)
+{
+	lead_in(json, name);
+	sink_putc(json->sink, bracket);
+	if (json->depth + 1 < JSON_OUT_MAX_DEPTH)
+		json->depth++;
+	json->filled &= ~(1u << json->depth);
+}
+
+static void end(struct json_out *json, char bracket)
+{
+	bool filled = json->filled >> json->depth & 1;
+
+	if (filled && json->depth <= json->lines)
+		sink_putc(json->sink, '\n');
+	sink_putc(json->sink, bracket);
+	json->depth--;
+}
+
+void json_begin_object(struct json_out *json, const char *name)
+{
+	begin(json, name, '{');
+}
+
+void json_end_object(struct json_out *json)
+{
+	end(json, '}');
+}
+
+void json_begin_array(struct json_out *json, const char *name)
+{
+	begin(json, name, '[');
+}
+
+void json_end_array(struct json_out *json)
+{
+	end(json, ']');
+}
+
+void json_string(struct json_out *json, const char *name, const char *text)
+{
+	lead_in(json, name);
+	quote(json->sink, text);
+}
+
+void json_u64(struct json_out *json, const char *name, uint64_t number)
+{
+	json_int(json, name, number > INT64_MAX ? INT64_MAX : (int64_t)number);
+}
+
+void json_int(struct json_out *json, const char *name, int64_t number)
+{
+	char digits[24];
+
+	lead_in(json, name);
+	snprintf(digits, sizeof(digits), "%" PRId64, number);
+	sink_puts(json->sink, digits);
+}
+
+void json_double(struct json_out *json, const char *name, double number)
+{
+	char text[40];
+	int precision = 15;
+
+	lead_in(json, name);
+	if (!isfinite(number) || number == 0)
+		number = 0; /* no "-0" either */
+	do
+		snprintf(text, sizeof(text), "%.*g", precision, number);
+	while (strtod(text, NULL) != number && ++precision <= 17);
+	for (char *p = text; *p; p++)
+		if (!strchr("0123456789+-e", *p))
+			*p = '.'; /* whatever the locale writes there */
+	sink_puts(json->sink, text);
+}
+
+void json_bool(struct json_out *json, const char *name, bool value)
+{
+	lead_in(json, name);
+	sink_puts(json->sink, value ? "true" : "false");
+}
+
+void json_null(struct json_out *json, const char *name)
+{
+	lead_in(json, name);
+	sink_puts(json->sink, "null");
+}

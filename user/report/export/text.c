@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The report for people: what `hunt` prints. */
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/units.h"
+#include "report/export/export.h"
+#include "report/export/text_parts.h"
+#include "report/export/writers.h"
+
+#define DEFAULT_WIDTH  100
+#define MIN_WIDTH      40
+#define DEFAULT_FRAMES 3
+
+static void add_foreign(struct text_out *t, const char *text)
+{
+	strbuf_add_printable(t->out, text, strlen(text));
+}
+
+static void add_event_rate(struct text_out *t, const struct report *r)
+{
+	uint64_t allocs = 0;
+	double rate;
+
+	for (size_t i = 0; i < r->site_count; i++)
+		allocs += r->sites[i].allocs;
+	if (r->capture.duration_s <= 0)
+		return;
+	rate = (double)allocs / r->capture.duration_s;
+	text_add_dot(t);
+	if (rate < 1000)
+		strbuf_addf(t->out, "%.0f malloc/s", rate);
+	else if (rate < 1e6)
+		strbuf_addf(t->out, "%.1f k malloc/s", rate / 1e3);
+	else
+		strbuf_addf(t->out, "%.1f M malloc/s", rate / 1e6);
+}
+
+static void add_header(struct text_out *t, const struct report *r)
+{
+	const struct report_target *target = &r->target;
+
+	strbuf_addf(t->out, "holdfast ");
+	add_foreign(t, r->tool_version);
+	text_add_dot(t);
+	strbuf_addf(t->out, "pid %d ", target->pid);
+	add_foreign(t, target->comm);
+	if (*target->build_id) {
+		strbuf_addstr(t->out, " (build-id ");
+		strbuf_add_printable(t->out, target->build_id, strnlen(target->build_id, 8));
+		strbuf_addf(t->out, "%s)", text_ellipsis(t));
+	}
+	for (size_t i = 0; i < target->allocator_count; i++) {
+		text_add_dot(t);
+		add_foreign(t, target->allocators[i].name);
+		if (!target->allocators[i].probed)
+			strbuf_addstr(t->out, " (not probed)");
+	}
+	if (r->process_count > 1)
+		strbuf_addf(t->out, ", %zu processes", r->process_count);
+	add_event_rate(t, r);
+	strbuf_addch(t->out, '\n');
+	for (size_t i = 0; i < r->capture.plan_count; i++) {
+		strbuf_addstr(t->out, i ? "         " : "plan     ");
+		add_foreign(t, r->capture.plan[i].text);
+		strbuf_addch(t->out, '\n');
+	}
+	strbuf_addch(t->out, '\n');
+}
+
+/* Half of the interval, without a sign: "0.30 MiB/min". */
+static void add_half(struct text_out *t, double low, double high)
+{
+	struct strbuf half = STRBUF_INIT;
+
+	units_add_rate(&half, (high - low) / 2);
+	strbuf_addstr(t->out, t->style.utf8 ? "(\xc2\xb1" : "(+-");
+	strbuf_addstr(t->out, half.buf + (half.len > 0));
+	strbuf_addch(t->out, ')');
+	strbuf_done(&half);
+}
+
+static void add_verdict(struct text_out *t, const struct report *r)
+{
+	const struct report_verdict *v = &r->verdict;
+
+	text_bold(t);
+	strbuf_addstr(t->out, "VERDICT  ");
+	text_plain(t);
+	text_state_color(t, v->state);
+	text_add_upper(t, verdict_state_name(v->state));
+	text_plain(t);
+	if (r->finding_count) {
+		strbuf_addstr(t->out, "   ");
+		units_add_rate(t->out, v->growth_bytes_per_second);
+		strbuf_addch(t->out, ' ');
+		add_half(t, v->growth_low, v->growth_high);
+	}
+	strbuf_addf(t->out, "   confidence %.2f   RSS ", v->confidence);
+	units_add_rate(t->out, v->rss_growth_bytes_per_second);
+	if (v->limit_eta_s > 0) {
+		strbuf_addstr(t->out, ", cgroup limit in ~");
+		text_add_seconds(t, v->limit_eta_s);
+	}
+	strbuf_addch(t->out, '\n');
+	if (!v->firm && v->seconds_to_firm > 0) {
+		strbuf_addstr(t->out, "         watched for ");
+		text_add_seconds(t, r->capture.duration_s);
+		strbuf_addstr(t->out, "; to be sure: ");
+		text_add_seconds(t, v->seconds_to_firm);
+		strbuf_addstr(t->out, " more\n");
+	}
+	for (size_t i = 0; i < v->evidence_count; i++) {
+		if (strcmp(v->evidence[i].kind, evidence_kind_name(EVIDENCE_UNEXPLAINED)) != 0)
+			continue;
+		strbuf_addstr(t->out, "         ");
+		add_foreign(t, v->evidence[i].text);
+		strbuf_addch(t->out, '\n');
+	}
+}
+
+static void add_memory(struct text_out *t, const struct report_memory *m)
+{
+	strbuf_addstr(t->out, "MEMORY   RSS ");
+	strbuf_add_human_bytes(t->out, m->rss_bytes);
+	text_add_dot(t);
+	strbuf_addstr(t->out, "private ");
+	strbuf_add_human_bytes(t->out, m->uss_bytes);
+	text_add_dot(t);
+	strbuf_addstr(t->out, "virtual ");
+	strbuf_add_human_bytes(t->out, m->vms_bytes);
+	if (m->swap_bytes) {
+		text_add_dot(t);
+		strbuf_addstr(t->out, "swap ");
+		strbuf_add_human_bytes(t->out, m->swap_bytes);
+	}
+	text_add_dot(t);
+	strbuf_addstr(t->out, "held since attach ");
+	strbuf_add_human_bytes(t->out, m->heap_live_bytes);
+	strbuf_addch(t->out, '\n');
+}
+
+static void add_counts(struct text_out *t, const char *title, const struct report_count *counts,
+		       size_t count)
+{
+	if (!count)
+		return;
+	strbuf_addf(t->out, "         %s:", title);
+	for (size_t i = 0; i < count; i++) {
+		strbuf_addstr(t->out, i ? ", " : " ");
+		add_foreign(t, counts[i].name);
+		strbuf_addch(t->out, ' ');
+		strbuf_add_grouped(t->out, counts[i].count);
+	}
+	strbuf_addch(t->out, '\n');
+}
+
+/* Never 100 % when it is not all: what is missing must show. */
+static double percent_down(double percent)
+{
+	return floor(percent * 10) / 10;
+}
+
+static void add_quality(struct text_out *t, const struct report *r)
+{
+	const struct report_quality *q = &r->quality;
+	uint64_t incomplete = 0;
+
+	for (size_t i = 0; i < q->stacks_incomplete_count; i++)
+		incomplete += q->stacks_incomplete[i].count;
+	text_bold(t);
+	strbuf_addstr(t->out, "QUALITY  ");
+	text_plain(t);
+	strbuf_addstr(t->out, "events ");
+	strbuf_add_grouped(t->out, q->events);
+	text_add_dot(t);
+	strbuf_addstr(t->out, "lost ");
+	strbuf_add_grouped(t->out, q->lost_events);
+	if (q->stacks) {
+		double whole = incomplete < q->stacks ? (double)(q->stacks - incomplete) : 0;
+
+		text_add_dot(t);
+		strbuf_addf(t->out, "stacks complete %.4g %%",
+			    percent_down(100 * whole / (double)q->stacks));
+	}
+	text_add_dot(t);
+	strbuf_addf(t->out, "symbols %.4g %%", percent_down(q->symbols_percent));
+	if (q->unmatched_frees) {
+		text_add_dot(t);
+		strbuf_add_grouped(t->out, q->unmatched_frees);
+		strbuf_addstr(t->out, " frees of older blocks");
+	}
+	text_add_dot(t);
+	strbuf_addf(t->out, "cost %.2g %%\n", r->capture.overhead_percent);
+	add_counts(t, "lost", q->lost_by_reason, q->lost_by_reason_count);
+	add_counts(t, "stacks cut", q->stacks_incomplete, q->stacks_incomplete_count);
+	for (size_t i = 0; i < q->note_count; i++) {
+		strbuf_addstr(t->out, "         ");
+		add_foreign(t, q->notes[i].text);
+		strbuf_addch(t->out, '\n');
+	}
+}
+
+static void add_written(struct text_out *t, const struct export_options *options)
+{
+	const char *report = NULL;
+
+	if (!options->written_count)
+		return;
+	strbuf_addstr(t->out, "wrote  ");
+	for (size_t i = 0; i < options->written_count; i++) {
+		const char *name = options->written[i];
+
+		strbuf_addstr(t->out, "  ");
+		add_foreign(t, name);
+		if (!report && (strstr(name, ".json.gz") || strstr(name, ".json")))
+			report = name;
+	}
+	strbuf_addch(t->out, '\n');
+	if (!report)
+		return;
+	strbuf_addstr(t->out, "next     holdfast report ");
+	add_foreign(t, report);
+	strbuf_addstr(t->out, "     holdfast diff A B\n");
+}
+
+int write_text(const struct report *r, const struct export_options *options, struct sink *sink)
+{
+	_cleanup_(strbuf_done) struct strbuf out = STRBUF_INIT;
+	struct text_out t = {
+		.out = &out,
+		.style = {.width = options->width ? options->width : DEFAULT_WIDTH,
+			  .frames = options->frames ? options->frames : DEFAULT_FRAMES,
+			  .color = options->color,
+			  .utf8 = options->utf8},
+	};
+
+	if (t.style.width < MIN_WIDTH)
+		t.style.width = MIN_WIDTH;
+	add_header(&t, r);
+	add_verdict(&t, r);
+	text_add_findings(&t, r);
+	text_add_innocents(&t, r);
+	add_memory(&t, &r->memory);
+	text_add_holdings(&t, r);
+	if (options->patterns)
+		text_add_patterns(&t, r);
+	add_quality(&t, r);
+	add_written(&t, options);
+	sink_write(sink, out.buf, out.len);
+	return out.failed ? -ENOMEM : sink->error;
+}
