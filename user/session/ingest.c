@@ -14,6 +14,9 @@
 #define MAILBOX_SLOTS 64
 /* The kernel side wakes us when an eighth of the ring is full; below that this is the delay. */
 #define POLL_MS 20
+/* Events between two looks at the mailbox: a target that allocates faster than we read would keep us in
+ * the ring for ever. */
+#define BATCH_EVENTS 65536
 
 struct call {
 	void (*fn)(struct accounts *accounts, void *user);
@@ -27,6 +30,7 @@ struct ingest {
 	struct mailbox *calls, *done;
 	pthread_t thread;
 	bool running;
+	unsigned int batch_left;
 	uint64_t cpu_ns;
 };
 
@@ -41,7 +45,15 @@ static int on_event(void *user, const struct hf_event *event)
 		log_err(err, "the recording ends here");
 		ingest->options.recorder = NULL;
 	}
-	return accounts_event(ingest->options.accounts, event);
+	accounts_event(ingest->options.accounts, event);
+	return --ingest->batch_left ? 0 : -EAGAIN;
+}
+
+/* One batch. True: there may be more. */
+static bool consume(struct ingest *ingest)
+{
+	ingest->batch_left = BATCH_EVENTS;
+	return ring_feed_consume(ingest->feed) == -EAGAIN;
 }
 
 /* false: the mailbox is closed and empty. */
@@ -71,9 +83,10 @@ static void *ingest_main(void *argument)
 
 	do {
 		poll(fds, 2, POLL_MS);
-		ring_feed_consume(ingest->feed);
+		consume(ingest);
 	} while (answer_calls(ingest));
-	ring_feed_consume(ingest->feed);
+	while (consume(ingest))
+		;
 	if (!clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used))
 		ingest->cpu_ns = used.tv_sec * 1000000000ull + used.tv_nsec;
 	return NULL;

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "session/build_quality.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/strbuf.h"
+
+/* Texts that the builder copies; freed at the end of each function. */
+static char *rfc3339(uint64_t wall_ns)
+{
+	struct strbuf text = STRBUF_INIT;
+
+	if (wall_ns)
+		clock_add_rfc3339(&text, wall_ns);
+	return strbuf_detach(&text, NULL);
+}
+
+static void fill_allocators(const struct member *member, struct report_allocator *ret)
+{
+	for (size_t i = 0; i < member->allocators.count; i++) {
+		ret[i] = (struct report_allocator){
+			.name = member->allocators.allocators[i].name,
+			.module = member->allocators.allocators[i].module->path,
+			.probed = member->probed,
+			.detail = "",
+		};
+	}
+}
+
+static int add_target(const struct session *session, struct report_builder *builder)
+{
+	const struct member *member = session->members.items[0];
+	const struct target *target = member->target;
+	_cleanup_free_ char *started = rfc3339(target->start_wall_ns);
+	struct report_allocator allocators[ALLOCATOR_MAX];
+	char build_id[2 * BUILD_ID_MAX_BYTES + 1] = "";
+	struct report_target facts = {
+		.pid = target->key.pid,
+		.comm = target->comm,
+		.exe = target->exe,
+		.build_id = build_id,
+		.start_time = started,
+		.cmdline = session->options.show_content ? target->cmdline : "",
+		.container = target->container,
+		.allocators = allocators,
+		.allocator_count = member->allocators.count,
+	};
+
+	if (target->exe_module && target->exe_module->elf)
+		build_id_format(elf_file_build_id(target->exe_module->elf), build_id);
+	fill_allocators(member, allocators);
+	return report_builder_set_target(builder, &facts);
+}
+
+static int add_processes(const struct session *session, struct report_builder *builder)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < session->members.count; i++) {
+		const struct target *target = session->members.items[i]->target;
+		_cleanup_free_ char *started = rfc3339(target->start_wall_ns);
+		_cleanup_free_ char *ended = rfc3339(target->ended_wall_ns);
+		struct report_process process = {
+			.pid = target->key.pid,
+			.parent = target->parent_pid,
+			.comm = target->comm,
+			.start_time = started,
+			.ended = ended,
+		};
+
+		err = report_builder_add_process(builder, &process);
+	}
+	return err;
+}
+
+static int add_plan(const struct session *session, double percent, struct report_builder *builder)
+{
+	const struct member *member = session->members.items[0];
+	_cleanup_(strbuf_done) struct strbuf line = STRBUF_INIT;
+	int err;
+
+	strbuf_addf(&line, "every call traced, %zu functions by %s", member->attached.functions,
+		    probe_way_name(probe_way(session->probe)));
+	if (member->attached.functions > member->attached.emulated)
+		strbuf_addf(&line, " (%zu of them at a dear place)",
+			    member->attached.functions - member->attached.emulated);
+	strbuf_addf(&line, "; est. cost %.1f %% of a core (budget %.1f %%%s)", percent,
+		    session->options.budget_percent,
+		    session->options.exact ? ", not kept: --exact" : "");
+	err = report_builder_add_plan(builder, line.buf);
+	strbuf_reset(&line);
+	strbuf_add_human_bytes(&line, member->held_before_bytes);
+	strbuf_addstr(&line, " were resident before attach; what of it is heap has no stacks");
+	return err ? err : report_builder_add_plan(builder, line.buf);
+}
+
+static int add_capture(const struct session *session, const struct build_options *options,
+		       struct report_builder *builder)
+{
+	_cleanup_free_ char *started = rfc3339(session->started_wall_ns);
+	uint64_t duration_ns = options->now_ns - session->started_ns;
+	double percent = overhead_percent(session->last_allocs, session->last_frees, duration_ns);
+	struct report_capture capture = {
+		.mode = CAPTURE_EXACT,
+		.started_at = started,
+		.duration_s = (double)duration_ns / 1e9,
+		.budget_percent = session->options.budget_percent,
+		.overhead_percent = percent,
+		.duty = 1,
+	};
+	int err = report_builder_set_capture(builder, &capture);
+
+	return err ? err : add_plan(session, percent, builder);
+}
+
+/* Losses */
+
+VEC_STRUCT(count_vec, struct report_count);
+
+static int count(struct count_vec *vec, const char *name, uint64_t value)
+{
+	return value ? vec_push(vec, (struct report_count){name, value}) : 0;
+}
+
+/* Sums over all ledgers. */
+struct totals {
+	uint64_t unmatched, refused, overwritten;
+};
+
+static struct totals sum_ledgers(const struct accounts *accounts)
+{
+	struct totals totals = {0};
+	struct ledger_counts counts;
+
+	for (size_t i = 0; i < accounts_count(accounts); i++) {
+		ledger_counts(accounts_at(accounts, i)->ledger, &counts);
+		totals.unmatched += counts.unmatched_frees;
+		totals.refused += counts.refused;
+		totals.overwritten += counts.overwritten;
+	}
+	return totals;
+}
+
+/* Calls that were under way at attach, or left by longjmp, are no lost events: notes tell of them. */
+static bool is_lost_event(enum hf_loss_reason reason)
+{
+	return reason != HF_LOSS_RETURN_MISSED && reason != HF_LOSS_ENTRY_MISSED;
+}
+
+static int list_losses(const struct session *session, const struct totals *totals,
+		       struct count_vec *vec)
+{
+	static const char *const names[] = {
+#define X(name, text) text,
+		HF_LOSS_REASONS(X)
+#undef X
+	};
+	int err = count(vec, "no_memory_for_block", totals->refused);
+
+	for (int i = 0; !err && i < HF_LOSS_REASON_COUNT; i++) {
+		if (is_lost_event(i))
+			err = count(vec, names[i], session->loss.count[i]);
+	}
+	return err;
+}
+
+static int list_incomplete(const struct stack_table_counts *stacks, struct count_vec *vec)
+{
+	static const char *const names[] = {
+#define X(name, text) text,
+		HF_STACK_ENDS(X)
+#undef X
+	};
+	int err = count(vec, "frames not received", stacks->unknown);
+
+	for (int i = HF_STACK_COMPLETE + 1; !err && i < HF_STACK_END_COUNT; i++)
+		err = count(vec, names[i], stacks->by_end[i]);
+	return err;
+}
+
+static int add_notes(const struct session *session, const struct totals *totals,
+		     struct report_builder *builder)
+{
+	const struct hf_loss *loss = &session->loss;
+	int err = 0;
+
+	if (totals->unmatched)
+		err = report_builder_add_note(builder,
+					      "%lu blocks from before attach were freed meanwhile",
+					      (unsigned long)totals->unmatched);
+	if (!err && totals->overwritten)
+		err = report_builder_add_note(
+			builder, "%lu blocks came to an address whose free was not seen",
+			(unsigned long)totals->overwritten);
+	if (!err && loss->count[HF_LOSS_RETURN_MISSED])
+		err = report_builder_add_note(builder, "%lu calls were left without returning",
+					      (unsigned long)loss->count[HF_LOSS_RETURN_MISSED]);
+	if (!err && loss->count[HF_LOSS_ENTRY_MISSED])
+		err = report_builder_add_note(
+			builder, "%lu calls were under way at attach: their blocks are not seen",
+			(unsigned long)loss->count[HF_LOSS_ENTRY_MISSED]);
+	if (!err && probe_missing(session->probe)[0])
+		err = report_builder_add_note(builder, "not available here: %s",
+					      probe_missing(session->probe));
+	return err;
+}
+
+static int add_member_notes(const struct session *session, struct report_builder *builder)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < session->members.count; i++) {
+		const struct member *member = session->members.items[i];
+		int pid = member->target->key.pid;
+
+		if (member->trouble)
+			err = report_builder_add_note(builder,
+						      "process %d: its allocator is not traced: %s",
+						      pid, member->trouble);
+		else if (member->child)
+			err = report_builder_add_note(builder,
+						      "child %d: its first %.1f ms were not traced",
+						      pid, (double)member->gap_ns / 1e6);
+		if (!err && member->attached.skipped)
+			err = report_builder_add_note(
+				builder,
+				"process %d: %zu functions of its allocator can't be probed", pid,
+				member->attached.skipped);
+	}
+	return err;
+}
+
+static int add_quality(const struct session *session, struct report_builder *builder)
+{
+	struct count_vec lost = VEC_INIT, incomplete = VEC_INIT;
+	struct totals totals = sum_ledgers(session->accounts);
+	struct stack_table_counts stacks;
+	struct accounts_counts counts;
+	struct report_quality quality = {0};
+	int err;
+
+	accounts_get_counts(session->accounts, &counts);
+	stack_table_counts(accounts_stacks(session->accounts), &stacks);
+	err = list_losses(session, &totals, &lost);
+	if (!err)
+		err = list_incomplete(&stacks, &incomplete);
+	for (size_t i = 0; i < lost.count; i++)
+		quality.lost_events += lost.items[i].count;
+	quality.events = counts.events;
+	quality.stacks = stacks.traces;
+	quality.unmatched_frees = totals.unmatched;
+	quality.lost_by_reason = lost.items;
+	quality.lost_by_reason_count = lost.count;
+	quality.stacks_incomplete = incomplete.items;
+	quality.stacks_incomplete_count = incomplete.count;
+	if (!err)
+		err = report_builder_set_quality(builder, &quality);
+	vec_done(&lost);
+	vec_done(&incomplete);
+	if (!err)
+		err = add_notes(session, &totals, builder);
+	return err ? err : add_member_notes(session, builder);
+}
+
+/* Memory */
+
+static const struct sample *newest(const struct gauge *gauge, bool full)
+{
+	for (size_t i = gauge_count(gauge); i--;) {
+		if (!full || gauge_at(gauge, i)->full)
+			return gauge_at(gauge, i);
+	}
+	return NULL;
+}
+
+static int add_series(const struct session *session, const struct gauge *gauge,
+		      struct report_builder *builder)
+{
+	uint64_t pss_bytes = 0, uss_bytes = 0, swap_bytes = 0;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < gauge_count(gauge); i++) {
+		const struct sample *s = gauge_at(gauge, i);
+
+		/* Read less often: the last reading stands until the next. */
+		if (s->full) {
+			pss_bytes = s->pss_bytes;
+			uss_bytes = s->uss_bytes;
+			swap_bytes = s->swap_bytes;
+		}
+		err = report_builder_add_sample(
+			builder,
+			&(struct report_sample){
+				.time = ((double)s->time_ns - (double)session->started_ns) / 1e9,
+				.rss_bytes = s->rss_bytes,
+				.vms_bytes = s->vms_bytes,
+				.pss_bytes = pss_bytes,
+				.uss_bytes = uss_bytes,
+				.swap_bytes = swap_bytes,
+				.heap_live_bytes = s->heap_live_bytes,
+				.minor_faults = s->minor_faults,
+				.major_faults = s->major_faults,
+			});
+	}
+	return err;
+}
+
+static int add_memory(const struct session *session, struct report_builder *builder)
+{
+	const struct gauge *gauge = session->members.items[0]->gauge;
+	const struct sample *last = newest(gauge, false), *full = newest(gauge, true);
+	struct report_memory memory = {0};
+	int err;
+
+	if (last) {
+		memory.rss_bytes = last->rss_bytes;
+		memory.vms_bytes = last->vms_bytes;
+		memory.heap_live_bytes = last->heap_live_bytes;
+		memory.limit_bytes = last->cgroup_limit_bytes;
+	}
+	if (full) {
+		memory.pss_bytes = full->pss_bytes;
+		memory.uss_bytes = full->uss_bytes;
+		memory.swap_bytes = full->swap_bytes;
+	}
+	err = report_builder_set_memory(builder, &memory);
+	return err ? err : add_series(session, gauge, builder);
+}
+
+int build_facts(struct session *session, const struct build_options *options,
+		struct report_builder *builder)
+{
+	int err = session->members.count ? add_target(session, builder) : -ESRCH;
+
+	if (!err)
+		err = add_processes(session, builder);
+	if (!err)
+		err = add_capture(session, options, builder);
+	if (!err)
+		err = add_quality(session, builder);
+	return err ? err : add_memory(session, builder);
+}

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The processes of a session: attaching to them and keeping up with what they do. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "session/session_internal.h"
+
+#define GAUGE_SAMPLES 1024
+
+void member_free(struct member *member)
+{
+	if (!member)
+		return;
+	allocator_set_done(&member->allocators);
+	target_free(member->target);
+	gauge_free(member->gauge);
+	free(member->trouble);
+	free(member);
+}
+DEFINE_CLEANUP(struct member *, member_free);
+
+struct member *members_find(const struct session *session, int pid)
+{
+	for (size_t i = session->members.count; i--;) {
+		struct member *member = session->members.items[i];
+
+		if (member->target->key.pid == pid && !member->ended)
+			return member;
+	}
+	return NULL;
+}
+
+int members_running(const struct session *session)
+{
+	int running = 0;
+
+	for (size_t i = 0; i < session->members.count; i++)
+		running += !session->members.items[i]->ended;
+	return running;
+}
+
+/* The ingest thread's copy of the maps, by which it tells page faults apart. */
+struct maps_change {
+	int pid;
+	struct maps maps;
+};
+
+static void exchange_maps(struct accounts *accounts, void *user)
+{
+	struct maps_change *change = user;
+	struct account *account = accounts_find(accounts, change->pid);
+	struct maps before;
+
+	if (!account)
+		return;
+	before = account->maps;
+	account->maps = change->maps;
+	change->maps = before;
+}
+
+static void send_maps(struct session *session, int pid)
+{
+	struct maps_change change = {.pid = pid};
+
+	if (!session->options.faults || maps_read(pid, &change.maps))
+		return;
+	ingest_call(session->ingest, exchange_maps, &change);
+	maps_done(&change.maps);
+}
+
+static int find_and_probe(struct session *session, struct member *member, struct hf_error *error)
+{
+	int err = allocator_set_find(member->target, session->options.specs,
+				     session->options.spec_count, &member->allocators, error);
+
+	if (!err)
+		err = probe_add_process(session->probe, member->target, error);
+	if (!err)
+		err = probe_attach(session->probe, member->target, &member->allocators,
+				   &member->attached, error);
+	member->probed = !err;
+	return err;
+}
+
+static void read_gauge(struct member *member, uint64_t now_ns, bool full, uint64_t live_bytes)
+{
+	struct sample sample;
+
+	if (gauge_read(member->target->key.pid, now_ns, full, &sample))
+		return;
+	sample.heap_live_bytes = live_bytes;
+	gauge_add(member->gauge, &sample);
+}
+
+static int member_new(struct session *session, int pid, struct member **ret, struct hf_error *error)
+{
+	_cleanup_(member_freep) struct member *member = calloc(1, sizeof(*member));
+	int err;
+
+	if (!member)
+		return error_set_errno(error, HF_E_INTERNAL, ENOMEM, "out of memory");
+	err = target_new(session->modules, pid, clock_now_ns(), &member->target, error);
+	if (err)
+		return err;
+	err = gauge_new(GAUGE_SAMPLES, &member->gauge);
+	if (err)
+		return error_set_errno(error, HF_E_INTERNAL, -err, "out of memory");
+	*ret = no_free_ptr(member);
+	return 0;
+}
+
+struct account_request {
+	int pid, parent_pid, err;
+};
+
+static void open_account(struct accounts *accounts, void *user)
+{
+	struct account_request *request = user;
+
+	request->err = accounts_add(accounts, request->pid, request->parent_pid, clock_now_ns());
+}
+
+static uint64_t newest_rss(const struct gauge *gauge)
+{
+	size_t count = gauge_count(gauge);
+
+	return count ? gauge_at(gauge, count - 1)->rss_bytes : 0;
+}
+
+int members_attach(struct session *session, int pid, struct hf_error *error)
+{
+	struct account_request request = {.pid = pid};
+	_cleanup_(member_freep) struct member *member = NULL;
+	int err = member_new(session, pid, &member, error);
+
+	if (err)
+		return err;
+	request.parent_pid = member->target->parent_pid;
+	err = ingest_call(session->ingest, open_account, &request);
+	if (!err)
+		err = request.err;
+	if (err)
+		return error_set_errno(error, HF_E_INTERNAL, -err, "no account for process %d",
+				       pid);
+	read_gauge(member, clock_now_ns(), true, 0);
+	member->held_before_bytes = newest_rss(member->gauge);
+	send_maps(session, pid);
+	err = find_and_probe(session, member, error);
+	if (err)
+		return err;
+	err = vec_push(&session->members, member);
+	if (err)
+		return error_set_errno(error, HF_E_INTERNAL, -err, "out of memory");
+	log_info("attached pid=%d functions=%zu emulated=%zu in %.1f ms", pid,
+		 member->attached.functions, member->attached.emulated,
+		 (double)member->attached.attach_ns / 1e6);
+	member = NULL; /* the session's now */
+	return 0;
+}
+
+/* A child has the space of its parent until it execs; its probes need links of their own. */
+static void follow_child(struct session *session, const struct life *life)
+{
+	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
+	_cleanup_(member_freep) struct member *member = NULL;
+
+	if (member_new(session, life->pid, &member, &error)) {
+		log_debug("child %d is not followed: %s", life->pid, error.what.buf);
+		return; /* it has ended already: what its mappings and faults told is in its account */
+	}
+	member->child = true;
+	member->target->parent_pid = life->parent_pid;
+	if (find_and_probe(session, member, &error))
+		member->trouble = strdup(error.what.buf);
+	member->gap_ns = clock_now_ns() - life->time_ns;
+	read_gauge(member, clock_now_ns(), false, 0);
+	send_maps(session, life->pid);
+	if (vec_push(&session->members, member))
+		return;
+	log_info("attached pid=%d child of %d after %.1f ms", life->pid, life->parent_pid,
+		 (double)member->gap_ns / 1e6);
+	member = NULL;
+}
+
+static void update_code(struct session *session, struct member *member)
+{
+	struct target_change change;
+
+	if (target_refresh(member->target, session->modules, clock_now_ns(), &change))
+		return;
+	if (change.added || change.removed)
+		probe_update_process(session->probe, member->target, change.removed);
+}
+
+static void member_execed(struct session *session, struct member *member, const struct life *life)
+{
+	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
+
+	probe_detach(session->probe, life->pid);
+	allocator_set_done(&member->allocators);
+	free(member->trouble);
+	member->trouble = NULL;
+	update_code(session, member);
+	target_refresh_names(member->target);
+	if (find_and_probe(session, member, &error))
+		member->trouble = strdup(error.what.buf);
+	member->gap_ns = clock_now_ns() - life->time_ns;
+	send_maps(session, life->pid);
+}
+
+static void member_exited(struct session *session, struct member *member)
+{
+	member->ended = true;
+	member->target->ended_wall_ns = clock_wall_ns();
+	probe_forget_process(session->probe, member->target->key.pid);
+}
+
+static void take_life(struct session *session, const struct life *life)
+{
+	struct member *member = members_find(session, life->pid);
+
+	if (life->kind == LIFE_FORKED && !member)
+		follow_child(session, life);
+	if (!member)
+		return;
+	if (life->kind == LIFE_CODE_CHANGED)
+		update_code(session, member);
+	else if (life->kind == LIFE_EXECED)
+		member_execed(session, member, life);
+	else if (life->kind == LIFE_EXITED)
+		member_exited(session, member);
+}
+
+int members_on_life(void *user, uint32_t events)
+{
+	struct session *session = user;
+	struct life *life;
+
+	(void)events;
+	while ((life = mailbox_take(session->lives))) {
+		take_life(session, life);
+		free(life);
+	}
+	if (!members_running(session)) {
+		session->end = SESSION_ALL_ENDED;
+		loop_stop(session->loop, 1);
+	}
+	return 0;
+}
+
+struct live_request {
+	int pid;
+	uint64_t live_bytes;
+};
+
+static void read_live(struct accounts *accounts, void *user)
+{
+	struct live_request *request = user;
+	const struct account *account = accounts_find(accounts, request->pid);
+	struct ledger_counts counts;
+
+	if (!account)
+		return;
+	ledger_counts(account->ledger, &counts);
+	request->live_bytes = counts.live_bytes;
+}
+
+void members_refresh(struct session *session, uint64_t now_ns, bool full)
+{
+	for (size_t i = 0; i < session->members.count; i++) {
+		struct member *member = session->members.items[i];
+		struct live_request live = {.pid = member->target->key.pid};
+
+		if (member->ended)
+			continue;
+		if (process_key_check(member->target->key)) {
+			/* Its exit event was lost, or is still on its way. */
+			member_exited(session, member);
+			continue;
+		}
+		update_code(session, member);
+		send_maps(session, live.pid);
+		ingest_call(session->ingest, read_live, &live);
+		read_gauge(member, now_ns, full, live.live_bytes);
+	}
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "session/resolve.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/hashmap.h"
+#include "base/vec.h"
+#include "process/symbol/symbolizer.h"
+
+#define BUILD_ID_TEXT_BYTES (2 * BUILD_ID_MAX_BYTES + 1)
+
+/* A module as the symbolizer knows it. */
+struct known_module {
+	const struct module *module;
+	uint32_t number; /* the symbolizer's */
+	char build_id[BUILD_ID_TEXT_BYTES];
+};
+
+struct resolver {
+	struct symbolizer *symbolizer;
+	VEC(const struct target *) targets;
+	VEC(struct known_module *) modules;
+	struct map64 by_module; /* struct module * -> struct known_module * */
+	bool leaf_is_pc;
+};
+
+int resolver_new(struct resolver **ret)
+{
+	_cleanup_(resolver_freep) struct resolver *resolver = calloc(1, sizeof(*resolver));
+	int err;
+
+	if (!resolver)
+		return -ENOMEM;
+	map64_init(&resolver->by_module, hash_seed_random());
+	err = symbolizer_new(&resolver->symbolizer);
+	if (err)
+		return err;
+	*ret = no_free_ptr(resolver);
+	return 0;
+}
+
+void resolver_free(struct resolver *resolver)
+{
+	if (!resolver)
+		return;
+	for (size_t i = 0; i < resolver->modules.count; i++)
+		free(resolver->modules.items[i]);
+	vec_done(&resolver->modules);
+	vec_done(&resolver->targets);
+	map64_done(&resolver->by_module);
+	symbolizer_free(resolver->symbolizer);
+	free(resolver);
+}
+
+void resolver_set_leaf_is_pc(struct resolver *resolver, bool leaf_is_pc)
+{
+	resolver->leaf_is_pc = leaf_is_pc;
+}
+
+int resolver_add_target(struct resolver *resolver, const struct target *target)
+{
+	int pid = target->key.pid, inner = pid;
+
+	process_namespace_pid(pid, &inner);
+	/* Most processes have none; one that has ended has none any more. */
+	symbolizer_load_perf_map(resolver->symbolizer, pid, inner, process_open_file);
+	return vec_push(&resolver->targets, target);
+}
+
+/* Registers the module on first use: a session meets many more than its stacks do. */
+static struct known_module *known(struct resolver *resolver, const struct target *target,
+				  const struct module *module)
+{
+	struct symbol_module_options options = {
+		.path = module->path,
+		.root_pid = target->key.pid,
+		.open_in_target = process_open_file,
+	};
+	struct known_module *fresh;
+	struct elf_file *elf = NULL;
+	uint64_t found;
+	int fd;
+
+	if (map64_get(&resolver->by_module, (uintptr_t)module, &found))
+		return (struct known_module *)(uintptr_t)found;
+	fresh = calloc(1, sizeof(*fresh));
+	if (!fresh)
+		return NULL;
+	fresh->module = module;
+	if (module->elf)
+		build_id_format(elf_file_build_id(module->elf), fresh->build_id);
+	fd = module_open(module);
+	if (fd >= 0 && elf_file_open_fd(fd, &elf))
+		elf = NULL;
+	if (symbolizer_add_module(resolver->symbolizer, elf, &options, &fresh->number) ||
+	    vec_push(&resolver->modules, fresh)) {
+		free(fresh);
+		return NULL;
+	}
+	map64_put(&resolver->by_module, (uintptr_t)module, (uintptr_t)fresh);
+	return fresh;
+}
+
+/* Where a pc of a trace lies. Return addresses point behind the call: the call itself is looked up. */
+struct place {
+	const struct target *target;
+	const struct target_mapping *mapping; /* NULL: generated code, or unknown */
+	uint64_t pc;
+};
+
+static struct place find_place(const struct resolver *resolver, const struct stack_trace *trace,
+			       unsigned int index)
+{
+	struct place place = {.pc = trace->pcs[index] - (index || !resolver->leaf_is_pc)};
+
+	for (size_t i = resolver->targets.count; i--;) {
+		const struct target *target = resolver->targets.items[i];
+
+		if (target->key.pid != (int)trace->pid)
+			continue;
+		if (!place.target)
+			place.target = target;
+		place.mapping = target_find(target, place.pc, trace->first_seen_ns);
+		if (place.mapping) {
+			place.target = target;
+			break;
+		}
+	}
+	return place;
+}
+
+static enum frame_kind kind_of(enum symbol_kind kind)
+{
+	static const enum frame_kind kinds[] = {
+		[SYMBOL_NATIVE] = FRAME_NATIVE, [SYMBOL_INLINED] = FRAME_INLINED,
+		[SYMBOL_KERNEL] = FRAME_KERNEL, [SYMBOL_JIT] = FRAME_JIT,
+		[SYMBOL_PYTHON] = FRAME_PYTHON, [SYMBOL_UNKNOWN] = FRAME_UNKNOWN,
+	};
+
+	return kinds[kind];
+}
+
+static void fill_frame(const struct symbol_frame *symbol, struct report_frame *ret)
+{
+	ret->function = symbol->function;
+	ret->file = symbol->file;
+	ret->line = symbol->line;
+	ret->kind = kind_of(symbol->kind);
+}
+
+static int frames_without_module(struct resolver *resolver, int pid, uint64_t pc,
+				 struct report_frame *ret_frames, size_t *ret_count)
+{
+	struct symbol_frame symbol = {.function = "", .file = "", .kind = SYMBOL_UNKNOWN};
+	int found = symbolizer_resolve_jit(resolver->symbolizer, pid, pc, &symbol);
+
+	ret_frames[0] = (struct report_frame){
+		.module = found ? "" : "[jit]", .build_id = "", .address = pc};
+	fill_frame(&symbol, &ret_frames[0]);
+	*ret_count = 1;
+	return 0;
+}
+
+int resolver_frames(void *user, int pid, const struct stack_trace *trace, unsigned int index,
+		    struct report_frame *ret_frames, size_t *ret_count)
+{
+	struct resolver *resolver = user;
+	struct place place = find_place(resolver, trace, index);
+	const struct symbol_frame *symbols;
+	struct known_module *module;
+	uint64_t address;
+	size_t count;
+	int err;
+
+	if (!place.mapping)
+		return frames_without_module(resolver, pid, place.pc, ret_frames, ret_count);
+	module = known(resolver, place.target, place.mapping->module);
+	if (!module)
+		return -ENOMEM;
+	address = place.pc - place.mapping->bias;
+	err = symbolizer_resolve(resolver->symbolizer, module->number, address, &symbols, &count);
+	if (err)
+		return err;
+	if (count > REPORT_MAX_INLINED)
+		count = REPORT_MAX_INLINED;
+	for (size_t i = 0; i < count; i++) {
+		ret_frames[i] = (struct report_frame){
+			.module = place.mapping->module->path,
+			.build_id = module->build_id,
+			.address = address,
+		};
+		fill_frame(&symbols[i], &ret_frames[i]);
+	}
+	*ret_count = count;
+	return 0;
+}
+
+const char *resolver_function(struct resolver *resolver, const struct stack_trace *trace,
+			      unsigned int index)
+{
+	struct report_frame frames[REPORT_MAX_INLINED];
+	size_t count;
+
+	if (resolver_frames(resolver, trace->pid, trace, index, frames, &count) || !count)
+		return "";
+	return frames[count - 1].function;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From a pc of a stack to frames with names, for a live session (targets and their modules) and for a
+ * recording (names stored in it). The report's builder calls resolver_frames().
+ */
+#ifndef HOLDFAST_SESSION_RESOLVE_H
+#define HOLDFAST_SESSION_RESOLVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "account/stack/stack_table.h"
+#include "base/cleanup.h"
+#include "process/target/target.h"
+#include "report/builder.h"
+
+struct resolver;
+
+/* Targets and modules must outlive it. */
+int resolver_new(struct resolver **ret);
+void resolver_free(struct resolver *resolver);
+DEFINE_CLEANUP(struct resolver *, resolver_free);
+
+/* Several targets may have the same pid (before and after an exec): the newest that knows the pc serves. */
+int resolver_add_target(struct resolver *resolver, const struct target *target);
+
+/* The first frame of stacks is a pc, not a return address (page faults), until told otherwise. */
+void resolver_set_leaf_is_pc(struct resolver *resolver, bool leaf_is_pc);
+
+/* report_resolve_fn; @user is the resolver. */
+int resolver_frames(void *user, int pid, const struct stack_trace *trace, unsigned int index,
+		    struct report_frame *ret_frames, size_t *ret_count);
+
+/* The function at a frame without inlining, "" if unknown: for cutting wrappers such as mmap. */
+const char *resolver_function(struct resolver *resolver, const struct stack_trace *trace,
+			      unsigned int index);
+
+#endif

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "session/session.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "session/session_internal.h"
+
+#define LIFE_SLOTS      65536
+#define FULL_READ_TICKS 10 /* PSS and USS walk page tables: every tenth tick, and at the ends */
+
+static void on_life(void *user, const struct life *life)
+{
+	struct session *session = user;
+	struct life *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return;
+	*copy = *life;
+	/* Full: the next tick's look at the maps and the process list makes up for it. */
+	if (mailbox_post(session->lives, copy))
+		free(copy);
+}
+
+static int start_ingest(struct session *session)
+{
+	struct accounts_options accounts = {
+		.memory_bytes = session->options.memory_bytes,
+		.follow = session->options.follow,
+		.life = on_life,
+		.user = session,
+	};
+	struct ingest_options ingest = {
+		.ring_fd = probe_ring_fd(session->probe),
+		.recorder = session->options.recorder,
+	};
+	int err = accounts_new(&accounts, &session->accounts);
+
+	if (err)
+		return err;
+	ingest.accounts = session->accounts;
+	return ingest_new(&ingest, &session->ingest);
+}
+
+static int on_signal(void *user, uint32_t number)
+{
+	struct session *session = user;
+
+	log_info("signal %u: stop and report", number);
+	session->end = SESSION_SIGNAL;
+	return 1;
+}
+
+static int start_loop(struct session *session)
+{
+	sigset_t signals;
+	int err = loop_new(&session->loop);
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	if (!err)
+		err = loop_add_signals(session->loop, &signals, on_signal, session,
+				       &session->signal_fd);
+	if (!err)
+		err = loop_add_fd(session->loop, mailbox_fd(session->lives), EPOLLIN,
+				  members_on_life, session);
+	return err;
+}
+
+int session_new(const struct session_options *options, struct session **ret, struct hf_error *error)
+{
+	_cleanup_(session_freep) struct session *session = calloc(1, sizeof(*session));
+	struct probe_options probe = {
+		.ring_bytes = options->ring_bytes,
+		.faults = options->faults,
+		.follow = options->follow,
+	};
+	int err;
+
+	if (!session)
+		return error_set_errno(error, HF_E_INTERNAL, ENOMEM, "out of memory");
+	session->options = *options;
+	session->timer_fd = session->signal_fd = -1;
+	session->started_ns = clock_now_ns();
+	session->started_wall_ns = clock_wall_ns();
+	session->last_tick_ns = session->started_ns;
+	err = module_set_new(&session->modules);
+	if (!err)
+		err = mailbox_new(LIFE_SLOTS, &session->lives);
+	/* Signals are blocked before the ingest thread starts. */
+	if (!err)
+		err = start_loop(session);
+	if (err)
+		return error_set_errno(error, HF_E_INTERNAL, -err, "can't start: %s",
+				       strerror(-err));
+	err = probe_new(&probe, &session->probe, error);
+	if (err)
+		return err;
+	err = start_ingest(session);
+	if (err)
+		return error_set_errno(error, HF_E_INTERNAL, -err, "can't start: %s",
+				       strerror(-err));
+	*ret = no_free_ptr(session);
+	return 0;
+}
+
+void session_free(struct session *session)
+{
+	if (!session)
+		return;
+	session_detach(session);
+	ingest_free(session->ingest);
+	probe_free(session->probe);
+	accounts_free(session->accounts);
+	for (size_t i = 0; i < session->members.count; i++)
+		member_free(session->members.items[i]);
+	vec_done(&session->members);
+	module_set_free(session->modules);
+	loop_free(session->loop);
+	mailbox_free(session->lives, free);
+	verdict_free(session->verdict);
+	free(session);
+}
+
+int session_attach(struct session *session, int pid, struct hf_error *error)
+{
+	return members_attach(session, pid, error);
+}
+
+int session_pid(const struct session *session)
+{
+	return session->members.count ? session->members.items[0]->target->key.pid : 0;
+}
+
+const char *session_comm(const struct session *session)
+{
+	return session->members.count ? session->members.items[0]->target->comm : "";
+}
+
+static uint64_t lost_events(const struct hf_loss *loss)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < HF_LOSS_REASON_COUNT; i++)
+		sum += loss->count[i];
+	return sum;
+}
+
+static uint64_t first_rss(const struct session *session)
+{
+	const struct gauge *gauge = session->members.items[0]->gauge;
+	size_t count = gauge_count(gauge);
+
+	return count ? gauge_at(gauge, count - 1)->rss_bytes : 0;
+}
+
+/* What the tick's owner gets to see, from the numbers of this tick and those of the last. */
+static void fill_view(struct session *session, const struct judge_request *request,
+		      struct session_view *view)
+{
+	uint64_t passed_ns = request->now_ns - session->last_tick_ns;
+	uint64_t allocs = request->allocs - session->last_allocs;
+	uint64_t frees = request->frees - session->last_frees;
+	double seconds = (double)(passed_ns ? passed_ns : 1) / 1e9;
+
+	probe_losses(session->probe, &session->loss);
+	*view = (struct session_view){
+		.elapsed_ns = request->now_ns - session->started_ns,
+		.verdict = session->verdict,
+		.events = request->events,
+		.lost_events = lost_events(&session->loss),
+		.allocs_per_second = (double)allocs / seconds,
+		.frees_per_second = (double)frees / seconds,
+		.live_bytes = request->live_bytes,
+		.live_count = request->live_count,
+		.unmatched_frees = request->unmatched_frees,
+		.rss_bytes = first_rss(session),
+		.overhead_percent = overhead_percent(allocs, frees, passed_ns),
+		.running = members_running(session),
+	};
+	session->last_tick_ns = request->now_ns;
+	session->last_allocs = request->allocs;
+	session->last_frees = request->frees;
+}
+
+static int on_timer(void *user, uint32_t expirations)
+{
+	struct session *session = user;
+	struct judge_request request = {.session = session, .now_ns = clock_now_ns()};
+	struct session_view view;
+
+	(void)expirations;
+	members_refresh(session, request.now_ns, session->tick_count++ % FULL_READ_TICKS == 0);
+	ingest_call(session->ingest, judge, &request);
+	verdict_free(session->verdict);
+	session->verdict = request.verdict;
+	fill_view(session, &request, &view);
+	if (session->tick && session->tick(session->tick_user, session, &view)) {
+		session->end = SESSION_ENOUGH;
+		return 1;
+	}
+	if (!view.running) {
+		session->end = SESSION_ALL_ENDED;
+		return 1;
+	}
+	return 0;
+}
+
+int session_add_fd(struct session *session, int fd, int (*fn)(void *user, uint32_t events),
+		   void *user)
+{
+	return loop_add_fd(session->loop, fd, EPOLLIN, fn, user);
+}
+
+int session_run(struct session *session, uint64_t for_ns, session_tick_fn tick, void *user,
+		enum session_end *ret_end)
+{
+	int err;
+
+	session->tick = tick;
+	session->tick_user = user;
+	session->end = SESSION_ENOUGH;
+	err = loop_add_timer(session->loop, session->options.interval_ns, on_timer, session,
+			     &session->timer_fd);
+	if (err)
+		return err;
+	err = for_ns ? loop_run_for(session->loop, for_ns) : loop_run(session->loop);
+	loop_remove(session->loop, session->timer_fd);
+	if (err == -ETIME)
+		session->end = SESSION_TIME_UP;
+	else if (err < 0)
+		return err;
+	*ret_end = session->end;
+	return 0;
+}
+
+void session_detach(struct session *session)
+{
+	struct judge_request request = {.session = session};
+	struct rusage usage;
+
+	if (session->detached || !session->ingest)
+		return;
+	session->detached = true;
+	session->stopped_ns = clock_now_ns();
+	probe_detach(session->probe, 0);
+	members_refresh(session, clock_now_ns(), true);
+	ingest_stop(session->ingest);
+	members_on_life(session, 0);
+	request.now_ns = clock_now_ns();
+	judge(session->accounts, &request);
+	verdict_free(session->verdict);
+	session->verdict = request.verdict;
+	session->last_allocs = request.allocs;
+	session->last_frees = request.frees;
+	probe_losses(session->probe, &session->loss);
+	if (!getrusage(RUSAGE_SELF, &usage))
+		session->own_cpu_ns =
+			(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000ull +
+			(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000ull;
+}
+
+/* Runs on the ingest thread: symbols are looked up there too, since traces are read in place. */
+struct snapshot_request {
+	struct session *session;
+	struct build_options build;
+	struct report *report;
+	int err;
+};
+
+static void snapshot(struct accounts *accounts, void *user)
+{
+	struct snapshot_request *request = user;
+
+	(void)accounts;
+	request->err = build_report(request->session, &request->build, &request->report);
+}
+
+int session_snapshot(struct session *session, size_t site_max, struct report **ret)
+{
+	struct snapshot_request request = {
+		.session = session,
+		.build = {.site_max = site_max,
+			  .now_ns = clock_now_ns(),
+			  .verdict = session->verdict},
+		.err = -EBUSY,
+	};
+
+	ingest_call(session->ingest, snapshot, &request);
+	if (!request.err)
+		*ret = request.report;
+	return request.err;
+}
+
+int session_report(struct session *session, struct report **ret, struct hf_error *error)
+{
+	struct build_options build = {.now_ns = session->stopped_ns, .verdict = session->verdict};
+	int err = session->verdict ? build_report(session, &build, ret) : -ENOMEM;
+
+	return err ? error_set_errno(error, HF_E_INTERNAL, -err, "no report: %s", strerror(-err))
+		   : 0;
+}

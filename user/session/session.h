@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One run over a set of processes: attach, watch, judge, detach, report.
+ *
+ *	session_new(&options, &session, err)     kernel side loaded, ingest thread running
+ *	session_attach(session, pid, err)        for each process
+ *	session_run(session, for_ns, tick, user) until time is up, a signal comes, the tick says so, or all ended
+ *	session_detach(session)                  targets at full speed; what was in the ring is read
+ *	session_report(session, &report)         names and words
+ *
+ * Main thread only. Children are attached to as they appear, libraries as they are loaded.
+ */
+#ifndef HOLDFAST_SESSION_H
+#define HOLDFAST_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "capture/feed/decode.h"
+#include "process/target/allocator.h"
+#include "report/report.h"
+#include "verdict/verdict.h"
+
+struct session;
+
+struct session_options {
+	uint64_t interval_ns;  /* between ticks */
+	uint64_t memory_bytes; /* our own bound */
+	uint64_t ring_bytes;
+	double budget_percent; /* what the user allows; told in the report */
+	bool exact;            /* asked for by the user */
+	bool faults, follow;
+	bool show_content;                  /* command lines in the report */
+	const struct allocator_spec *specs; /* borrowed */
+	size_t spec_count;
+	const char *tool_version;
+	const struct event_handler *recorder; /* called on the ingest thread; NULL: none */
+};
+
+/* Errors: those of probe_new(). */
+int session_new(const struct session_options *options, struct session **ret, struct hf_error *err);
+void session_free(struct session *session);
+DEFINE_CLEANUP(struct session *, session_free);
+
+/* Errors: those of target_new(), allocator_set_find(), probe_attach(). */
+int session_attach(struct session *session, int pid, struct hf_error *err);
+
+enum session_end {
+	SESSION_TIME_UP,
+	SESSION_SIGNAL,    /* SIGINT, SIGTERM, SIGHUP: stop and report */
+	SESSION_ENOUGH,    /* the tick said so */
+	SESSION_ALL_ENDED, /* no process is left */
+};
+
+/* What a tick may look at; borrowed for the call. */
+struct session_view {
+	uint64_t elapsed_ns;
+	const struct verdict *verdict;              /* NULL: too early, or no memory for it */
+	uint64_t events, lost_events;               /* since the beginning */
+	double allocs_per_second, frees_per_second; /* since the last tick, all processes */
+	uint64_t live_bytes, live_count;            /* traced and outstanding */
+	uint64_t unmatched_frees;
+	uint64_t rss_bytes;      /* of the first process */
+	double overhead_percent; /* estimated, of one core, since the last tick */
+	int running;             /* processes */
+};
+
+/* true: enough. */
+typedef bool (*session_tick_fn)(void *user, struct session *session,
+				const struct session_view *view);
+
+/* @for_ns 0: without end. *ret_end tells why it returned. 0 or -errno. */
+int session_run(struct session *session, uint64_t for_ns, session_tick_fn tick, void *user,
+		enum session_end *ret_end);
+/* Descriptor for an own source (a keyboard) while session_run() runs; @fn returns non-zero to end it. */
+int session_add_fd(struct session *session, int fd, int (*fn)(void *user, uint32_t events),
+		   void *user);
+
+void session_detach(struct session *session);
+
+/* The sites that hold most now, with names, while the session runs. Caller frees with report_free(). */
+int session_snapshot(struct session *session, size_t site_max, struct report **ret);
+
+/* After session_detach(). */
+int session_report(struct session *session, struct report **ret, struct hf_error *err);
+
+/* The first process: for file names and headlines. */
+int session_pid(const struct session *session);
+const char *session_comm(const struct session *session);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of this folder share about a session. */
+#ifndef HOLDFAST_SESSION_INTERNAL_H
+#define HOLDFAST_SESSION_INTERNAL_H
+
+#include "account/gauge/gauge.h"
+#include "base/loop.h"
+#include "base/mailbox.h"
+#include "base/vec.h"
+#include "capture/probe/probe.h"
+#include "session/accounts.h"
+#include "session/ingest.h"
+#include "session/session.h"
+
+/* One process of the session, as the main thread sees it. */
+struct member {
+	struct target *target;
+	struct allocator_set allocators;
+	struct probe_attached attached;
+	struct gauge *gauge;
+	bool ended, child;
+	bool probed;                /* its allocator's functions are */
+	uint64_t gap_ns;            /* child: from its first instruction to its probes */
+	uint64_t held_before_bytes; /* RSS when we came */
+	char *trouble;              /* why it is not probed; NULL: it is */
+};
+
+struct session {
+	struct session_options options;
+	struct module_set *modules;
+	struct probe *probe;
+	struct accounts *accounts;
+	struct ingest *ingest;
+	struct mailbox *lives; /* struct life, from ingest */
+	struct loop *loop;
+	VEC(struct member *) members;
+	uint64_t started_ns, started_wall_ns, stopped_ns;
+	int timer_fd, signal_fd;
+	bool detached;
+	/* The run under way. */
+	session_tick_fn tick;
+	void *tick_user;
+	uint64_t run_until_ns;
+	enum session_end end;
+	/* Since the last tick. */
+	uint64_t last_tick_ns, last_allocs, last_frees;
+	unsigned int tick_count;
+	struct verdict *verdict; /* the newest */
+	struct hf_loss loss;
+	uint64_t own_cpu_ns;
+};
+
+/* members.c */
+void member_free(struct member *member);
+int members_attach(struct session *session, int pid, struct hf_error *err);
+/* The running member of @pid, or NULL. */
+struct member *members_find(const struct session *session, int pid);
+int members_running(const struct session *session);
+/* Takes what the ingest thread told. */
+int members_on_life(void *session, uint32_t events);
+/* Every tick: maps read anew, gauges read. @full: PSS and USS too. */
+void members_refresh(struct session *session, uint64_t now_ns, bool full);
+
+/* judge.c: runs on whoever owns the accounts. */
+struct judge_request {
+	const struct session *session;
+	uint64_t now_ns;
+	struct verdict *verdict;                                                 /* out */
+	uint64_t allocs, frees, live_bytes, live_count, unmatched_frees, events; /* out */
+};
+
+void judge(struct accounts *accounts, void *request);
+/* The verdict on every site, and the sites' order: as accounts_at(), sites 1 .. count of each. */
+int judge_all(const struct accounts *accounts, const struct session *session, uint64_t now_ns,
+	      struct verdict **ret);
+
+/* overhead.c: an estimate from hits and what one costs. */
+double overhead_percent(uint64_t allocs, uint64_t frees, uint64_t duration_ns);
+
+/* build.c */
+struct build_options {
+	size_t site_max; /* 0: all */
+	uint64_t now_ns;
+	const struct verdict *verdict;
+};
+
+int build_report(struct session *session, const struct build_options *options, struct report **ret);
+
+#endif
