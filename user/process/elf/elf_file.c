@@ -255,6 +255,11 @@ void elf_file_free(struct elf_file *file)
 	free(file);
 }
 
+int elf_file_descriptor(const struct elf_file *file)
+{
+	return elf_source_descriptor(file->source);
+}
+
 const struct build_id *elf_file_build_id(const struct elf_file *file)
 {
 	return &file->build_id;

@@ -40,6 +40,9 @@ int elf_file_open_path(const char *path, struct elf_file **ret);
 /* Copies @size bytes at @image (a vdso, a fuzzer's input). */
 int elf_file_open_memory(const void *image, size_t size, struct elf_file **ret);
 void elf_file_free(struct elf_file *file);
+/* The descriptor, still the file's own; -1: from memory. For libelf and libdw in process/symbol, which read
+ * debug sections that would not fit this module's limit. */
+int elf_file_descriptor(const struct elf_file *file);
 
 const struct build_id *elf_file_build_id(const struct elf_file *file);
 /* ET_EXEC, ET_DYN */

@@ -75,6 +75,11 @@ void elf_source_free(struct elf_source *source)
 	free(source);
 }
 
+int elf_source_descriptor(const struct elf_source *source)
+{
+	return source->fd;
+}
+
 uint64_t elf_source_size(const struct elf_source *source)
 {
 	return source->size;

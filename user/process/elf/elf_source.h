@@ -20,6 +20,8 @@ int elf_source_of_fd(int fd, struct elf_source **ret);
 int elf_source_of_memory(uint8_t *bytes, size_t size, struct elf_source **ret);
 void elf_source_free(struct elf_source *source);
 
+/* -1: memory. */
+int elf_source_descriptor(const struct elf_source *source);
 uint64_t elf_source_size(const struct elf_source *source);
 
 /* @size bytes at @offset, valid until the source is freed. -EINVAL outside the file (or it became shorter),
