@@ -207,24 +207,32 @@ static int index_unit(struct debug_info *info, struct unit *unit, Dwarf_Die *die
 	return 0;
 }
 
-/* The function's entry and start. -ENOENT: the unit tells of none there. */
-static int find_function(struct debug_info *info, struct unit *unit, Dwarf_Die *unit_die,
-			 uint64_t address, Dwarf_Die *ret_die, uint64_t *ret_start)
+struct place {
+	struct unit *unit;
+	Dwarf_Die unit_die;
+	Dwarf_Die function;
+	uint64_t start;
+	bool has_function;
+};
+
+/* Fills in the function, if the unit tells of one there. 0 or -ENOMEM. */
+static int find_function(struct debug_info *info, uint64_t address, struct place *at)
 {
+	struct unit *unit = at->unit;
 	uint64_t offset;
 	int err = 0;
 
 	if (!unit->indexed)
-		err = index_unit(info, unit, unit_die, false);
-	if (!err && !range_table_find(&unit->functions, address, &offset, ret_start)) {
+		err = index_unit(info, unit, &at->unit_die, false);
+	if (!err && !range_table_find(&unit->functions, address, &offset, &at->start)) {
 		if (!unit->deep)
-			err = index_unit(info, unit, unit_die, true);
-		if (!err && !range_table_find(&unit->functions, address, &offset, ret_start))
-			err = -ENOENT;
+			err = index_unit(info, unit, &at->unit_die, true);
+		if (err || !range_table_find(&unit->functions, address, &offset, &at->start))
+			return err;
 	}
-	if (err)
-		return err;
-	return dwarf_offdie(info->dwarf, offset, ret_die) ? 0 : -ENOENT;
+	if (!err)
+		at->has_function = dwarf_offdie(info->dwarf, offset, &at->function);
+	return err;
 }
 
 /* The size of a unit's line program; 0: it has none. */
@@ -292,14 +300,6 @@ static void add_call_line(Dwarf_Die *unit, Dwarf_Die *inlined, struct debug_fram
 		frame->line = (uint32_t)value;
 }
 
-struct place {
-	struct unit *unit;
-	Dwarf_Die unit_die;
-	Dwarf_Die function;
-	uint64_t start;
-	bool has_function;
-};
-
 static int fill_frames(struct debug_info *info, struct place *at, uint64_t address,
 		       struct debug_frame_vec *frames)
 {
@@ -342,9 +342,7 @@ static int find_place(struct debug_info *info, uint64_t address, struct place *r
 	ret->unit = &info->units.items[index];
 	if (!dwarf_offdie(info->dwarf, ret->unit->offset, &ret->unit_die))
 		return -ENOENT;
-	err = find_function(info, ret->unit, &ret->unit_die, address, &ret->function, &ret->start);
-	ret->has_function = !err;
-	return err == -ENOENT ? 0 : err;
+	return find_function(info, address, ret);
 }
 
 int debug_info_resolve(struct debug_info *info, uint64_t address, struct debug_frame_vec *frames)

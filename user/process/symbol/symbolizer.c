@@ -168,11 +168,13 @@ static int take_perf_map(struct symbolizer *symbolizer, int pid, char *text, siz
 		return err;
 	forget_perf_map(symbolizer, pid);
 	err = map64_put(&symbolizer->perf_maps, (uint64_t)pid, (uintptr_t)map);
-	if (err)
+	if (err) {
 		perf_map_free(map);
-	else
-		symbolizer->perf_map_bytes += perf_map_bytes(map);
-	return err;
+		return err;
+	}
+	symbolizer->perf_map_bytes += perf_map_bytes(map);
+	symbolizer->counts.jit_lines_dropped += perf_map_dropped(map);
+	return 0;
 }
 
 static size_t perf_map_room(const struct symbolizer *symbolizer)
