@@ -103,6 +103,7 @@ struct symbolizer_counts {
 	uint64_t named;                /* of these: the containing function is known */
 	uint64_t with_line;            /* of these: the innermost frame's line is known */
 	uint64_t not_kept;             /* questions answered "unknown" for lack of memory */
+	uint64_t jit_lines_dropped;    /* lines of perf maps that are malformed or too many */
 	uint64_t curtailed;            /* questions whose DWARF exceeded a bound */
 	uint64_t memory_bytes;         /* names, files, answers */
 };
