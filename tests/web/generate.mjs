@@ -99,10 +99,10 @@ export function small() {
 		schema: 'holdfast.report/1', tool: {name: 'holdfast', version: '0.1'},
 		target: {pid: 4312, comm: 'nginx', exe: '/usr/sbin/nginx', build_id: BUILD, start_time: '2026-03-01T01:00:00Z', cmdline: 'nginx: worker process', container: '', allocators: [{name: 'glibc 2.36 malloc', module: 'libc.so.6', probed: true}]},
 		processes: [{pid: 4312, parent: 1, comm: 'nginx', start_time: '2026-03-01T01:00:00Z', ended: null}, {pid: 4319, parent: 4312, comm: 'python3', start_time: '2026-03-01T01:00:02Z', ended: null}],
-		capture: {mode: 'budget', started_at: '2026-03-01T03:12:09Z', duration_s: 60, budget_percent: 2, overhead_percent: 1.8, duty: 0.014, windows: 84, scans: 6, stop_ms_max: 22},
+		capture: {mode: 'budget', started_at: '2026-03-01T03:12:09Z', duration_s: 60, budget_percent: 2, overhead_percent: 1.8, duty: 0.014, windows: 84, scans: 6, stop_ms_max: 22, plan: ['windows of 10 ms, 1.4 % duty, est. cost 1.8 % (budget 2 %)', 'scan every 10 s, 22 ms stop']},
 		quality: {events: 972114, lost_events: 0, lost_by_reason: {}, stacks: 412000, stacks_incomplete: {no_rows: 390, depth_limit: 22}, unmatched_frees: 8120, symbols_percent: 99, notes: ['412 MiB were held before attach; they are scanned, but have no stacks']},
 		memory: {rss_bytes: 417 * MIB, vms_bytes: 824 * MIB, pss_bytes: 405 * MIB, uss_bytes: 388 * MIB, swap_bytes: 0, heap_live_bytes: 346 * MIB, heap_free_bytes: 20 * MIB, fragmentation_percent: 5, limit_bytes: 1024 * MIB, series: series(60, 1, 412 * MIB, 4.21 * MIB / 60)},
-		verdict: {state: 'leaking', confidence: 0.99, ...rates(4.21, 0.3), explained_percent: 98},
+		verdict: {state: 'leaking', confidence: 0.99, ...rates(4.21, 0.3), explained_percent: 98, firm: true, seconds_to_firm: 0, rss_growth_bytes_per_second: 4.3 * MIB / 60, limit_eta_s: 8460, evidence: [{kind: 'share', text: 'the findings explain 98 % of the growth of RSS', value: 98}]},
 		findings: smallFindings(full), sites: SITES.map((s) => site(s, (n) => names.indexOf(n))), frames: names.map((n) => table[n]),
 		census: [{type: 'std::string', size: 32, count: 12000, bytes: 384000, lost_count: 0, lost_bytes: 0, held_by: 'cache_insert', sample: ''}, {type: 'Session', size: 128, count: 40, bytes: 5120, lost_count: 40, lost_bytes: 5120, held_by: '', sample: ''}],
 		components: [{name: 'http', outstanding_bytes: 6.1 * MIB, growth_bytes_per_second: 70000}],
@@ -115,7 +115,7 @@ export function quiet() {
 	report.processes.length = 1;
 	report.sites = report.sites.filter((s) => s.pid === 4312);
 	report.findings = [];
-	report.verdict = {state: 'steady', confidence: 0.9, growth_bytes_per_second: 0, growth_rate_mb_per_min: 0, growth_interval: [-900, 900], explained_percent: 100};
+	report.verdict = {state: 'steady', confidence: 0.9, growth_bytes_per_second: 0, growth_rate_mb_per_min: 0, growth_interval: [-900, 900], explained_percent: 100, firm: false, seconds_to_firm: 240};
 	Object.assign(report.quality, {lost_events: 51234, lost_by_reason: {ring_full: 51000, map_full: 234}, symbols_percent: 61.3, stacks_incomplete: {no_rows: 90000}});
 	return report;
 }

@@ -74,7 +74,7 @@ pageTest('the verdict, its rate, interval and the way to the limit are on the fi
 	const box = await verdict.boundingBox();
 	assert.ok(box.y + box.height < 900);
 	const words = await verdict.innerText();
-	for (const word of ['LEAKING', '+4.21 MiB/min', '±0.30', '0.99', 'RSS trend', '98 %', '1.00 GiB; reached in ~'])
+	for (const word of ['LEAKING', '+4.21 MiB/min', '±0.30', '0.99', 'RSS trend', '98 %', '1.00 GiB; reached in ~2 h 21 min', '+4.30 MiB/min'])
 		assert.ok(words.includes(word), word + ' in ' + words);
 	assert.match(await page.title(), /nginx 4312 · leaking/);
 	assert.equal(await page.locator('#banner').isVisible(), false);
@@ -214,7 +214,7 @@ pageTest('the chart answers to mouse and keys, and has its figures as a table', 
 	await page.keyboard.press('Home');
 	assert.match(await page.locator('.readout').innerText(), /At 0/);
 	await page.keyboard.press('ArrowRight');
-	assert.match(await chart.getAttribute('aria-valuetext'), /^At 1 s: RSS 412 MiB/);
+	assert.match(await chart.getAttribute('aria-valuetext'), /^At 1 s \(03:12:10 UTC\): RSS 412 MiB/);
 	await chart.hover({position: {x: 600, y: 100}});
 	assert.match(await page.locator('.readout').innerText(), /^At 2\d s/);
 	await page.locator('#memory summary').click();
@@ -228,7 +228,8 @@ pageTest('lost events and missing symbols are said on top', quiet, async (page) 
 	const banner = await page.locator('#banner').innerText();
 	assert.match(banner, /51,234 of 1,023,348 events were lost/);
 	assert.match(banner, /61\.3 %/);
-	assert.match(await page.locator('#verdict').innerText(), /STEADY/);
+	assert.match(await page.locator('#verdict').innerText(), /STEADY[^]*±52\.7 KiB\/min[^]*in about 4 min/);
+	assert.match(await page.locator('#quality').innerText(), /windows of 10 ms/);
 	assert.match(await page.locator('#quality').innerText(), /ring full: 51,000/);
 	assert.match(await page.locator('#findings').innerText(), /nothing is lost/);
 });
@@ -329,5 +330,17 @@ test('the page may not talk to anybody', async () => {
 	const outcome = await page.evaluate(() => fetch('http://127.0.0.1:9/').then(() => 'sent', (e) => e.name));
 	assert.equal(outcome, 'TypeError');
 	assert.ok(page.complaints.some((c) => /Content Security Policy/.test(c)), page.complaints.join(' '));
+	await page.close();
+});
+
+test('the own frame is what the report says, else the first that is no library or allocator wrapper', async () => {
+	const report = small();
+	const names = report.frames.map((f) => f.function);
+	report.findings = [];
+	report.sites = [['alloc', 'cache_insert'], ['operator new(unsigned long)', 'cache_insert', 'main'], ['_PyEval_EvalFrameDefault', 'loads', 'on_request'], ['_PyEval_EvalFrameDefault']].map((stack, i) => ({
+		...report.sites[0], outstanding_bytes: 1000 - i, stack: stack.map((n) => names.includes(n) ? names.indexOf(n) : report.frames.push({...report.frames[2], function: n}) - 1), ...(i === 0 ? {own_frame: 1} : {}),
+	}));
+	const page = await open(assemble(JSON.stringify(report)));
+	assert.deepEqual(await page.locator('.sites .open .fn').allInnerTexts(), ['cache_insert', 'cache_insert', 'on_request', '_PyEval_EvalFrameDefault']);
 	await page.close();
 });

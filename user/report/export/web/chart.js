@@ -30,10 +30,11 @@ function timeTicks(lo, hi, count) {
 }
 
 HF.Chart = class {
-	/* lines: [{field, label, on}]; points: [{time, …}] sorted by time; limit: bytes, 0 for none. */
-	constructor(host, points, lines, limit) {
+	/* lines: [{field, label, on}]; points: [{time, …}] sorted by time; options: limit in bytes (0: none), start as milliseconds or NaN. */
+	constructor(host, points, lines, options) {
 		this.points = points;
-		this.limit = limit;
+		this.limit = options.limit;
+		this.start = options.start;
 		this.lines = lines.filter((line) => points.some((p) => Number.isFinite(p[line.field])));
 		this.change = this.flat();
 		this.at = -1;
@@ -139,7 +140,7 @@ HF.Chart = class {
 		this.at = at;
 		const p = this.points[at < 0 ? this.points.length - 1 : at];
 		const shown = this.lines.filter((line) => line.on && Number.isFinite(p[line.field]));
-		this.readout.textContent = (at < 0 ? 'At the end' : 'At ' + HF.duration(p.time)) + ': ' + (shown.map((line) => line.label + ' ' + HF.bytes(p[line.field]) + (this.change ? ' (' + HF.change(this.value(p, line)) + ')' : '')).join(' · ') || 'no reading');
+		this.readout.textContent = (at < 0 ? 'At the end' : 'At ' + HF.duration(p.time)) + this.clock(p.time) + ': ' + (shown.map((line) => line.label + ' ' + HF.bytes(p[line.field]) + (this.change ? ' (' + HF.change(this.value(p, line)) + ')' : '')).join(' · ') || 'no reading');
 		HF.set(this.frame, {'aria-valuemin': 0, 'aria-valuemax': this.points.length - 1, 'aria-valuenow': at < 0 ? this.points.length - 1 : at, 'aria-valuetext': this.readout.textContent});
 		if (!this.mark)
 			return;
@@ -148,6 +149,11 @@ HF.Chart = class {
 			return;
 		fill(this.mark, svg('line', {class: 'cursor', x1: this.x(p.time), x2: this.x(p.time), y1: TOP, y2: HEIGHT - BOTTOM}),
 			shown.map((line) => svg('circle', {class: 'dot line' + this.lines.indexOf(line), cx: this.x(p.time), cy: this.y(this.value(p, line)), r: 3.5})));
+	}
+
+	clock(time) {
+		const date = new Date(this.start + time * 1000);
+		return Number.isFinite(date.getTime()) ? ' (' + date.toISOString().slice(11, 19) + ' UTC)' : '';
 	}
 
 	point(event) {

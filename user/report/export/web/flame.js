@@ -9,7 +9,7 @@ const TEXT_WIDTH = 28;
 const PREFIX = {inlined: '↳ ', python: 'py ', kernel: 'k ', jit: 'jit ', unknown: '? '};
 const THEMES = {
 	light: {saturation: 48, light: 81, step: 4, text: '#1c2128', plain: '#d9dee5', rest: '#c3cad3', hit: '#f5a300', hitText: '#1c1300', line: '#0b57d0', hover: '#1c2128'},
-	dark: {saturation: 30, light: 29, step: 4, text: '#e6e9ee', plain: '#343b45', rest: '#4a525e', hit: '#f0b429', hitText: '#1c1300', line: '#8ab4f8', hover: '#ffffff'},
+	dark: {saturation: 30, light: 32, step: 4, text: '#e6e9ee', plain: '#343b45', rest: '#4a525e', hit: '#f0b429', hitText: '#1c1300', line: '#8ab4f8', hover: '#ffffff'},
 };
 
 HF.moduleColour = function (module, dark) {

@@ -88,6 +88,7 @@ class FrameTable {
 			return known;
 		frame.label = frame.name || (HF.basename(frame.module) || 'unknown') + (frame.address ? ' + ' + frame.address : '');
 		frame.key = this.key(frame, [frame.label, frame.module, frame.kind, frame.kind === 'python' ? frame.file : ''].join('\u0000'));
+		frame.support = support(frame);
 		this.frames.push(frame);
 		this.byIdentity.set(identity, this.frames.length - 1);
 		return this.frames.length - 1;
@@ -98,67 +99,79 @@ class FrameTable {
 const SUPPORT_MODULE = /^(libc\.so|libc-2\.|libstdc\+\+|libc\+\+(abi)?\.so|libgcc_s\.so|ld-(linux|musl|2\.)|libpthread|libm\.so|libdl\.so|lib(jemalloc|tcmalloc|mimalloc|python|ruby|luajit|duma|efence)|lib(perl|node|jvm|asan)\.so|\[vdso\]|\[vsyscall\]|python[23]|perl5)/;
 const SUPPORT_FUNCTION = /^(std::|__gnu_cxx::|operator new|__cxxabiv1::|alloc::alloc::|__rust_)|^([xz]?(m|c|re)alloc|x?strn?dup|reallocarray|(posix_)?memalign|p?valloc|aligned_alloc|g_(malloc0?|malloc_n|realloc|strdup|slice_alloc)|CRYPTO_(m|re)alloc|__libc_(m|c)alloc|_start|__libc_start_(main|call_main)|mmap(64)?|mremap|s?brk)$/;
 
-const isSupportModule = (f) => f.kind === 'python' ? /^<frozen|\/lib\/python3/.test(f.file) : f.kind === 'kernel' || SUPPORT_MODULE.test(HF.basename(f.module));
+/* 0: the reader's own code; 1: of a library named above; 2: an allocator's, or its wrapper's. */
+function support(f) {
+	if (SUPPORT_FUNCTION.test(f.name))
+		return 2;
+	return (f.kind === 'python' ? /^<frozen|\/lib\/python3/.test(f.file) : f.kind === 'kernel' || SUPPORT_MODULE.test(HF.basename(f.module))) ? 1 : 0;
+}
 
-/* Index in `stack` of the first frame that is the reader's own code; -1 for an empty stack. */
-function ownFrame(stack, frames) {
-	const own = stack.findIndex((i) => !SUPPORT_FUNCTION.test(frames[i].name) && !isSupportModule(frames[i]));
-	if (own >= 0 || !stack.length)
-		return own;
-	return Math.max(0, stack.findIndex((i) => !SUPPORT_FUNCTION.test(frames[i].name)));
+/* Index in `stack` of the first frame that is the reader's own: what the report says, else by the rule above; -1 for an empty stack. */
+function ownFrame(said, stack, frames) {
+	if (Number.isInteger(said) && said >= 0 && said < stack.length)
+		return said;
+	const own = stack.findIndex((i) => frames[i].support === 0);
+	return own >= 0 || !stack.length ? own : Math.max(0, stack.findIndex((i) => frames[i].support === 1));
 }
 
 function readStack(raw, resolve) {
 	const stack = [];
-	for (const item of list(raw).slice(0, MAX_DEPTH)) {
-		const index = resolve(item);
+	const items = list(raw), depth = Math.min(items.length, MAX_DEPTH);
+	for (let i = 0; i < depth; i++) {
+		const index = resolve(items[i]);
 		if (index >= 0)
 			stack.push(index);
 	}
 	return stack;
 }
 
-const histogram = (value) => list(value).slice(0, 64).map((v) => Math.max(0, num(v)));
+/* A log2 histogram as it came; read only when it is shown. */
+HF.histogram = (value) => list(value).slice(0, 64).map((v) => Math.max(0, num(v)));
 
-/* The fields of a list of names, each through the same coercion. */
-const pick = (raw, names, coerce) => Object.fromEntries(names.split(' ').map((name) => [name, coerce(raw[name])]));
-const COUNTS = 'pid outstanding_bytes outstanding_count';
+const SITE_COUNTS = 'pid outstanding_bytes outstanding_count allocs frees alloc_bytes peak_bytes temporary_count'.split(' ');
+const FINDING_COUNTS = 'pid outstanding_bytes outstanding_count lost_bytes lost_count oldest_s'.split(' ');
+const FINDING_TEXTS = 'id state allocator component type held_by recommendation'.split(' ');
+
+/* The named fields, each through the same coercion, added to `object`. */
+function take(object, raw, names, coerce) {
+	for (const name of names)
+		object[name] = coerce(raw[name]);
+	return object;
+}
 
 function readSite(raw, resolve, frames, id) {
 	const s = map(raw), stack = readStack(s.stack, resolve);
-	return {
-		id, stack, user: ownFrame(stack, frames), allocator: text(s.allocator, 80), state: text(s.state, 40) || 'steady',
-		...pick(s, COUNTS + ' allocs frees alloc_bytes peak_bytes temporary_count', (v) => num(v)),
-		growth: num(s.growth_bytes_per_second, null), interval: interval(s.interval), lifetime: histogram(s.lifetime_ns_log2), size: histogram(s.size_log2),
-	};
+	return take({
+		id, stack, user: ownFrame(s.own_frame, stack, frames), allocator: text(s.allocator, 80), state: text(s.state, 40) || 'steady',
+		growth: num(s.growth_bytes_per_second, null), interval: interval(s.interval), lifetime: s.lifetime_ns_log2, size: s.size_log2,
+	}, s, SITE_COUNTS, (v) => num(v));
 }
 
 const readEvidence = (raw) => list(raw).slice(0, 100).map((e) => text(map(e).text) || text(map(e).kind, 80) + ' ' + text(map(e).value, 80));
 
 function readFinding(raw, table) {
 	const f = map(raw), stack = readStack(f.stack, (frame) => table.add(frame));
-	return {
-		stack, user: ownFrame(stack, table.frames), ...pick(f, COUNTS + ' lost_bytes lost_count oldest_s', (v) => num(v)),
-		...pick(f, 'id state allocator component type held_by recommendation', (v) => text(v)),
-		confidence: num(f.confidence, null), growth: num(f.growth_bytes_per_second), growthInterval: interval(f.growth_interval), evidence: readEvidence(f.evidence), site: null,
+	const finding = {
+		stack, user: ownFrame(f.own_frame, stack, table.frames), confidence: num(f.confidence, null), growth: num(f.growth_bytes_per_second), growthInterval: interval(f.growth_interval), evidence: readEvidence(f.evidence), site: null,
 	};
+	return take(take(finding, f, FINDING_COUNTS, (v) => num(v)), f, FINDING_TEXTS, (v) => text(v));
 }
 
-/* A finding belongs to the site of the same process, allocator and frames; growth goes to that site if it brought none of its own. */
+/* A finding belongs to the site of the same process and frames, best of the same allocator; growth goes to that site if it brought none of its own. */
 function joinFindings(findings, sites) {
-	const name = (o) => o.pid + '/' + o.allocator + '/' + o.stack.join(',');
-	const wanted = new Map();
+	const name = (o, allocator) => o.pid + '/' + allocator + '/' + o.stack.join(',');
+	const wanted = new Set();
 	for (const f of findings)
 		if (f.stack.length)
-			wanted.set(f.pid + '/' + f.stack[0] + '/' + f.stack.length, true);
+			wanted.add(f.pid + '/' + f.stack[0] + '/' + f.stack.length);
 	const byName = new Map();
 	for (const s of sites)
 		if (s.stack.length && wanted.has(s.pid + '/' + s.stack[0] + '/' + s.stack.length))
-			byName.set(name(s), s);
+			byName.set(name(s, s.allocator), s).set(name(s, ''), s);
 	for (const s of sites)
 		s.ownGrowth = s.growth !== null;
 	for (const f of findings) {
-		f.site = byName.get(name(f)) || null;
+		f.site = byName.get(name(f, f.allocator)) || byName.get(name(f, '')) || null;
 		if (f.site && !f.site.ownGrowth)
 			f.site.growth = (f.site.growth || 0) + f.growth;
 	}
@@ -169,22 +182,6 @@ function joinFindings(findings, sites) {
 function readSeries(raw) {
 	const series = list(raw).map(map).filter((p) => Number.isFinite(p.time));
 	return series.sort((a, b) => a.time - b.time);
-}
-
-/* Least-squares slope of one field of the series, in bytes per second; null where there is too little. */
-function slope(series, field) {
-	const points = series.filter((p) => Number.isFinite(p[field]));
-	const n = points.length;
-	if (n < 3 || !(points[n - 1].time > points[0].time))
-		return null;
-	const mt = points.reduce((sum, p) => sum + p.time, 0) / n;
-	const mv = points.reduce((sum, p) => sum + p[field], 0) / n;
-	let tv = 0, tt = 0;
-	for (const p of points) {
-		tv += (p.time - mt) * (p[field] - mv);
-		tt += (p.time - mt) ** 2;
-	}
-	return tt > 0 ? tv / tt : null;
 }
 
 function readProcesses(raw, target, sites) {
@@ -211,15 +208,15 @@ HF.readReport = function (raw) {
 	const sites = list(r.sites).map((s, i) => readSite(s, resolve, table.frames, i));
 	const findings = list(r.findings).map((f) => readFinding(f, table));
 	joinFindings(findings, sites);
-	const memory = map(r.memory), verdict = map(r.verdict), series = readSeries(memory.series);
+	const memory = map(r.memory), verdict = map(r.verdict);
 	return {
-		tool: map(r.tool), target: map(r.target), capture: map(r.capture), quality: map(r.quality), memory, series,
+		tool: map(r.tool), target: map(r.target), capture: map(r.capture), quality: map(r.quality), memory, series: readSeries(memory.series),
 		verdict: {
 			state: text(verdict.state, 40) || 'watching', confidence: num(verdict.confidence, null), growth: num(verdict.growth_bytes_per_second),
 			interval: interval(verdict.growth_interval), explained: num(verdict.explained_percent, null), evidence: readEvidence(verdict.evidence),
 			toFirm: verdict.firm === false ? num(verdict.seconds_to_firm) : 0, limitEta: num(verdict.limit_eta_s),
 		},
-		rssSlope: num(verdict.rss_growth_bytes_per_second, slope(series, 'rss_bytes')), processes: readProcesses(r.processes, map(r.target), sites), sites, findings, table,
+		rssGrowth: num(verdict.rss_growth_bytes_per_second, null), processes: readProcesses(r.processes, map(r.target), sites), sites, findings, table,
 	};
 };
 

@@ -56,13 +56,12 @@ HF.showTarget = function (host, model) {
 	HF.byId('tool').textContent = 'holdfast ' + text(tool.version, 40);
 };
 
-/* When the limit is reached at today's rate; '' if unknown or not nearing. */
+/* How near the limit is, and when it is reached at today's rate; '' if there is none. */
 function limitText(model) {
 	const limit = num(model.memory.limit_bytes), rss = num(model.memory.rss_bytes);
 	if (!(limit > 0) || !(rss > 0))
 		return '';
-	const firm = model.verdict.interval && model.verdict.interval[0] > 0 && model.rssSlope > 0;
-	const left = model.verdict.limitEta || (firm ? (limit - rss) / model.rssSlope : 0);
+	const left = model.verdict.limitEta;
 	const used = HF.percent(rss, limit) + ' of ' + HF.bytes(limit);
 	if (rss >= limit)
 		return used + ': reached';
@@ -83,7 +82,7 @@ HF.showVerdict = function (host, model) {
 		fact('Confidence', v.confidence === null ? '' : v.confidence.toFixed(2)),
 		fact('Explained', v.explained === null ? '' : +v.explained.toFixed(1) + ' %', 'Share of the growth that the findings below account for'),
 		fact('RSS', num(model.memory.rss_bytes) > 0 ? HF.bytes(model.memory.rss_bytes) : ''),
-		fact('RSS trend', model.rssSlope === null ? '' : HF.rate(model.rssSlope), 'Least-squares line through the readings below'),
+		fact('RSS trend', model.rssGrowth === null ? '' : HF.rate(model.rssGrowth)),
 		fact('Lost', lost > 0 ? HF.bytes(lost) : '', 'Nothing refers to these bytes any more'),
 		fact('Limit', limitText(model)), fact('Firm', v.toFirm > 0 ? 'in about ' + HF.duration(v.toFirm) : '', 'How long it would take to be sure')),
 	v.evidence.length > 0 && el('details', {}, el('summary', {}, 'Why'), el('ul', {class: 'evidence'}, v.evidence.map((e) => el('li', {}, e)))));

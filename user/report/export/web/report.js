@@ -14,10 +14,10 @@ function showMemory(host, model) {
 		fill(host, HF.el('p', {class: 'empty'}, 'No readings in this report.'));
 		return;
 	}
-	new HF.Chart(host, model.series, LINES, num(model.memory.limit_bytes));
+	new HF.Chart(host, model.series, LINES, {limit: num(model.memory.limit_bytes), start: Date.parse(model.capture.started_at)});
 }
 
-/* Dark or light: the system's choice until the button is pressed; paper is light. */
+/* Dark or light: the system's choice until the button is pressed; paper is light, and shows the stacks of the findings. */
 function themeSwitch(panel) {
 	const system = matchMedia('(prefers-color-scheme: dark)');
 	const button = HF.byId('theme');
@@ -31,7 +31,10 @@ function themeSwitch(panel) {
 	const current = () => chosen === null ? system.matches : chosen;
 	button.addEventListener('click', () => apply(chosen = !current()));
 	system.addEventListener('change', () => apply(current()));
-	window.addEventListener('beforeprint', () => apply(false));
+	window.addEventListener('beforeprint', () => {
+		document.querySelectorAll('.finding details').forEach((d) => { d.open = true; });
+		apply(false);
+	});
 	window.addEventListener('afterprint', () => apply(current()));
 	apply(current());
 }

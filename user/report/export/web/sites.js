@@ -130,7 +130,7 @@ HF.SiteTable = class {
 	row(site) {
 		const own = site.user >= 0 ? this.model.table.frames[site.stack[site.user]] : null;
 		const toggle = button([el('span', {class: 'arrow', 'aria-hidden': 'true'}, '▸'), el('span', {class: 'fn', title: site.name}, HF.clip(site.name, 100))], () => this.expand(site, row, toggle), {class: 'open', 'aria-expanded': 'false'});
-		const row = el('tr', {}, el('th', {scope: 'row'}, toggle, own && el('span', {class: 'src'}, HF.clip(HF.place(own), 100)), this.several && el('span', {class: 'src'}, 'pid ' + site.pid)),
+		const row = el('tr', {}, el('th', {scope: 'row'}, toggle, own && el('span', {class: 'src'}, HF.clip(HF.place(own), 100)), this.several && el('span', {class: 'src'}, 'pid\u00a0' + site.pid)),
 			el('td', {}, HF.badge(site.state)), COLUMNS.filter((c) => c.show).map((c) => el('td', {class: 'num'}, c.show(site))));
 		return row;
 	}
@@ -148,7 +148,7 @@ HF.SiteTable = class {
 		const text = site.stack.map((index, i) => HF.frameText(this.model.table.frames[index], i)).join('\n') + '\n';
 		return el('div', {class: 'site-body'}, el('div', {}, el('h4', {}, 'Stack'), site.stack.length ? HF.stackList(site, this.model.table.frames) : el('p', {class: 'soft'}, 'none recorded'),
 			el('div', {class: 'buttons'}, site.stack.length > 0 && [button('In flamegraph', () => this.options.onfocus(site)), button('Copy stack', () => HF.copy(text))])),
-		el('div', {}, el('h4', {}, 'Allocation patterns'), el('div', {class: 'patterns'}, bars('Sizes', site.size, HF.bytes), bars('Lifetimes of freed blocks', site.lifetime, seconds)),
+		el('div', {}, el('h4', {}, 'Allocation patterns'), el('div', {class: 'patterns'}, bars('Sizes', HF.histogram(site.size), HF.bytes), bars('Lifetimes of freed blocks', HF.histogram(site.lifetime), seconds)),
 			el('p', {class: 'soft'}, [site.allocator, site.allocs > 0 && HF.percent(site.frees, site.allocs) + ' freed', site.allocs > 0 && HF.percent(site.temporary_count, site.allocs) + ' temporary',
 				site.interval && 'estimated: ' + HF.bytes(site.interval[0]) + ' to ' + HF.bytes(site.interval[1]) + ' held'].filter(Boolean).join(' · '))));
 	}
