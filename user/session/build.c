@@ -16,7 +16,7 @@ struct build {
 	const struct build_options *options;
 	struct report_builder *builder;
 	struct resolver *resolver;
-	struct map64 findings; /* process index << 32 | site index -> finding index + 1 */
+	struct map64 findings; /* process index << 32 | site id -> finding index */
 };
 
 static const char *class_name(const struct session *session, uint8_t class)
@@ -77,7 +77,7 @@ static const struct process_verdict *verdict_of(const struct build *build, size_
 	return verdict && process < verdict->process_count ? &verdict->processes[process] : NULL;
 }
 
-static const struct finding *finding_of(const struct build *build, size_t process, size_t site)
+static const struct finding *finding_of(const struct build *build, size_t process, site_id site)
 {
 	uint64_t index;
 
@@ -111,7 +111,7 @@ static int add_site(struct build *build, size_t process, const struct account *a
 		.site = site,
 		.trace = &trace,
 		.allocator = class_name(build->session, site->class),
-		.finding = finding_of(build, process, id - 1),
+		.finding = finding_of(build, process, id),
 		.age_s = (double)(build->options->now_ns - site->first_ns) / 1e9,
 	};
 
@@ -169,7 +169,7 @@ static int add_sites(struct build *build)
 
 	for (size_t i = 0; !err && i < ranked.count; i++) {
 		const struct ranked *r = &ranked.items[i];
-		bool found = finding_of(build, r->process, r->site - 1);
+		bool found = finding_of(build, r->process, r->site);
 
 		if (build->options->site_max && shown >= build->options->site_max && !found)
 			continue;
