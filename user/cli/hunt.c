@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* hunt: watch until the verdict is firm, print it, write report and flamegraph. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/strbuf.h"
+#include "base/units.h"
+#include "cli/cli.h"
+#include "cli/output.h"
+#include "cli/setup.h"
+
+#define NS_PER_S 1e9
+
+struct hunt {
+	const struct config *config;
+	bool progress;
+};
+
+/* One line on the terminal, written over at each tick. */
+static void show_progress(const struct hunt *hunt, const struct session_view *view)
+{
+	_cleanup_(strbuf_done) struct strbuf line = STRBUF_INIT;
+
+	strbuf_addf(&line, "\r\033[K%3.0f s of %.0f  %.1f k malloc/s  ",
+		    (double)view->elapsed_ns / NS_PER_S, (double)hunt->config->for_ns / NS_PER_S,
+		    view->allocs_per_second / 1e3);
+	strbuf_add_human_bytes(&line, view->live_bytes);
+	strbuf_addstr(&line, " held since attach  RSS ");
+	strbuf_add_human_bytes(&line, view->rss_bytes);
+	if (view->verdict) {
+		strbuf_addf(&line, "  %s ", verdict_state_name(view->verdict->state));
+		units_add_rate(&line, view->verdict->growth_bytes_per_second);
+	}
+	if (view->lost_events)
+		strbuf_addf(&line, "  LOST %lu", (unsigned long)view->lost_events);
+	fputs(line.buf, stderr);
+	fflush(stderr);
+}
+
+static bool on_tick(void *user, struct session *session, const struct session_view *view)
+{
+	const struct hunt *hunt = user;
+
+	(void)session;
+	if (hunt->progress)
+		show_progress(hunt, view);
+	return view->verdict && verdict_is_firm(view->verdict);
+}
+
+/* The states that a user may sleep on, see PRODUCT's table of exit codes. */
+static bool is_harmless(enum verdict_state state)
+{
+	return state == VERDICT_STEADY || state == VERDICT_WARMING || state == VERDICT_CYCLIC ||
+	       state == VERDICT_BACKLOG || state == VERDICT_FRAGMENTED;
+}
+
+static int exit_code(const struct config *config, const struct report *report, enum session_end end)
+{
+	enum verdict_state gate;
+
+	if (report->verdict.state == VERDICT_LEAKING)
+		return EXIT_FOUND;
+	if (config->fail_on && !verdict_state_parse(config->fail_on, &gate) &&
+	    report->verdict.state >= gate && !is_harmless(report->verdict.state))
+		return EXIT_FOUND;
+	if (end == SESSION_SIGNAL && !report->verdict.firm)
+		return EXIT_UNSURE;
+	return is_harmless(report->verdict.state) ? EXIT_DONE : EXIT_UNSURE;
+}
+
+int command_hunt(struct config *config, struct hf_error *error)
+{
+	_cleanup_(setup_done) struct setup setup = {0};
+	_cleanup_(session_freep) struct session *session = NULL;
+	struct hunt hunt = {.config = config, .progress = output_shows_progress(config)};
+	struct report *report = NULL;
+	enum session_end end;
+	int err = setup_session(config, NULL, &setup, &session, error);
+
+	if (err)
+		return err;
+	err = session_run(session, config->for_ns, on_tick, &hunt, &end);
+	if (err)
+		return error_set_errno(error, HF_E_INTERNAL, -err, "the watch broke off: %s",
+				       strerror(-err));
+	if (hunt.progress)
+		fputs("\r\033[K", stderr);
+	session_detach(session);
+	err = session_report(session, &report, error);
+	if (err)
+		return err;
+	err = output_report(config, report, true, error);
+	if (!err)
+		err = exit_code(config, report, end);
+	report_free(report);
+	return err;
+}

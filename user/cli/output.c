@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cli/output.h"
+
+#include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/strbuf.h"
+#include "base/vec.h"
+
+#define WIDTH_DEFAULT 100
+#define WIDTH_MIN     60
+
+static bool is_dumb(void)
+{
+	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+
+	return (no_color && *no_color) || (term && !strcmp(term, "dumb"));
+}
+
+void output_options(const struct config *config, struct export_options *ret)
+{
+	struct winsize size = {0};
+	bool terminal = isatty(STDOUT_FILENO);
+
+	setlocale(LC_CTYPE, "");
+	*ret = (struct export_options){
+		.width = WIDTH_DEFAULT,
+		.frames = config->frames == CONFIG_ALL ? UINT32_MAX : (uint32_t)config->frames,
+		.color = terminal && !is_dumb(),
+		.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8"),
+		.patterns = true,
+	};
+	if (terminal && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col >= WIDTH_MIN)
+		ret->width = size.ws_col;
+}
+
+bool output_shows_progress(const struct config *config)
+{
+	return isatty(STDERR_FILENO) && !config->quiet && !is_dumb();
+}
+
+/* One output file: its format and its name. */
+struct file {
+	enum export_format format;
+	const char *path;
+};
+
+VEC_STRUCT(file_vec, struct file);
+VEC_STRUCT(name_vec, const char *);
+
+static int list_files(const struct config *config, struct file_vec *ret)
+{
+	const struct file named[] = {
+		{EXPORT_JSON, config->json},
+		{EXPORT_HTML, config->html},
+		{EXPORT_FOLDED, config->folded},
+		{EXPORT_PPROF, config->pprof},
+		{EXPORT_SPEEDSCOPE, config->speedscope},
+	};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof(named) / sizeof(named[0]); i++) {
+		if (named[i].path)
+			err = vec_push(ret, named[i]);
+	}
+	return err;
+}
+
+/* hf-COMM-PID: what the file is called when the user did not say. Letters that a shell might mind are replaced. */
+static int default_prefix(const struct report *report, struct strbuf *ret)
+{
+	int err = strbuf_addstr(ret, "hf-");
+
+	for (const char *c = report->target.comm; !err && *c; c++) {
+		bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+			     (*c >= '0' && *c <= '9') || *c == '.' || *c == '_' || *c == '-';
+
+		err = strbuf_addch(ret, plain ? *c : '_');
+	}
+	return err ? err : strbuf_addf(ret, "-%d", report->target.pid);
+}
+
+static bool has_format(const struct file_vec *files, enum export_format format)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		if (files->items[i].format == format)
+			return true;
+	}
+	return false;
+}
+
+static int add_defaults(const struct config *config, const struct report *report,
+			struct strbuf *json, struct strbuf *html, struct file_vec *files)
+{
+	_cleanup_(strbuf_done) struct strbuf prefix = STRBUF_INIT;
+	int err = config->prefix ? strbuf_addstr(&prefix, config->prefix)
+				 : default_prefix(report, &prefix);
+
+	if (!err)
+		err = strbuf_addf(json, "%s.json.gz", prefix.buf);
+	if (!err)
+		err = strbuf_addf(html, "%s.html", prefix.buf);
+	if (!err && !has_format(files, EXPORT_JSON))
+		err = vec_push(files, (struct file){EXPORT_JSON, json->buf});
+	if (!err && !has_format(files, EXPORT_HTML))
+		err = vec_push(files, (struct file){EXPORT_HTML, html->buf});
+	return err;
+}
+
+/* All files, even after one failed: a report that is lost cannot be made again. */
+static int write_files(const struct file_vec *files, const struct report *report,
+		       struct export_options *options, struct name_vec *written,
+		       struct hf_error *error)
+{
+	int result = 0, err;
+
+	for (size_t i = 0; i < files->count; i++) {
+		const struct file *file = &files->items[i];
+		struct hf_error one = HF_ERROR_INIT;
+
+		err = export_file(file->format, report, options, file->path, &one);
+		if (err && !result) {
+			result = err;
+			error_move(error, &one);
+		}
+		error_done(&one);
+		if (!err && strcmp(file->path, "-") != 0 && vec_push(written, file->path))
+			return -ENOMEM;
+	}
+	return result;
+}
+
+static bool takes_stdout(const struct file_vec *files)
+{
+	for (size_t i = 0; i < files->count; i++) {
+		if (!strcmp(files->items[i].path, "-"))
+			return true;
+	}
+	return false;
+}
+
+int output_report(const struct config *config, const struct report *report, bool defaults,
+		  struct hf_error *error)
+{
+	_cleanup_(strbuf_done) struct strbuf json = STRBUF_INIT, html = STRBUF_INIT;
+	struct file_vec files = VEC_INIT;
+	struct name_vec written = VEC_INIT;
+	struct export_options options;
+	struct hf_error text_error = HF_ERROR_INIT;
+	int err = list_files(config, &files);
+
+	output_options(config, &options);
+	if (!err && defaults)
+		err = add_defaults(config, report, &json, &html, &files);
+	if (!err)
+		err = write_files(&files, report, &options, &written, error);
+	options.written = written.items;
+	options.written_count = written.count;
+	if (!config->quiet && !takes_stdout(&files) &&
+	    export_file(EXPORT_TEXT, report, &options, "-", &text_error) && !err) {
+		err = -EIO;
+		error_move(error, &text_error);
+	}
+	error_done(&text_error);
+	vec_done(&files);
+	vec_done(&written);
+	return err;
+}

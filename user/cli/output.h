@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What commands share about writing reports: which files, terminal or not. */
+#ifndef HOLDFAST_CLI_OUTPUT_H
+#define HOLDFAST_CLI_OUTPUT_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "config/config.h"
+#include "report/export/export.h"
+
+/* Width, colour (NO_COLOR, TERM=dumb), UTF-8 of stdout, and what the config says of frames. */
+void output_options(const struct config *config, struct export_options *ret);
+/* stderr is a terminal and neither --quiet nor the log speak: progress may be shown. */
+bool output_shows_progress(const struct config *config);
+
+/*
+ * Writes the report to every file that the config names; with @defaults also to PREFIX.json.gz and PREFIX.html.
+ * Then the text to stdout, unless --quiet or stdout was taken by a file "-". HF_E_CANTWRITE: the others
+ * were written all the same.
+ */
+int output_report(const struct config *config, const struct report *report, bool defaults,
+		  struct hf_error *err);
+
+#endif
