@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# No function over 60 lines, no file over 800, no more than 5 parameters; no exceptions.
+# No function over 60 lines, no file over 800, no more than 5 parameters; no exceptions. (The programs
+# in tests/targets may have calls of any shape: these are what they are for.)
 set -eu
 export LC_ALL=C
 # shellcheck disable=SC2046 # no path of ours has a blank
@@ -34,7 +35,7 @@ function parameters(text, macro,   depth, i, n, c) {
 		printf "%s:%d: %s has %d lines (60)\n", $2, start, $1, end - start + 1; bad = 1
 	}
 	n = parameters(signature, $1 ~ /^BPF_/)
-	if (n > 5) {
+	if (n > 5 && $2 !~ /^tests\/targets\//) {
 		printf "%s:%d: %s has %d parameters (5)\n", $2, start, $1, n; bad = 1
 	}
 }
