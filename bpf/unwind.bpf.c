@@ -123,7 +123,7 @@ static long walk_step(u32 index, void *context)
 	if (depth >= HF_MAX_FRAMES)
 		return hf_unwind_stop(u, HF_STACK_TRUNCATED);
 	number = rule_cached(w->process, hf_unwind_lookup_pc(u), &u->cache_misses);
-	if (!number && u->is_return) {
+	if (!number) {
 		resolved = trampoline_resolve(u);
 		if (resolved < 0)
 			return hf_unwind_stop(u, HF_STACK_TRAMPOLINE);
