@@ -7,7 +7,9 @@
 #include "cli/cli.h"
 
 static const command_fn commands[COMMAND_COUNT] = {
-	[COMMAND_hunt] = command_hunt,
+	[COMMAND_hunt] = command_hunt,     [COMMAND_report] = command_report,
+	[COMMAND_diff] = command_diff,     [COMMAND_ps] = command_ps,
+	[COMMAND_doctor] = command_doctor,
 };
 
 static int fail(struct hf_error *error)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/fileio.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
 
@@ -171,4 +172,20 @@ int output_report(const struct config *config, const struct report *report, bool
 	vec_done(&files);
 	vec_done(&written);
 	return err;
+}
+
+int output_bytes(const struct strbuf *text, const char *path, struct hf_error *error)
+{
+	bool to_stdout = !strcmp(path, "-");
+	int err = text->failed ? -ENOMEM
+		  : to_stdout  ? write_full(STDOUT_FILENO, text->buf, text->len)
+			       : file_write(path, text->buf, text->len);
+
+	if (!err)
+		return 0;
+	error_set_errno(error, HF_E_CANTWRITE, -err, "%s can't be written",
+			to_stdout ? "stdout" : path);
+	return error_why(error, "%s",
+			 err == -ELOOP ? "it is a symbolic link, and these are not followed"
+				       : strerror(-err));
 }

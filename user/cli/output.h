@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/strbuf.h"
 #include "config/config.h"
 #include "report/export/export.h"
 
@@ -21,5 +22,8 @@ bool output_shows_progress(const struct config *config);
  */
 int output_report(const struct config *config, const struct report *report, bool defaults,
 		  struct hf_error *err);
+
+/* A finished text to a file (0600, no link followed) or, with "-", to stdout. HF_E_CANTWRITE. */
+int output_bytes(const struct strbuf *text, const char *path, struct hf_error *err);
 
 #endif

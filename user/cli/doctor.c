@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* doctor: what is possible here, and the remedy for what is not. */
+#include <errno.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/output.h"
+#include "report/export/json_out.h"
+#include "session/doctor.h"
+
+static int write_text(const struct check_vec *checks, struct hf_error *error)
+{
+	_cleanup_(strbuf_done) struct strbuf out = STRBUF_INIT;
+
+	for (size_t i = 0; i < checks->count; i++) {
+		const struct check *c = &checks->items[i];
+
+		strbuf_addf(&out, "%-8s %-12s ", check_state_name(c->state), c->name);
+		strbuf_add_printable(&out, c->text.buf, c->text.len);
+		strbuf_addch(&out, '\n');
+		if (c->fix.len) {
+			strbuf_addf(&out, "%22sdo: ", "");
+			strbuf_add_printable(&out, c->fix.buf, c->fix.len);
+			strbuf_addch(&out, '\n');
+		}
+	}
+	return output_bytes(&out, "-", error);
+}
+
+static int write_json(const struct check_vec *checks, const char *path, struct hf_error *error)
+{
+	_cleanup_(strbuf_done) struct strbuf out = STRBUF_INIT;
+	struct json_out json;
+	struct sink sink;
+
+	sink_init_strbuf(&sink, &out);
+	json_out_init(&json, &sink, 3);
+	json_begin_object(&json, NULL);
+	json_string(&json, "schema", "holdfast.doctor/1");
+	json_begin_array(&json, "checks");
+	for (size_t i = 0; i < checks->count; i++) {
+		const struct check *c = &checks->items[i];
+
+		json_begin_object(&json, NULL);
+		json_string(&json, "name", c->name);
+		json_string(&json, "state", check_state_name(c->state));
+		json_string(&json, "text", c->text.buf);
+		json_string(&json, "fix", c->fix.buf);
+		json_end_object(&json);
+	}
+	json_end_array(&json);
+	json_end_object(&json);
+	sink_putc(&sink, '\n');
+	sink_finish(&sink);
+	return output_bytes(&out, path, error);
+}
+
+int command_doctor(struct config *config, struct hf_error *error)
+{
+	_cleanup_(doctor_done) struct check_vec checks = VEC_INIT;
+	int err = doctor_examine(config->pids.items, config->pids.count, &checks);
+	int result = EXIT_DONE;
+
+	if (err)
+		return error_set_errno(error, HF_E_INTERNAL, -err, "the checks broke off: %s",
+				       strerror(-err));
+	if (config->json)
+		err = write_json(&checks, config->json, error);
+	if (!err && !config->quiet && !(config->json && !strcmp(config->json, "-")))
+		err = write_text(&checks, error);
+	for (size_t i = 0; i < checks.count; i++) {
+		if (checks.items[i].state == CHECK_MISSING)
+			result = EXIT_FOUND;
+	}
+	return err ? err : result;
+}
