@@ -98,11 +98,30 @@ static __always_inline struct hf_call *call_at(struct hf_thread *t, u32 index)
 static __always_inline void drop_dead_calls(struct hf_thread *t, u64 sp)
 {
 	for (int i = 0; i < HF_MAX_CALLS; i++) {
-		if (!t->call_count || call_at(t, t->call_count - 1)->sp > sp)
+		if (!t->call_count || call_at(t, t->call_count - 1)->sp >= sp)
 			return;
 		t->call_count--;
 		count_loss(HF_LOSS_RETURN_MISSED);
 	}
+}
+
+/*
+ * A call at the very place of the newest one: that one jumped on to another function (glibc's realloc(NULL)
+ * does to malloc), and both will return from here; or it was left by longjmp and is made again.
+ */
+static __always_inline bool is_tail_call(struct hf_thread *t, u64 sp, u8 function)
+{
+	struct hf_call *top = call_at(t, t->call_count - 1);
+
+	if (!t->call_count || top->sp != sp)
+		return false;
+	if (top->cookie.function != function) {
+		top->tails++;
+		return true;
+	}
+	t->call_count--;
+	count_loss(HF_LOSS_RETURN_MISSED);
+	return false;
 }
 
 /* A block handed out by an inner call becomes known by itself after all. */
@@ -168,6 +187,8 @@ static __always_inline int enter_alloc(struct pt_regs *regs, struct hf_probe_coo
 	if (!t)
 		return 1;
 	drop_dead_calls(t, regs->sp);
+	if (is_tail_call(t, regs->sp, cookie.function))
+		return 0;
 	if (t->call_count >= HF_MAX_CALLS) {
 		count_loss(HF_LOSS_NESTED_TOO_DEEP);
 		return 1;
@@ -184,6 +205,7 @@ static __always_inline int enter_alloc(struct pt_regs *regs, struct hf_probe_coo
 	call->released = released;
 	call->result_address = argument(&args, cookie.result_arg);
 	call->inner.address = 0;
+	call->tails = 0;
 	call->stack = stack_take(t, process, regs->ip, regs->sp, regs->bp);
 	t->call_count++;
 	return 0;
@@ -200,6 +222,10 @@ static __always_inline struct hf_call *call_returning(struct hf_thread *t, u64 s
 		call = call_at(t, t->call_count - 1);
 		if (call->sp > sp)
 			break;
+		if (call->sp == sp && call->tails) {
+			call->tails--;
+			return NULL; /* the last of its returns tells */
+		}
 		t->call_count--;
 		if (call->sp == sp)
 			return call;

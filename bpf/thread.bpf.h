@@ -31,6 +31,7 @@ struct hf_call {
 	u64 result_address; /* posix_memalign: where the pointer is stored */
 	struct hf_inner inner;
 	u8 inner_function;
+	u8 tails; /* calls that it went on to by a jump: as many more returns will come from here */
 };
 
 /* A mapping system call under way. */

@@ -92,6 +92,7 @@ int command_hunt(struct config *config, struct hf_error *error)
 	if (err)
 		return err;
 	err = output_report(config, report, true, error);
+	setup_end_command(config, &setup);
 	if (!err)
 		err = exit_code(config, report, end);
 	report_free(report);

@@ -6,12 +6,20 @@
 #include <string.h>
 
 #include "config/alloc_spec.h"
+#include "session/launch.h"
 
 void setup_done(struct setup *setup)
 {
 	for (size_t i = 0; i < setup->parsed_count; i++)
 		alloc_spec_done(&setup->parsed[i]);
 	free(setup->parsed);
+}
+
+void setup_end_command(const struct config *config, struct setup *setup)
+{
+	if (setup->command && !config->keep)
+		session_end_command(setup->command);
+	setup->command = 0;
 }
 
 static uint8_t argument(uint8_t number)
@@ -95,6 +103,8 @@ int setup_session(struct config *config, const struct event_handler *recorder, s
 	err = session_new(&options, &session, error);
 	for (size_t i = 0; !err && i < config->pids.count; i++)
 		err = session_attach(session, config->pids.items[i], error);
+	if (!err && config->command_argv)
+		err = session_launch(session, config->command_argv, &setup->command, error);
 	if (err)
 		return err;
 	*ret = no_free_ptr(session);

@@ -3,6 +3,8 @@
 #ifndef HOLDFAST_CLI_SETUP_H
 #define HOLDFAST_CLI_SETUP_H
 
+#include <sys/types.h>
+
 #include "base/err.h"
 #include "config/config.h"
 #include "session/session.h"
@@ -13,9 +15,12 @@ struct setup {
 	size_t spec_count;
 	struct alloc_spec *parsed; /* owns the strings */
 	size_t parsed_count;
+	pid_t command; /* started for us; 0: none */
 };
 
 void setup_done(struct setup *setup);
+/* Ends the command that was started, unless --keep. */
+void setup_end_command(const struct config *config, struct setup *setup);
 
 /*
  * A session attached to every PID of the config (or to the command, which starts to run). The setup must

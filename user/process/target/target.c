@@ -222,7 +222,7 @@ static int refuse_unsuitable(const struct process_stat *stat, const struct proce
 			  stat->parent_pid);
 		return error_fix(error, "list processes with `holdfast ps`");
 	}
-	if (status->tracer_pid) {
+	if (status->tracer_pid && status->tracer_pid != getpid()) {
 		error_set(error, HF_E_UNSUPPORTED, "process %d is already traced by process %d",
 			  stat->key.pid, status->tracer_pid);
 		error_why(error, "a debugger and holdfast would disturb each other");
