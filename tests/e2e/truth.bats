@@ -1,0 +1,79 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Bytes and blocks per call site, against the program's own account (tests/targets/truth.h), exactly,
+# with no event lost. What this cannot find: a wrong frame above the declared function (the stack
+# tests do), wrong file:line, wrong verdicts (the scenarios do).
+
+setup_file()
+{
+	export ROOT="$BATS_TEST_DIRNAME/../.."
+	export OUT="${O:-$ROOT/.output}"
+}
+
+setup()
+{
+	[ "$(id -u)" -eq 0 ] || skip 'needs root: attaches probes'
+	"$ROOT/holdfast" hunt --help > /dev/null 2>&1 || skip 'this holdfast has no hunt'
+}
+
+# truth [OPTION ...] PROGRAM [ARGUMENT ...]: equal, or the differences are shown.
+truth()
+{
+	/usr/bin/python3 "$BATS_TEST_DIRNAME/lib/drive.py" --holdfast "$ROOT/holdfast" \
+		--targets "$OUT/targets" "$@"
+}
+
+need()
+{
+	[ -x "$OUT/targets/$1" ] || skip "$1 is not built (no musl-gcc?)"
+}
+
+@test "every allocating function of libc, and its edge cases" { truth alloc_functions; }
+@test "operator new in all forms, containers, constructors that throw" { truth cxx_new; }
+@test "100,000 exceptions through allocating frames" { truth cxx_exceptions; }
+@test "blocks that change hands between threads; threads that exit and are cancelled" { truth threads; }
+@test "2,000 short-lived threads" { truth many_threads; }
+@test "parent, child and grandchild each hold their own" { truth fork_tree; }
+@test "a child that execs another program" { truth fork_tree --exec=1; }
+@test "blocks of plugins that were unloaded, names included" { truth dlopen_plugin; }
+@test "signal handlers that allocate, signals that interrupt malloc" { truth signals_alloc; }
+@test "longjmp out of qsort's callback" { truth longjmp_out; }
+@test "longjmp out of malloc itself" { truth --preload own_malloc.so longjmp_out; }
+@test "an allocator whose functions call each other counts once" {
+	truth --preload nested_allocator.so alloc_functions
+}
+@test "such an allocator under threads" { truth --preload nested_allocator.so threads; }
+@test "mappings cut at head, tail and middle, moved, replaced" { truth mappings; }
+@test "arenas and mmapped blocks are no mappings of the program" { truth arenas; }
+@test "blocks from before attach are freed as untraced" { truth before_attach; }
+@test "glibc linked in" { truth static_glibc; }
+@test "a stripped static program is refused by name" {
+	truth --refusal 69 --refusal-code HF-E-NOMALLOC static_stripped
+}
+@test "musl, shared" {
+	need musl_dynamic
+	truth musl_dynamic
+}
+@test "musl, linked in" {
+	need musl_static
+	truth musl_static
+}
+@test "an allocator of the program's own, by --alloc and --free" {
+	truth --option=--alloc --option='my_alloc(size=arg1)->ret' --option=--free \
+		--option='my_free(ptr=arg1)' private_alloc
+}
+@test "stacks of up to 300 frames" { truth deep_recursion; }
+@test "100,000 distinct stacks" { truth many_stacks; }
+@test "a million live blocks" { truth ten_million --count=1000000; }
+@test "a program under a strict seccomp filter lives" { truth seccomp_filtered; }
+@test "through code made at run time, unnamed" { truth jit_frames; }
+@test "through code made at run time, named by a perf map" { truth jit_frames --perf-map=1; }
+@test "through frames of variable size and realigned stacks" { truth alloca_realign; }
+@test "page faults cost no block" { truth fault_touch; }
+@test "a full LRU cache, exactly" { truth --after=5 cache_lru; }
+@test "a cache that warms, exactly" { truth --after=5 cache_warm; }
+@test "a sawtooth, exactly" { truth --after=8 sawtooth; }
+@test "a table that grows, exactly" { truth --after=5 map_growth; }
+@test "churn on two threads, exactly" { truth --after=5 churn --threads=2 --rate=20000 --leak=1000; }
+@test "the leaky server, exactly" { truth --after=8 leaky_server --truth; }
