@@ -258,8 +258,10 @@ TRUTH_FN static char *leak_strndup(const char *text, size_t length)
 TRUTH_FN static void leak_asprintf(int number)
 {
 	char *text;
-	int length = asprintf(&text, "number %d and a text that is longer than the first buffer of "
-				     "asprintf, which is of one hundred bytes, %d", number, number);
+	int length = asprintf(&text,
+			      "number %d and a text that is longer than the first buffer of "
+			      "asprintf, which is of one hundred bytes, %d",
+			      number, number);
 
 	if (length < 0)
 		abort();
@@ -346,9 +348,10 @@ static void aligned_calls(void)
 
 int main(int argc, char **argv)
 {
-	static char lines[] = "a short line\nthe second line, made longer than one hundred and twenty "
-			      "bytes, so that getline has to enlarge its buffer at least once, xxxx "
-			      "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n";
+	static char lines[] =
+		"a short line\nthe second line, made longer than one hundred and twenty "
+		"bytes, so that getline has to enlarge its buffer at least once, xxxx "
+		"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n";
 	static char buffer[4096];
 	FILE *in = fmemopen(lines, sizeof(lines) - 1, "r");
 

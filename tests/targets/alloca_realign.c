@@ -62,17 +62,22 @@ TRUTH_FN static void with_alignment(size_t n)
 	TRUTH_HIDE(pad);
 }
 
-/* The seventh argument comes on the stack, so the caller's frame is needed after the realignment. */
-TRUTH_FN static void with_aligned_alloca(size_t n, long a, long b, long c, long d, long e, long f)
+/* A struct of this size comes on the stack, so the caller's frame is needed after the realignment. */
+struct on_stack {
+	size_t numbers[6];
+};
+
+TRUTH_FN static void with_aligned_alloca(size_t n, struct on_stack more_bytes)
 {
+	size_t bytes = n + more_bytes.numbers[0] + more_bytes.numbers[5];
 	_Alignas(128) char aligned[256];
 	char *pad = aligned;
 	char *more = alloca(n);
 
 	TRUTH_HIDE(pad);
 	TRUTH_HIDE(more);
-	helper(n + (size_t)(a + b + c + d + e + f));
-	TRUTH_ALLOC(with_aligned_alloca, n + (size_t)(a + b + c + d + e + f));
+	helper(bytes);
+	TRUTH_ALLOC(with_aligned_alloca, bytes);
 	memset(pad, 0, sizeof(aligned));
 	memset(more, 0, n);
 	TRUTH_HIDE(pad);
@@ -97,7 +102,7 @@ TRUTH_FN static void with_all(size_t n, int depth)
 	with_alloca(n);
 	with_array(n);
 	with_alignment(n);
-	with_aligned_alloca(n, 1, 2, 3, 4, 5, 6);
+	with_aligned_alloca(n, (struct on_stack){{1, 2, 3, 4, 5, 6}});
 	with_many_registers(n);
 	helper(n);
 	TRUTH_ALLOC(with_all, n);

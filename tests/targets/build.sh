@@ -48,5 +48,6 @@ if [ $# -eq 0 ]; then
 	exit 0
 fi
 for name; do
+	name=${name%.so}
 	if [ -e "$here/$name.c" ]; then build_one "$here/$name.c"; else build_one "$here/$name.cc"; fi
 done

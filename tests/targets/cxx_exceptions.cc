@@ -38,7 +38,9 @@ struct holder {
 	size_t bytes;
 	char *p;
 
-	explicit holder(size_t n) : bytes(n), p(hold_in_frame(n)) {}
+	explicit holder(size_t n) : bytes(n), p(hold_in_frame(n))
+	{
+	}
 	holder(const holder &) = delete;
 	holder &operator=(const holder &) = delete;
 	~holder()

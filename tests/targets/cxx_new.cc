@@ -43,7 +43,10 @@ struct alignas(128) wide {
 /* Has a destructor, so that new[] keeps a count of 8 bytes in front of the array. */
 struct counted {
 	char bytes[24];
-	~counted() { TRUTH_STAY(); }
+	~counted()
+	{
+		TRUTH_STAY();
+	}
 };
 
 struct owner {
@@ -260,7 +263,8 @@ TRUTH_FN static void map_insert(std::map<long, long> *map)
 /* One block holds the object and its counts. */
 TRUTH_FN static void shared_pointer(std::vector<std::shared_ptr<plain>> *kept)
 {
-	using block = std::_Sp_counted_ptr_inplace<plain, std::allocator<void>, __gnu_cxx::_S_atomic>;
+	using block =
+		std::_Sp_counted_ptr_inplace<plain, std::allocator<void>, __gnu_cxx::_S_atomic>;
 
 	for (int i = 0; i < 50; i++) {
 		(*kept)[i] = std::make_shared<plain>();

@@ -24,14 +24,14 @@ static void *shared[SHARED];
 static char *const true_argv[] = {(char *)"/bin/true", NULL};
 static char *const true_environment[] = {NULL};
 
-#define SITE_FUNCTION(name)                                                                        \
-	TRUTH_FN static void *name(size_t bytes)                                                   \
-	{                                                                                          \
-		void *p = malloc(bytes);                                                           \
-                                                                                                   \
-		TRUTH_STAY();                                                                      \
-		TRUTH_ALLOC(name, bytes);                                                          \
-		return p;                                                                          \
+#define SITE_FUNCTION(name)                      \
+	TRUTH_FN static void *name(size_t bytes) \
+	{                                        \
+		void *p = malloc(bytes);         \
+                                                 \
+		TRUTH_STAY();                    \
+		TRUTH_ALLOC(name, bytes);        \
+		return p;                        \
 	}
 
 SITE_FUNCTION(shared_before_fork)

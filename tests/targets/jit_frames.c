@@ -19,7 +19,8 @@ typedef void *(*allocate_function)(size_t bytes);
 /* push rbp; mov rbp, rsp; sub rsp, 32; movabs rax, target; call rax; leave; ret */
 static size_t emit(unsigned char *at, const void *target)
 {
-	static const unsigned char head[] = {0x55, 0x48, 0x89, 0xe5, 0x48, 0x83, 0xec, 0x20, 0x48, 0xb8};
+	static const unsigned char head[] = {0x55, 0x48, 0x89, 0xe5, 0x48,
+					     0x83, 0xec, 0x20, 0x48, 0xb8};
 	static const unsigned char tail[] = {0xff, 0xd0, 0xc9, 0xc3};
 
 	memcpy(at, head, sizeof(head));
@@ -36,8 +37,8 @@ static void write_perf_map(const unsigned char *code, size_t bytes)
 	FILE *out = fopen(path, "we");
 	if (!out)
 		_exit(71);
-	fprintf(out, "%lx %zx jit_inner\n%lx %zx jit_outer\n", (unsigned long)(uintptr_t)code, bytes,
-		(unsigned long)(uintptr_t)(code + 64), bytes);
+	fprintf(out, "%lx %zx jit_inner\n%lx %zx jit_outer\n", (unsigned long)(uintptr_t)code,
+		bytes, (unsigned long)(uintptr_t)(code + 64), bytes);
 	fclose(out);
 }
 

@@ -636,7 +636,8 @@ int main(int argc, char **argv)
 	server.worker_count = truth_argument(argc, argv, "--workers", 6);
 	if (server.rate < 1 || server.rate > 100000 || server.worker_count < 1 ||
 	    server.worker_count > WORKERS_MAX) {
-		fprintf(stderr, "leaky_server: --rate is 1 to 100000, --workers 1 to %d\n", WORKERS_MAX);
+		fprintf(stderr, "leaky_server: --rate is 1 to 100000, --workers 1 to %d\n",
+			WORKERS_MAX);
 		return 64;
 	}
 	sigaction(SIGTERM, &action, NULL);

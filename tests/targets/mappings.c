@@ -50,8 +50,8 @@ static void *checked(void *p)
 
 static inline __attribute__((always_inline)) char *map_pages(size_t pages)
 {
-	return checked(mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	return checked(mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0));
 }
 
 TRUTH_FN static void map_keep(void)

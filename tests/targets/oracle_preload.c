@@ -37,6 +37,7 @@ struct stack {
 	int depth;
 	struct frame frames[DEPTH];
 	unsigned long allocs, frees, alloc_bytes, outstanding_bytes;
+	struct stack *next; /* in use */
 };
 
 struct block {
@@ -47,7 +48,7 @@ struct block {
 
 static struct {
 	pthread_mutex_t lock;
-	struct stack *stacks;
+	struct stack *stacks, *used;
 	struct block *blocks;
 	unsigned long unmatched_frees, lost;
 	int counting, pid;
@@ -104,6 +105,8 @@ static void fill_stack(struct stack *stack, const struct frame *frames, int dept
 	stack->depth = depth ? depth : 1;
 	for (int i = 0; i < depth; i++)
 		stack->frames[i] = (struct frame){frames[i].offset, keep_text(frames[i].module)};
+	stack->next = oracle.used;
+	oracle.used = stack;
 	if (!depth)
 		stack->frames[0] = (struct frame){0, ""};
 }
@@ -307,11 +310,7 @@ static void write_report(FILE *out)
 		"{\"schema\":\"holdfast.report/1\",\"tool\":{\"name\":\"oracle\"},\"quality\":{"
 		"\"lost_events\":%lu,\"unmatched_frees\":%lu},\"raw_sites\":[",
 		oracle.lost, oracle.unmatched_frees);
-	for (int i = 0; i < STACKS; i++) {
-		const struct stack *stack = &oracle.stacks[i];
-
-		if (!stack->allocs)
-			continue;
+	for (const struct stack *stack = oracle.used; stack; stack = stack->next) {
 		fprintf(out,
 			"%s{\"pid\":%d,\"allocator\":\"malloc\",\"allocs\":%lu,\"frees\":%lu,"
 			"\"alloc_bytes\":%lu,\"outstanding_bytes\":%lu,\"outstanding_count\":%lu,"

@@ -20,8 +20,8 @@ TRUTH_SITE(filtered_pair);
 TRUTH_SITE(filtered_leak);
 TRUTH_SITE(filtered_realloc);
 
-#define ALLOW(name)                                                                                \
-	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1),                                     \
+#define ALLOW(name)                                            \
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1), \
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 static void install_filter(void)

@@ -38,14 +38,14 @@ struct block {
 static struct block handed[THREADS][BLOCKS];
 static pthread_barrier_t barrier;
 
-#define SITE_FUNCTION(k)                                                                           \
-	TRUTH_FN static struct block thread_##k##_blocks(void)                                     \
-	{                                                                                          \
-		struct block block = {malloc(32 + k), &site_thread_##k##_blocks, 32 + k};          \
-                                                                                                   \
-		TRUTH_HIDE(block.p);                                                               \
-		truth_alloc(block.site, block.bytes);                                              \
-		return block;                                                                      \
+#define SITE_FUNCTION(k)                                                                  \
+	TRUTH_FN static struct block thread_##k##_blocks(void)                            \
+	{                                                                                 \
+		struct block block = {malloc(32 + k), &site_thread_##k##_blocks, 32 + k}; \
+                                                                                          \
+		TRUTH_HIDE(block.p);                                                      \
+		truth_alloc(block.site, block.bytes);                                     \
+		return block;                                                             \
 	}
 
 SITE_FUNCTION(0)

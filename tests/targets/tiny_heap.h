@@ -16,8 +16,8 @@
 enum { TINY_CLASSES = 40, TINY_CHUNK_BYTES = 4 << 20 };
 
 struct tiny_header {
-	uint64_t bytes; /* asked for */
-	uint32_t class; /* the block is 1 << class bytes long, header included */
+	uint64_t bytes;  /* asked for */
+	uint32_t class;  /* the block is 1 << class bytes long, header included */
 	uint32_t offset; /* from the block's true header to this one: that of an aligned block */
 };
 
@@ -55,7 +55,7 @@ static void *tiny_allocate(size_t bytes)
 	uint32_t class = 5;
 
 	while (class < TINY_CLASSES && ((size_t)1 << class) - sizeof(struct tiny_header) < bytes)
-		class++;
+		class ++;
 	if (class >= TINY_CLASSES - 1) {
 		errno = ENOMEM;
 		return NULL;

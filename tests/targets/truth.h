@@ -78,23 +78,25 @@ struct truth_site {
 	unsigned long inherited_count, inherited_bytes;
 };
 
-#define TRUTH_SITE_AS(name, allocator_name, site_kind)                                             \
-	static struct truth_site site_##name = {#name, allocator_name, site_kind, 0, 0, 0, 0, 0, 0}; \
-	__attribute__((section("truth_sites"), used)) static struct truth_site *ref_##name =       \
+#define TRUTH_SITE_AS(name, allocator_name, site_kind)                                       \
+	static struct truth_site site_##name = {                                             \
+		#name, allocator_name, site_kind, 0, 0, 0, 0, 0, 0};                         \
+	__attribute__((section("truth_sites"), used)) static struct truth_site *ref_##name = \
 		&site_##name
 
-#define TRUTH_SITE(name) TRUTH_SITE_AS(name, "malloc", TRUTH_BLOCKS)
+#define TRUTH_SITE(name)        TRUTH_SITE_AS(name, "malloc", TRUTH_BLOCKS)
 #define TRUTH_SITE_OPAQUE(name) TRUTH_SITE_AS(name, "malloc", TRUTH_OPAQUE_BLOCKS)
-#define TRUTH_MAPPING(name) TRUTH_SITE_AS(name, "mmap", TRUTH_PAGES)
+#define TRUTH_MAPPING(name)     TRUTH_SITE_AS(name, "mmap", TRUTH_PAGES)
 
 /* memory: anon, file or shmem. */
 #define TRUTH_FAULT(name, memory) TRUTH_SITE_AS(name, #memory, TRUTH_FAULTS)
 
-#define TRUTH_TOLERATE(name)                                                                       \
-	__attribute__((section("truth_tolerated"), used)) static const char *tolerated_##name = #name
+#define TRUTH_TOLERATE(name)                                                                    \
+	__attribute__((section("truth_tolerated"), used)) static const char *tolerated_##name = \
+		#name
 
 #define TRUTH_ALLOC(name, bytes) truth_alloc(&site_##name, bytes)
-#define TRUTH_FREE(name, bytes) truth_free(&site_##name, bytes)
+#define TRUTH_FREE(name, bytes)  truth_free(&site_##name, bytes)
 
 #ifdef __cplusplus
 extern "C" {

@@ -64,7 +64,10 @@ class Holdfast:
         status = self.wait()
         if status not in (0, 1, 2):
             raise Trouble(f"holdfast exit {status}; its log:\n{self.log_tail()}")
-        return compare.read_report(self.report_path)
+        try:
+            return compare.read_report(self.report_path)
+        except (OSError, ValueError) as error:
+            raise Trouble(f"no report: {error}; holdfast's log:\n{self.log_tail()}") from None
 
     def wait(self):
         try:
@@ -107,7 +110,7 @@ def run_target(options, target, holdfast):
 
 def hunt(options, target, scratch):
     holdfast = Holdfast(options, target.pid, scratch)
-    with contextlib.closing(contextlib.ExitStack()) as stack:
+    with contextlib.ExitStack() as stack:
         stack.callback(holdfast.kill)
         holdfast.wait_attached(target.pid)
         truths = run_target(options, target, holdfast)
@@ -118,7 +121,7 @@ def hunt(options, target, scratch):
 def expect_refusal(options, target, scratch):
     """holdfast must end by itself, with this status and this code in its message."""
     holdfast = Holdfast(options, target.pid, scratch)
-    with contextlib.closing(contextlib.ExitStack()) as stack:
+    with contextlib.ExitStack() as stack:
         stack.callback(holdfast.kill)
         status = holdfast.wait()
     # After kill() the log is complete.
