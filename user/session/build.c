@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* From a session's state to the builder of the report. The accounts must be at rest (or this be their thread). */
+/* From a session's state to the builder of the report. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/arena.h"
 #include "base/hashmap.h"
 #include "session/build_quality.h"
 #include "session/resolve.h"
 #include "session/session_internal.h"
+
+#define SNAPSHOT_MAX_BYTES (16u << 20)
 
 /* One report in the making. */
 struct build {
@@ -99,84 +101,109 @@ static int index_findings(struct build *build)
 	return err;
 }
 
-static int add_site(struct build *build, size_t process, const struct account *account, site_id id)
+/* A site as the report takes it: borrowed from the accounts, or a frozen copy of it. */
+struct chosen {
+	uint64_t bytes; /* outstanding: the order */
+	size_t process; /* in accounts and verdict */
+	site_id id;
+	int pid;
+	struct call_site site;
+	struct stack_trace trace;
+};
+
+VEC_STRUCT(chosen_vec, struct chosen);
+
+static int add_site(struct build *build, const struct chosen *chosen)
 {
-	const struct call_site *site = ledger_site(account->ledger, id);
-	const struct process_verdict *verdict = verdict_of(build, process);
-	const struct stack_trace *known =
-		stack_table_at(accounts_stacks(build->session->accounts), site->stack);
-	struct stack_trace trace = known ? *known : (struct stack_trace){0};
+	const struct process_verdict *verdict = verdict_of(build, chosen->process);
+	struct stack_trace trace = chosen->trace;
 	struct report_site_input input = {
-		.pid = account->pid,
-		.site = site,
+		.pid = chosen->pid,
+		.site = &chosen->site,
 		.trace = &trace,
-		.allocator = class_name(build->session, site->class),
-		.finding = finding_of(build, process, id),
-		.age_s = (double)(build->options->now_ns - site->first_ns) / 1e9,
+		.allocator = class_name(build->session, chosen->site.class),
+		.finding = finding_of(build, chosen->process, chosen->id),
+		.age_s = (double)(build->options->now_ns - chosen->site.first_ns) / 1e9,
 	};
 
-	if (!site->allocs)
+	if (!chosen->site.allocs)
 		return 0;
-	if (verdict && id - 1 < verdict->site_count)
-		input.verdict = &verdict->sites[id - 1];
-	cut_allocator(build, site->class, &trace);
+	if (verdict && chosen->id <= verdict->site_count)
+		input.verdict = &verdict->sites[chosen->id - 1];
+	cut_allocator(build, chosen->site.class, &trace);
 	return report_builder_add_site(build->builder, &input);
 }
 
-/* A site worth showing, by what it holds. */
-struct ranked {
-	uint64_t bytes;
-	size_t process;
-	site_id site;
-};
-
-VEC_STRUCT(ranked_vec, struct ranked);
-
 static int most_bytes_first(const void *a, const void *b)
 {
-	const struct ranked *x = a, *y = b;
+	const struct chosen *x = a, *y = b;
 
 	return x->bytes < y->bytes ? 1 : x->bytes > y->bytes ? -1 : 0;
 }
 
-static int rank_sites(const struct build *build, struct ranked_vec *ret)
+static int list_sites(const struct accounts *accounts, size_t process, struct chosen_vec *ret)
+{
+	const struct account *account = accounts_at(accounts, process);
+	size_t count = ledger_site_count(account->ledger);
+	int err = vec_reserve(ret, count);
+
+	for (site_id id = 1; !err && id <= count; id++) {
+		const struct call_site *site = ledger_site(account->ledger, id);
+		const struct stack_trace *trace =
+			stack_table_at(accounts_stacks(accounts), site->stack);
+		struct chosen chosen = {
+			site->outstanding_bytes, process, id, account->pid, *site, {0}};
+
+		if (trace)
+			chosen.trace = *trace;
+		err = vec_push(ret, chosen);
+	}
+	return err;
+}
+
+/* All sites, or those that hold most and those with findings. */
+static int choose_sites(const struct build *build, struct chosen_vec *ret)
 {
 	const struct accounts *accounts = build->session->accounts;
+	size_t max = build->options->site_max, kept = 0;
 	int err = 0;
 
-	for (size_t p = 0; p < accounts_count(accounts); p++) {
-		const struct ledger *ledger = accounts_at(accounts, p)->ledger;
-		size_t count = ledger_site_count(ledger);
-
-		err = vec_reserve(ret, count);
-		if (err)
-			return err;
-		for (site_id id = 1; id <= count; id++)
-			vec_push(ret, (struct ranked){ledger_site(ledger, id)->outstanding_bytes, p,
-						      id});
+	for (size_t p = 0; !err && p < accounts_count(accounts); p++)
+		err = list_sites(accounts, p, ret);
+	if (err || !max || ret->count <= max)
+		return err;
+	qsort(ret->items, ret->count, sizeof(*ret->items), most_bytes_first);
+	for (size_t i = 0; i < ret->count; i++) {
+		if (i < max || finding_of(build, ret->items[i].process, ret->items[i].id))
+			ret->items[kept++] = ret->items[i];
 	}
-	if (build->options->site_max && ret->count > build->options->site_max)
-		qsort(ret->items, ret->count, sizeof(*ret->items), most_bytes_first);
+	ret->count = kept;
 	return 0;
 }
 
-static int add_sites(struct build *build)
+/* Copies what the ledger may move or change as soon as its thread goes on. */
+static int freeze(struct chosen_vec *sites, struct arena *arena)
 {
-	const struct accounts *accounts = build->session->accounts;
-	struct ranked_vec ranked = VEC_INIT;
-	size_t shown = 0;
-	int err = rank_sites(build, &ranked);
+	for (size_t i = 0; i < sites->count; i++) {
+		struct chosen *chosen = &sites->items[i];
+		size_t bytes = chosen->trace.depth * sizeof(*chosen->trace.pcs);
 
-	for (size_t i = 0; !err && i < ranked.count; i++) {
-		const struct ranked *r = &ranked.items[i];
-		bool found = finding_of(build, r->process, r->site);
-
-		if (build->options->site_max && shown >= build->options->site_max && !found)
+		chosen->site.lifetime_ns_log2 = chosen->site.size_log2 = (struct histogram){0};
+		if (!bytes)
 			continue;
-		err = add_site(build, r->process, accounts_at(accounts, r->process), r->site);
-		shown++;
+		chosen->trace.pcs = arena_memdup(arena, chosen->trace.pcs, bytes);
+		if (!chosen->trace.pcs)
+			return -ENOMEM;
 	}
-	vec_done(&ranked);
+	return 0;
+}
+
+static int add_sites(struct build *build, const struct chosen_vec *sites)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sites->count; i++)
+		err = add_site(build, &sites->items[i]);
 	return err;
 }
 
@@ -204,8 +231,6 @@ static int add_faults(struct build *build)
 	const struct accounts *accounts = build->session->accounts;
 	int err = 0;
 
-	if (build->options->site_max)
-		return 0; /* a snapshot shows what is held */
 	resolver_set_leaf_is_pc(build->resolver, true);
 	for (size_t i = 0; !err && i < accounts_count(accounts); i++) {
 		struct fault_visit visit = {build, accounts_at(accounts, i)};
@@ -216,51 +241,104 @@ static int add_faults(struct build *build)
 	return err;
 }
 
-static int add_targets(struct build *build)
+/* Symbols that were looked up once are known until the session's end. */
+static int prepare_resolver(struct session *session)
 {
-	const struct session *session = build->session;
-	int err = resolver_new(&build->resolver);
+	int err = session->resolver ? 0 : resolver_new(&session->resolver);
 
-	for (size_t i = 0; !err && i < session->members.count; i++)
-		err = resolver_add_target(build->resolver, session->members.items[i]->target);
+	while (!err && session->resolver_targets < session->members.count)
+		err = resolver_add_target(
+			session->resolver,
+			session->members.items[session->resolver_targets++]->target);
 	return err;
 }
 
-static int fill(struct build *build)
+static int build_begin(struct build *build)
 {
-	int err = index_findings(build);
+	struct report_builder_options builder = {
+		.resolve = resolver_frames,
+		.memory_bytes = build->session->options.memory_bytes,
+		.tool_version = build->session->options.tool_version,
+	};
+	int err = prepare_resolver(build->session);
 
+	map64_init(&build->findings, hash_seed_random());
+	build->resolver = builder.user = build->session->resolver;
 	if (!err)
-		err = build_facts(build->session, build->options, build->builder);
+		err = index_findings(build);
+	if (!err)
+		err = report_builder_new(&builder, &build->builder);
 	if (!err && build->options->verdict)
 		err = report_builder_set_verdict(build->builder, build->options->verdict);
-	if (!err)
-		err = add_sites(build);
-	if (!err)
-		err = add_faults(build);
 	return err;
+}
+
+static void build_done(struct build *build)
+{
+	report_builder_free(build->builder);
+	map64_done(&build->findings);
 }
 
 int build_report(struct session *session, const struct build_options *options, struct report **ret)
 {
-	struct build build = {.session = session, .options = options};
-	struct report_builder_options builder = {
-		.resolve = resolver_frames,
-		.memory_bytes = session->options.memory_bytes,
-		.tool_version = session->options.tool_version,
-	};
-	int err = add_targets(&build);
+	_cleanup_(build_done) struct build build = {.session = session, .options = options};
+	struct chosen_vec sites = VEC_INIT;
+	int err = build_begin(&build);
 
-	map64_init(&build.findings, hash_seed_random());
-	builder.user = build.resolver;
 	if (!err)
-		err = report_builder_new(&builder, &build.builder);
+		err = build_facts(session, options, build.builder);
 	if (!err)
-		err = fill(&build);
+		err = choose_sites(&build, &sites);
+	if (!err)
+		err = add_sites(&build, &sites);
+	if (!err)
+		err = add_faults(&build);
 	if (!err)
 		err = report_builder_finish(build.builder, ret);
-	report_builder_free(build.builder);
-	resolver_free(build.resolver);
-	map64_done(&build.findings);
+	vec_done(&sites);
+	return err;
+}
+
+/* What must be read while the accounts rest. */
+struct snapshot {
+	struct build build;
+	struct chosen_vec sites;
+	struct arena arena;
+	int err;
+};
+
+static void take_snapshot(struct accounts *accounts, void *user)
+{
+	struct snapshot *snapshot = user;
+
+	(void)accounts;
+	snapshot->err = build_facts(snapshot->build.session, snapshot->build.options,
+				    snapshot->build.builder);
+	if (!snapshot->err)
+		snapshot->err = choose_sites(&snapshot->build, &snapshot->sites);
+	if (!snapshot->err)
+		snapshot->err = freeze(&snapshot->sites, &snapshot->arena);
+}
+
+int build_snapshot(struct session *session, const struct build_options *options,
+		   struct report **ret)
+{
+	struct snapshot snapshot = {.build = {.session = session, .options = options},
+				    .err = -EBUSY};
+	int err = build_begin(&snapshot.build);
+
+	arena_init(&snapshot.arena, SNAPSHOT_MAX_BYTES);
+	if (!err) {
+		ingest_call(session->ingest, take_snapshot, &snapshot);
+		err = snapshot.err;
+	}
+	/* Names take their time: the ingest thread goes on meanwhile. */
+	if (!err)
+		err = add_sites(&snapshot.build, &snapshot.sites);
+	if (!err)
+		err = report_builder_finish(snapshot.build.builder, ret);
+	vec_done(&snapshot.sites);
+	arena_done(&snapshot.arena);
+	build_done(&snapshot.build);
 	return err;
 }

@@ -127,6 +127,7 @@ void session_free(struct session *session)
 	loop_free(session->loop);
 	mailbox_free(session->lives, free);
 	verdict_free(session->verdict);
+	resolver_free(session->resolver);
 	free(session);
 }
 
@@ -268,36 +269,15 @@ void session_detach(struct session *session)
 			(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000ull;
 }
 
-/* Runs on the ingest thread: symbols are looked up there too, since traces are read in place. */
-struct snapshot_request {
-	struct session *session;
-	struct build_options build;
-	struct report *report;
-	int err;
-};
-
-static void snapshot(struct accounts *accounts, void *user)
-{
-	struct snapshot_request *request = user;
-
-	(void)accounts;
-	request->err = build_report(request->session, &request->build, &request->report);
-}
-
 int session_snapshot(struct session *session, size_t site_max, struct report **ret)
 {
-	struct snapshot_request request = {
-		.session = session,
-		.build = {.site_max = site_max,
-			  .now_ns = clock_now_ns(),
-			  .verdict = session->verdict},
-		.err = -EBUSY,
+	struct build_options build = {
+		.site_max = site_max,
+		.now_ns = clock_now_ns(),
+		.verdict = session->verdict,
 	};
 
-	ingest_call(session->ingest, snapshot, &request);
-	if (!request.err)
-		*ret = request.report;
-	return request.err;
+	return session->members.count ? build_snapshot(session, &build, ret) : -ESRCH;
 }
 
 int session_report(struct session *session, struct report **ret, struct hf_error *error)

@@ -10,6 +10,7 @@
 #include "capture/probe/probe.h"
 #include "session/accounts.h"
 #include "session/ingest.h"
+#include "session/resolve.h"
 #include "session/session.h"
 
 /* One process of the session, as the main thread sees it. */
@@ -48,6 +49,8 @@ struct session {
 	struct verdict *verdict; /* the newest */
 	struct hf_loss loss;
 	uint64_t own_cpu_ns;
+	struct resolver *resolver; /* made with the first report */
+	size_t resolver_targets;   /* members that it knows */
 };
 
 /* members.c */
@@ -84,6 +87,10 @@ struct build_options {
 	const struct verdict *verdict;
 };
 
+/* After the ingest thread has ended. */
 int build_report(struct session *session, const struct build_options *options, struct report **ret);
+/* While it runs: the largest sites, frozen there, named here. */
+int build_snapshot(struct session *session, const struct build_options *options,
+		   struct report **ret);
 
 #endif
