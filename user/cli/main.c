@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -7,9 +8,9 @@
 #include "cli/cli.h"
 
 static const command_fn commands[COMMAND_COUNT] = {
-	[COMMAND_hunt] = command_hunt,     [COMMAND_report] = command_report,
-	[COMMAND_diff] = command_diff,     [COMMAND_ps] = command_ps,
-	[COMMAND_doctor] = command_doctor,
+	[COMMAND_hunt] = command_hunt,     [COMMAND_attach] = command_attach,
+	[COMMAND_report] = command_report, [COMMAND_diff] = command_diff,
+	[COMMAND_ps] = command_ps,         [COMMAND_doctor] = command_doctor,
 };
 
 static int fail(struct hf_error *error)
@@ -62,6 +63,7 @@ int main(int argc, char **argv)
 		printf("holdfast %s\n", HF_VERSION);
 		return 0;
 	}
+	signal(SIGPIPE, SIG_IGN); /* a closed pipe is an error of the write, not our end */
 	row = command_find(argv[1], &error);
 	if (!row)
 		return fail(&error);

@@ -2,6 +2,7 @@
 #include "cli/output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -174,18 +175,35 @@ int output_report(const struct config *config, const struct report *report, bool
 	return err;
 }
 
-int output_bytes(const struct strbuf *text, const char *path, struct hf_error *error)
+static int refuse_write(int err, const char *path, struct hf_error *error)
 {
-	bool to_stdout = !strcmp(path, "-");
-	int err = text->failed ? -ENOMEM
-		  : to_stdout  ? write_full(STDOUT_FILENO, text->buf, text->len)
-			       : file_write(path, text->buf, text->len);
-
-	if (!err)
-		return 0;
 	error_set_errno(error, HF_E_CANTWRITE, -err, "%s can't be written",
-			to_stdout ? "stdout" : path);
+			strcmp(path, "-") != 0 ? path : "stdout");
 	return error_why(error, "%s",
 			 err == -ELOOP ? "it is a symbolic link, and these are not followed"
 				       : strerror(-err));
+}
+
+int output_append(const struct strbuf *text, const char *path, struct hf_error *error)
+{
+	_cleanup_close_ int fd = -1;
+	int err = text->failed ? -ENOMEM : 0;
+
+	if (!err && strcmp(path, "-") != 0) {
+		fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+		err = fd < 0 ? -errno : 0;
+	}
+	if (!err)
+		err = write_full(fd < 0 ? STDOUT_FILENO : fd, text->buf, text->len);
+	return err ? refuse_write(err, path, error) : 0;
+}
+
+int output_bytes(const struct strbuf *text, const char *path, struct hf_error *error)
+{
+	int err;
+
+	if (!strcmp(path, "-"))
+		return output_append(text, path, error);
+	err = text->failed ? -ENOMEM : file_write(path, text->buf, text->len);
+	return err ? refuse_write(err, path, error) : 0;
 }

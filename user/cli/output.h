@@ -23,6 +23,8 @@ bool output_shows_progress(const struct config *config);
 int output_report(const struct config *config, const struct report *report, bool defaults,
 		  struct hf_error *err);
 
+/* Lines to the end of a file (made 0600, no link followed) or, with "-", to stdout. HF_E_CANTWRITE. */
+int output_append(const struct strbuf *text, const char *path, struct hf_error *err);
 /* A finished text to a file (0600, no link followed) or, with "-", to stdout. HF_E_CANTWRITE. */
 int output_bytes(const struct strbuf *text, const char *path, struct hf_error *err);
 
