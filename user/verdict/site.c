@@ -46,6 +46,15 @@ static enum verdict_state flat_state(const struct site_context *context,
 	return swing >= VERDICT_CYCLIC_SWING ? VERDICT_CYCLIC : VERDICT_STEADY;
 }
 
+/*
+ * A buffer that grows by realloc is out for a moment whenever it moves, so the least of a window
+ * is 0. Where a site holds that few blocks, what it holds at the windows' ends is looked at.
+ */
+static uint64_t envelope_bytes(const struct call_site *site, const struct series_point *point)
+{
+	return site->outstanding_count <= VERDICT_FEW_BLOCKS ? point->bytes : point->min_bytes;
+}
+
 uint64_t site_survey(struct site_context *context, const struct call_site *site, site_id id,
 		     enum verdict_state *ret_flat)
 {
@@ -60,8 +69,8 @@ uint64_t site_survey(struct site_context *context, const struct call_site *site,
 	*ret_flat = flat_state(context, site, count);
 	if (count < 3 || !site->outstanding_bytes)
 		return 0;
-	first = context->points[0].min_bytes;
-	last = context->points[count - 1].min_bytes;
+	first = envelope_bytes(site, &context->points[0]);
+	last = envelope_bytes(site, &context->points[count - 1]);
 	return last > first ? last - first : 0;
 }
 
@@ -138,13 +147,13 @@ static void look_deceleration(struct look *look, const struct envelope *envelope
 			     (first - last) / block_bytes > VERDICT_Z * sqrt(blocks);
 }
 
-static void take_envelope(struct site_context *context, site_id id)
+static void take_envelope(struct site_context *context, const struct call_site *site, site_id id)
 {
 	size_t count = series_read(context->series, id, context->points);
 
 	for (size_t i = 0; i < count; i++) {
 		context->envelope.time_ns[i] = context->points[i].time_ns;
-		context->envelope.bytes[i] = (double)context->points[i].min_bytes;
+		context->envelope.bytes[i] = (double)envelope_bytes(site, &context->points[i]);
 	}
 	context->envelope.count = count;
 }
@@ -156,7 +165,7 @@ static bool take_look(struct site_context *context, const struct call_site *site
 	uint64_t since = site->first_ns > context->start_ns ? site->first_ns : context->start_ns;
 
 	*look = (struct look){.site = site, .needed_s = VERDICT_FIRM_GROWTH_S};
-	take_envelope(context, id);
+	take_envelope(context, site, id);
 	if (e->count < 3 || !site->outstanding_count ||
 	    trend_fit(e->time_ns, e->bytes, e->count, &look->trend) < 0)
 		return false;

@@ -73,6 +73,10 @@ int verdict_state_parse(const char *name, enum verdict_state *ret_state);
 /* a site that holds fewer blocks and rose fewer times is not accused: never alarm on n = 1 */
 #define VERDICT_MIN_BLOCKS 8
 #define VERDICT_MIN_RISES  3
+/*
+ * with so few blocks a window's end counts, not its least: realloc takes a block out for a moment
+ */
+#define VERDICT_FEW_BLOCKS 4
 /* survival counts from age max(this, factor x q99 of freed ages) */
 #define VERDICT_SURVIVAL_AGE_S      60.0
 #define VERDICT_SURVIVAL_Q99_FACTOR 10.0
