@@ -5,40 +5,40 @@
 
 static void put_report(struct json_out *j, const char *name, const struct report *r)
 {
-	json_begin_object(j, name);
-	json_int(j, "pid", r->target.pid);
-	json_string(j, "comm", r->target.comm);
-	json_string(j, "build_id", r->target.build_id);
-	json_string(j, "started_at", r->capture.started_at);
-	json_double(j, "duration_s", r->capture.duration_s);
-	json_string(j, "state", verdict_state_name(r->verdict.state));
-	json_end_object(j);
+	json_out_begin_object(j, name);
+	json_out_int(j, "pid", r->target.pid);
+	json_out_string(j, "comm", r->target.comm);
+	json_out_string(j, "build_id", r->target.build_id);
+	json_out_string(j, "started_at", r->capture.started_at);
+	json_out_double(j, "duration_s", r->capture.duration_s);
+	json_out_string(j, "state", verdict_state_name(r->verdict.state));
+	json_out_end_object(j);
 }
 
 static void put_side(struct json_out *j, const char *name, const struct diff_side *side)
 {
-	json_begin_object(j, name);
-	json_u64(j, "outstanding_bytes", side->outstanding_bytes);
-	json_u64(j, "outstanding_count", side->outstanding_count);
-	json_u64(j, "allocs", side->allocs);
-	json_double(j, "bytes_per_second", side->bytes_per_second);
-	json_end_object(j);
+	json_out_begin_object(j, name);
+	json_out_u64(j, "outstanding_bytes", side->outstanding_bytes);
+	json_out_u64(j, "outstanding_count", side->outstanding_count);
+	json_out_u64(j, "allocs", side->allocs);
+	json_out_double(j, "bytes_per_second", side->bytes_per_second);
+	json_out_end_object(j);
 }
 
 static void put_entry(struct json_out *j, const struct diff_entry *e)
 {
-	json_begin_object(j, NULL);
-	json_string(j, "kind", diff_kind_name(e->kind));
-	json_string(j, "allocator", e->allocator);
-	json_double(j, "change_bytes_per_second", e->change_bytes_per_second);
-	json_double(j, "change_mb_per_min", e->change_bytes_per_second * 60 / REPORT_MIB);
+	json_out_begin_object(j, NULL);
+	json_out_string(j, "kind", diff_kind_name(e->kind));
+	json_out_string(j, "allocator", e->allocator);
+	json_out_double(j, "change_bytes_per_second", e->change_bytes_per_second);
+	json_out_double(j, "change_mb_per_min", e->change_bytes_per_second * 60 / REPORT_MIB);
 	put_side(j, "a", &e->a);
 	put_side(j, "b", &e->b);
-	json_begin_array(j, "stack");
+	json_out_begin_array(j, "stack");
 	for (uint32_t i = 0; i < e->stack.depth; i++)
 		json_frame(j, &e->of->frames[e->stack.frames[i]]);
-	json_end_array(j);
-	json_end_object(j);
+	json_out_end_array(j);
+	json_out_end_object(j);
 }
 
 int diff_write_json(const struct report_diff *d, struct sink *sink)
@@ -46,22 +46,22 @@ int diff_write_json(const struct report_diff *d, struct sink *sink)
 	struct json_out j;
 
 	json_out_init(&j, sink, 2);
-	json_begin_object(&j, NULL);
-	json_string(&j, "schema", "holdfast.diff/1");
+	json_out_begin_object(&j, NULL);
+	json_out_string(&j, "schema", "holdfast.diff/1");
 	put_report(&j, "a", d->a);
 	put_report(&j, "b", d->b);
-	json_double(&j, "total_change_bytes_per_second", d->total_change_bytes_per_second);
-	json_double(&j, "rise_bytes_per_second", d->rise_bytes_per_second);
-	json_double(&j, "worst_rise_bytes_per_second", d->worst_rise_bytes_per_second);
-	json_begin_object(&j, "counts");
+	json_out_double(&j, "total_change_bytes_per_second", d->total_change_bytes_per_second);
+	json_out_double(&j, "rise_bytes_per_second", d->rise_bytes_per_second);
+	json_out_double(&j, "worst_rise_bytes_per_second", d->worst_rise_bytes_per_second);
+	json_out_begin_object(&j, "counts");
 	for (int kind = 0; kind < DIFF_KIND_COUNT; kind++)
-		json_u64(&j, diff_kind_name((enum diff_kind)kind), d->count_by_kind[kind]);
-	json_end_object(&j);
-	json_begin_array(&j, "entries");
+		json_out_u64(&j, diff_kind_name((enum diff_kind)kind), d->count_by_kind[kind]);
+	json_out_end_object(&j);
+	json_out_begin_array(&j, "entries");
 	for (size_t i = 0; i < d->entry_count; i++)
 		put_entry(&j, &d->entries[i]);
-	json_end_array(&j);
-	json_end_object(&j);
+	json_out_end_array(&j);
+	json_out_end_object(&j);
 	sink_putc(sink, '\n');
 	return sink_finish(sink);
 }

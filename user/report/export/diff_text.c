@@ -42,9 +42,7 @@ static void add_entry(struct text_out *t, const struct diff_entry *e)
 		uint32_t own = report_first_own_frame(e->of, e->stack);
 		const struct report_frame *frame = &e->of->frames[e->stack.frames[own]];
 
-		text_frame_name(&place, frame);
-		strbuf_addstr(&place, "  ");
-		text_frame_place(&place, frame);
+		text_frame(&place, frame);
 	} else {
 		strbuf_addstr(&place, "(no stack)");
 	}

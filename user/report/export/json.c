@@ -11,280 +11,281 @@
 static void put_texts(struct json_out *j, const char *name, const struct report_text *texts,
 		      size_t count)
 {
-	json_begin_array(j, name);
+	json_out_begin_array(j, name);
 	for (size_t i = 0; i < count; i++)
-		json_string(j, NULL, texts[i].text);
-	json_end_array(j);
+		json_out_string(j, NULL, texts[i].text);
+	json_out_end_array(j);
 }
 
 static void put_counts(struct json_out *j, const char *name, const struct report_count *counts,
 		       size_t count)
 {
-	json_begin_object(j, name);
+	json_out_begin_object(j, name);
 	for (size_t i = 0; i < count; i++)
-		json_u64(j, counts[i].name, counts[i].count);
-	json_end_object(j);
+		json_out_u64(j, counts[i].name, counts[i].count);
+	json_out_end_object(j);
 }
 
 static void put_interval(struct json_out *j, const char *name, double low, double high)
 {
-	json_begin_array(j, name);
-	json_double(j, NULL, low);
-	json_double(j, NULL, high);
-	json_end_array(j);
+	json_out_begin_array(j, name);
+	json_out_double(j, NULL, low);
+	json_out_double(j, NULL, high);
+	json_out_end_array(j);
 }
 
 static void put_growth(struct json_out *j, double bytes_per_second)
 {
-	json_double(j, "growth_bytes_per_second", bytes_per_second);
-	json_double(j, "growth_rate_mb_per_min", bytes_per_second * 60 / REPORT_MIB);
+	json_out_double(j, "growth_bytes_per_second", bytes_per_second);
+	json_out_double(j, "growth_rate_mb_per_min", bytes_per_second * 60 / REPORT_MIB);
 }
 
 static void put_target(struct json_out *j, const struct report_target *t)
 {
-	json_begin_object(j, "target");
-	json_int(j, "pid", t->pid);
-	json_string(j, "comm", t->comm);
-	json_string(j, "exe", t->exe);
-	json_string(j, "build_id", t->build_id);
-	json_string(j, "start_time", t->start_time);
-	json_string(j, "cmdline", t->cmdline);
-	json_string(j, "container", t->container);
-	json_begin_array(j, "allocators");
+	json_out_begin_object(j, "target");
+	json_out_int(j, "pid", t->pid);
+	json_out_string(j, "comm", t->comm);
+	json_out_string(j, "exe", t->exe);
+	json_out_string(j, "build_id", t->build_id);
+	json_out_string(j, "start_time", t->start_time);
+	json_out_string(j, "cmdline", t->cmdline);
+	json_out_string(j, "container", t->container);
+	json_out_begin_array(j, "allocators");
 	for (size_t i = 0; i < t->allocator_count; i++) {
-		json_begin_object(j, NULL);
-		json_string(j, "name", t->allocators[i].name);
-		json_string(j, "module", t->allocators[i].module);
-		json_bool(j, "probed", t->allocators[i].probed);
-		json_string(j, "detail", t->allocators[i].detail);
-		json_end_object(j);
+		json_out_begin_object(j, NULL);
+		json_out_string(j, "name", t->allocators[i].name);
+		json_out_string(j, "module", t->allocators[i].module);
+		json_out_bool(j, "probed", t->allocators[i].probed);
+		json_out_string(j, "detail", t->allocators[i].detail);
+		json_out_end_object(j);
 	}
-	json_end_array(j);
-	json_end_object(j);
+	json_out_end_array(j);
+	json_out_end_object(j);
 }
 
 static void put_processes(struct json_out *j, const struct report *r)
 {
-	json_begin_array(j, "processes");
+	json_out_begin_array(j, "processes");
 	for (size_t i = 0; i < r->process_count; i++) {
 		const struct report_process *p = &r->processes[i];
 
-		json_begin_object(j, NULL);
-		json_int(j, "pid", p->pid);
-		json_int(j, "parent", p->parent);
-		json_string(j, "comm", p->comm);
-		json_string(j, "start_time", p->start_time);
+		json_out_begin_object(j, NULL);
+		json_out_int(j, "pid", p->pid);
+		json_out_int(j, "parent", p->parent);
+		json_out_string(j, "comm", p->comm);
+		json_out_string(j, "start_time", p->start_time);
 		if (*p->ended)
-			json_string(j, "ended", p->ended);
+			json_out_string(j, "ended", p->ended);
 		else
-			json_null(j, "ended");
-		json_end_object(j);
+			json_out_null(j, "ended");
+		json_out_end_object(j);
 	}
-	json_end_array(j);
+	json_out_end_array(j);
 }
 
 static void put_capture(struct json_out *j, const struct report_capture *c)
 {
-	json_begin_object(j, "capture");
-	json_string(j, "mode", capture_mode_name(c->mode));
-	json_string(j, "started_at", c->started_at);
-	json_double(j, "duration_s", c->duration_s);
-	json_double(j, "budget_percent", c->budget_percent);
-	json_double(j, "overhead_percent", c->overhead_percent);
-	json_double(j, "duty", c->duty);
-	json_u64(j, "windows", c->windows);
-	json_u64(j, "scans", c->scans);
-	json_double(j, "stop_ms_max", c->stop_ms_max);
+	json_out_begin_object(j, "capture");
+	json_out_string(j, "mode", capture_mode_name(c->mode));
+	json_out_string(j, "started_at", c->started_at);
+	json_out_double(j, "duration_s", c->duration_s);
+	json_out_double(j, "budget_percent", c->budget_percent);
+	json_out_double(j, "overhead_percent", c->overhead_percent);
+	json_out_double(j, "duty", c->duty);
+	json_out_u64(j, "windows", c->windows);
+	json_out_u64(j, "scans", c->scans);
+	json_out_double(j, "stop_ms_max", c->stop_ms_max);
 	put_texts(j, "plan", c->plan, c->plan_count);
-	json_end_object(j);
+	json_out_end_object(j);
 }
 
 static void put_quality(struct json_out *j, const struct report_quality *q)
 {
-	json_begin_object(j, "quality");
-	json_u64(j, "events", q->events);
-	json_u64(j, "lost_events", q->lost_events);
+	json_out_begin_object(j, "quality");
+	json_out_u64(j, "events", q->events);
+	json_out_u64(j, "lost_events", q->lost_events);
 	put_counts(j, "lost_by_reason", q->lost_by_reason, q->lost_by_reason_count);
-	json_u64(j, "stacks", q->stacks);
+	json_out_u64(j, "stacks", q->stacks);
 	put_counts(j, "stacks_incomplete", q->stacks_incomplete, q->stacks_incomplete_count);
-	json_u64(j, "unmatched_frees", q->unmatched_frees);
-	json_double(j, "symbols_percent", q->symbols_percent);
+	json_out_u64(j, "unmatched_frees", q->unmatched_frees);
+	json_out_double(j, "symbols_percent", q->symbols_percent);
 	put_texts(j, "notes", q->notes, q->note_count);
-	json_end_object(j);
+	json_out_end_object(j);
 }
 
 static void put_memory(struct json_out *j, const struct report_memory *m)
 {
-	json_begin_object(j, "memory");
-	json_u64(j, "rss_bytes", m->rss_bytes);
-	json_u64(j, "vms_bytes", m->vms_bytes);
-	json_u64(j, "pss_bytes", m->pss_bytes);
-	json_u64(j, "uss_bytes", m->uss_bytes);
-	json_u64(j, "swap_bytes", m->swap_bytes);
-	json_u64(j, "heap_live_bytes", m->heap_live_bytes);
-	json_u64(j, "heap_free_bytes", m->heap_free_bytes);
-	json_double(j, "fragmentation_percent", m->fragmentation_percent);
-	json_u64(j, "limit_bytes", m->limit_bytes);
-	json_begin_array(j, "series");
+	json_out_begin_object(j, "memory");
+	json_out_u64(j, "rss_bytes", m->rss_bytes);
+	json_out_u64(j, "vms_bytes", m->vms_bytes);
+	json_out_u64(j, "pss_bytes", m->pss_bytes);
+	json_out_u64(j, "uss_bytes", m->uss_bytes);
+	json_out_u64(j, "swap_bytes", m->swap_bytes);
+	json_out_u64(j, "heap_live_bytes", m->heap_live_bytes);
+	json_out_u64(j, "heap_free_bytes", m->heap_free_bytes);
+	json_out_double(j, "fragmentation_percent", m->fragmentation_percent);
+	json_out_u64(j, "limit_bytes", m->limit_bytes);
+	json_out_begin_array(j, "series");
 	for (size_t i = 0; i < m->series_count; i++) {
 		const struct report_sample *s = &m->series[i];
 
-		json_begin_object(j, NULL);
-		json_double(j, "time", s->time);
-		json_u64(j, "rss_bytes", s->rss_bytes);
-		json_u64(j, "vms_bytes", s->vms_bytes);
-		json_u64(j, "pss_bytes", s->pss_bytes);
-		json_u64(j, "uss_bytes", s->uss_bytes);
-		json_u64(j, "swap_bytes", s->swap_bytes);
-		json_u64(j, "heap_live_bytes", s->heap_live_bytes);
-		json_u64(j, "minor_faults", s->minor_faults);
-		json_u64(j, "major_faults", s->major_faults);
-		json_end_object(j);
+		json_out_begin_object(j, NULL);
+		json_out_double(j, "time", s->time);
+		json_out_u64(j, "rss_bytes", s->rss_bytes);
+		json_out_u64(j, "vms_bytes", s->vms_bytes);
+		json_out_u64(j, "pss_bytes", s->pss_bytes);
+		json_out_u64(j, "uss_bytes", s->uss_bytes);
+		json_out_u64(j, "swap_bytes", s->swap_bytes);
+		json_out_u64(j, "heap_live_bytes", s->heap_live_bytes);
+		json_out_u64(j, "minor_faults", s->minor_faults);
+		json_out_u64(j, "major_faults", s->major_faults);
+		json_out_end_object(j);
 	}
-	json_end_array(j);
-	json_end_object(j);
+	json_out_end_array(j);
+	json_out_end_object(j);
 }
 
 static void put_evidence(struct json_out *j, const struct report_evidence *evidence, size_t count)
 {
-	json_begin_array(j, "evidence");
+	json_out_begin_array(j, "evidence");
 	for (size_t i = 0; i < count; i++) {
-		json_begin_object(j, NULL);
-		json_string(j, "kind", evidence[i].kind);
-		json_string(j, "text", evidence[i].text);
-		json_double(j, "value", evidence[i].value);
-		json_end_object(j);
+		json_out_begin_object(j, NULL);
+		json_out_string(j, "kind", evidence[i].kind);
+		json_out_string(j, "text", evidence[i].text);
+		json_out_double(j, "value", evidence[i].value);
+		json_out_end_object(j);
 	}
-	json_end_array(j);
+	json_out_end_array(j);
 }
 
 static void put_verdict(struct json_out *j, const struct report_verdict *v)
 {
-	json_begin_object(j, "verdict");
-	json_string(j, "state", verdict_state_name(v->state));
-	json_double(j, "confidence", v->confidence);
+	json_out_begin_object(j, "verdict");
+	json_out_string(j, "state", verdict_state_name(v->state));
+	json_out_double(j, "confidence", v->confidence);
 	put_growth(j, v->growth_bytes_per_second);
 	put_interval(j, "growth_interval", v->growth_low, v->growth_high);
-	json_double(j, "explained_percent", v->explained_percent);
-	json_double(j, "rss_growth_bytes_per_second", v->rss_growth_bytes_per_second);
-	json_double(j, "limit_eta_s", v->limit_eta_s);
-	json_bool(j, "firm", v->firm);
-	json_double(j, "seconds_to_firm", v->seconds_to_firm);
+	json_out_double(j, "explained_percent", v->explained_percent);
+	json_out_double(j, "rss_growth_bytes_per_second", v->rss_growth_bytes_per_second);
+	json_out_double(j, "limit_eta_s", v->limit_eta_s);
+	json_out_bool(j, "firm", v->firm);
+	json_out_double(j, "seconds_to_firm", v->seconds_to_firm);
 	put_evidence(j, v->evidence, v->evidence_count);
-	json_end_object(j);
+	json_out_end_object(j);
 }
 
 static void put_finding(struct json_out *j, const struct report *r, const struct report_finding *f)
 {
-	json_begin_object(j, NULL);
-	json_string(j, "id", f->id);
-	json_int(j, "pid", f->pid);
-	json_string(j, "state", verdict_state_name(f->state));
-	json_double(j, "confidence", f->confidence);
+	json_out_begin_object(j, NULL);
+	json_out_string(j, "id", f->id);
+	json_out_int(j, "pid", f->pid);
+	json_out_string(j, "state", verdict_state_name(f->state));
+	json_out_double(j, "confidence", f->confidence);
 	put_growth(j, f->growth_bytes_per_second);
 	put_interval(j, "growth_interval", f->growth_low, f->growth_high);
-	json_u64(j, "outstanding_bytes", f->outstanding_bytes);
-	json_u64(j, "outstanding_count", f->outstanding_count);
-	json_u64(j, "lost_bytes", f->lost_bytes);
-	json_u64(j, "lost_count", f->lost_count);
-	json_double(j, "oldest_s", f->oldest_s);
-	json_string(j, "component", f->component);
-	json_string(j, "allocator", f->allocator);
-	json_string(j, "type", f->type);
-	json_string(j, "held_by", f->held_by);
-	json_double(j, "seconds_to_firm", f->seconds_to_firm);
+	json_out_u64(j, "outstanding_bytes", f->outstanding_bytes);
+	json_out_u64(j, "outstanding_count", f->outstanding_count);
+	json_out_u64(j, "lost_bytes", f->lost_bytes);
+	json_out_u64(j, "lost_count", f->lost_count);
+	json_out_double(j, "oldest_s", f->oldest_s);
+	json_out_string(j, "component", f->component);
+	json_out_string(j, "allocator", f->allocator);
+	json_out_string(j, "type", f->type);
+	json_out_string(j, "held_by", f->held_by);
+	json_out_double(j, "seconds_to_firm", f->seconds_to_firm);
 	put_evidence(j, f->evidence, f->evidence_count);
-	json_string(j, "recommendation", f->recommendation);
-	json_begin_array(j, "stack");
+	json_out_string(j, "recommendation", f->recommendation);
+	json_out_begin_array(j, "stack");
 	for (uint32_t i = 0; i < f->stack.depth; i++)
 		json_frame(j, &r->frames[f->stack.frames[i]]);
-	json_end_array(j);
-	json_end_object(j);
+	json_out_end_array(j);
+	json_out_end_object(j);
 }
 
 static void put_stack(struct json_out *j, struct report_stack stack)
 {
-	json_begin_array(j, "stack");
+	json_out_begin_array(j, "stack");
 	for (uint32_t i = 0; i < stack.depth; i++)
-		json_u64(j, NULL, stack.frames[i]);
-	json_end_array(j);
+		json_out_u64(j, NULL, stack.frames[i]);
+	json_out_end_array(j);
 }
 
 static void put_histogram(struct json_out *j, const char *name, const uint32_t *slots,
 			  uint8_t count)
 {
-	json_begin_array(j, name);
+	json_out_begin_array(j, name);
 	for (uint8_t i = 0; i < count; i++)
-		json_u64(j, NULL, slots[i]);
-	json_end_array(j);
+		json_out_u64(j, NULL, slots[i]);
+	json_out_end_array(j);
 }
 
 static void put_site(struct json_out *j, const struct report_site *s)
 {
-	json_begin_object(j, NULL);
-	json_int(j, "pid", s->pid);
+	json_out_begin_object(j, NULL);
+	json_out_int(j, "pid", s->pid);
 	put_stack(j, s->stack);
-	json_string(j, "allocator", s->allocator);
-	json_u64(j, "allocs", s->allocs);
-	json_u64(j, "frees", s->frees);
-	json_u64(j, "alloc_bytes", s->alloc_bytes);
-	json_u64(j, "outstanding_bytes", s->outstanding_bytes);
-	json_u64(j, "outstanding_count", s->outstanding_count);
-	json_u64(j, "peak_bytes", s->peak_bytes);
-	json_u64(j, "temporary_count", s->temporary_count);
+	json_out_string(j, "allocator", s->allocator);
+	json_out_u64(j, "allocs", s->allocs);
+	json_out_u64(j, "frees", s->frees);
+	json_out_u64(j, "alloc_bytes", s->alloc_bytes);
+	json_out_u64(j, "outstanding_bytes", s->outstanding_bytes);
+	json_out_u64(j, "outstanding_count", s->outstanding_count);
+	json_out_u64(j, "peak_bytes", s->peak_bytes);
+	json_out_u64(j, "temporary_count", s->temporary_count);
 	put_histogram(j, "lifetime_ns_log2", s->lifetime_ns_log2, s->lifetime_slots);
 	put_histogram(j, "size_log2", s->size_log2, s->size_slots);
 	put_interval(j, "interval", s->interval_low, s->interval_high);
-	json_string(j, "state", verdict_state_name(s->state));
-	json_double(j, "growth_bytes_per_second", s->growth_bytes_per_second);
-	json_end_object(j);
+	json_out_string(j, "state", verdict_state_name(s->state));
+	json_out_double(j, "growth_bytes_per_second", s->growth_bytes_per_second);
+	json_out_end_object(j);
 }
 
 static void put_census(struct json_out *j, const struct report *r)
 {
-	json_begin_array(j, "census");
+	json_out_begin_array(j, "census");
 	for (size_t i = 0; i < r->census_count; i++) {
 		const struct report_census *c = &r->census[i];
 
-		json_begin_object(j, NULL);
-		json_string(j, "type", c->type);
-		json_u64(j, "size", c->size);
-		json_u64(j, "count", c->count);
-		json_u64(j, "bytes", c->bytes);
-		json_u64(j, "lost_count", c->lost_count);
-		json_u64(j, "lost_bytes", c->lost_bytes);
-		json_string(j, "held_by", c->held_by);
-		json_string(j, "sample", c->sample);
-		json_end_object(j);
+		json_out_begin_object(j, NULL);
+		json_out_string(j, "type", c->type);
+		json_out_u64(j, "size", c->size);
+		json_out_u64(j, "count", c->count);
+		json_out_u64(j, "bytes", c->bytes);
+		json_out_u64(j, "lost_count", c->lost_count);
+		json_out_u64(j, "lost_bytes", c->lost_bytes);
+		json_out_string(j, "held_by", c->held_by);
+		json_out_string(j, "sample", c->sample);
+		json_out_end_object(j);
 	}
-	json_end_array(j);
+	json_out_end_array(j);
 }
 
 static void put_components(struct json_out *j, const struct report *r)
 {
-	json_begin_array(j, "components");
+	json_out_begin_array(j, "components");
 	for (size_t i = 0; i < r->component_count; i++) {
-		json_begin_object(j, NULL);
-		json_string(j, "name", r->components[i].name);
-		json_u64(j, "outstanding_bytes", r->components[i].outstanding_bytes);
-		json_double(j, "growth_bytes_per_second", r->components[i].growth_bytes_per_second);
-		json_end_object(j);
+		json_out_begin_object(j, NULL);
+		json_out_string(j, "name", r->components[i].name);
+		json_out_u64(j, "outstanding_bytes", r->components[i].outstanding_bytes);
+		json_out_double(j, "growth_bytes_per_second",
+				r->components[i].growth_bytes_per_second);
+		json_out_end_object(j);
 	}
-	json_end_array(j);
+	json_out_end_array(j);
 }
 
 static void put_faults(struct json_out *j, const struct report *r)
 {
-	json_begin_array(j, "faults");
+	json_out_begin_array(j, "faults");
 	for (size_t i = 0; i < r->fault_count; i++) {
-		json_begin_object(j, NULL);
-		json_int(j, "pid", r->faults[i].pid);
+		json_out_begin_object(j, NULL);
+		json_out_int(j, "pid", r->faults[i].pid);
 		put_stack(j, r->faults[i].stack);
-		json_string(j, "kind", r->faults[i].kind);
-		json_u64(j, "count", r->faults[i].count);
-		json_end_object(j);
+		json_out_string(j, "kind", r->faults[i].kind);
+		json_out_u64(j, "count", r->faults[i].count);
+		json_out_end_object(j);
 	}
-	json_end_array(j);
+	json_out_end_array(j);
 }
 
 int write_json(const struct report *r, const struct export_options *options, struct sink *sink)
@@ -293,34 +294,34 @@ int write_json(const struct report *r, const struct export_options *options, str
 
 	(void)options;
 	json_out_init(&j, sink, LINES);
-	json_begin_object(&j, NULL);
-	json_string(&j, "schema", REPORT_SCHEMA);
-	json_begin_object(&j, "tool");
-	json_string(&j, "name", r->tool_name);
-	json_string(&j, "version", r->tool_version);
-	json_end_object(&j);
+	json_out_begin_object(&j, NULL);
+	json_out_string(&j, "schema", REPORT_SCHEMA);
+	json_out_begin_object(&j, "tool");
+	json_out_string(&j, "name", r->tool_name);
+	json_out_string(&j, "version", r->tool_version);
+	json_out_end_object(&j);
 	put_target(&j, &r->target);
 	put_processes(&j, r);
 	put_capture(&j, &r->capture);
 	put_quality(&j, &r->quality);
 	put_memory(&j, &r->memory);
 	put_verdict(&j, &r->verdict);
-	json_begin_array(&j, "findings");
+	json_out_begin_array(&j, "findings");
 	for (size_t i = 0; i < r->finding_count; i++)
 		put_finding(&j, r, &r->findings[i]);
-	json_end_array(&j);
-	json_begin_array(&j, "sites");
+	json_out_end_array(&j);
+	json_out_begin_array(&j, "sites");
 	for (size_t i = 0; i < r->site_count; i++)
 		put_site(&j, &r->sites[i]);
-	json_end_array(&j);
-	json_begin_array(&j, "frames");
+	json_out_end_array(&j);
+	json_out_begin_array(&j, "frames");
 	for (size_t i = 0; i < r->frame_count; i++)
 		json_frame(&j, &r->frames[i]);
-	json_end_array(&j);
+	json_out_end_array(&j);
 	put_census(&j, r);
 	put_components(&j, r);
 	put_faults(&j, r);
-	json_end_object(&j);
+	json_out_end_object(&j);
 	sink_putc(sink, '\n');
 	return sink->error;
 }

@@ -126,38 +126,38 @@ static void end(struct json_out *json, char bracket)
 	json->depth--;
 }
 
-void json_begin_object(struct json_out *json, const char *name)
+void json_out_begin_object(struct json_out *json, const char *name)
 {
 	begin(json, name, '{');
 }
 
-void json_end_object(struct json_out *json)
+void json_out_end_object(struct json_out *json)
 {
 	end(json, '}');
 }
 
-void json_begin_array(struct json_out *json, const char *name)
+void json_out_begin_array(struct json_out *json, const char *name)
 {
 	begin(json, name, '[');
 }
 
-void json_end_array(struct json_out *json)
+void json_out_end_array(struct json_out *json)
 {
 	end(json, ']');
 }
 
-void json_string(struct json_out *json, const char *name, const char *text)
+void json_out_string(struct json_out *json, const char *name, const char *text)
 {
 	lead_in(json, name);
 	quote(json->sink, text);
 }
 
-void json_u64(struct json_out *json, const char *name, uint64_t number)
+void json_out_u64(struct json_out *json, const char *name, uint64_t number)
 {
-	json_int(json, name, number > INT64_MAX ? INT64_MAX : (int64_t)number);
+	json_out_int(json, name, number > INT64_MAX ? INT64_MAX : (int64_t)number);
 }
 
-void json_int(struct json_out *json, const char *name, int64_t number)
+void json_out_int(struct json_out *json, const char *name, int64_t number)
 {
 	char digits[24];
 
@@ -166,7 +166,7 @@ void json_int(struct json_out *json, const char *name, int64_t number)
 	sink_puts(json->sink, digits);
 }
 
-void json_double(struct json_out *json, const char *name, double number)
+void json_out_double(struct json_out *json, const char *name, double number)
 {
 	char text[40];
 	int precision = 15;
@@ -183,13 +183,13 @@ void json_double(struct json_out *json, const char *name, double number)
 	sink_puts(json->sink, text);
 }
 
-void json_bool(struct json_out *json, const char *name, bool value)
+void json_out_bool(struct json_out *json, const char *name, bool value)
 {
 	lead_in(json, name);
 	sink_puts(json->sink, value ? "true" : "false");
 }
 
-void json_null(struct json_out *json, const char *name)
+void json_out_null(struct json_out *json, const char *name)
 {
 	lead_in(json, name);
 	sink_puts(json->sink, "null");

@@ -26,16 +26,16 @@ struct json_out {
 void json_out_init(struct json_out *json, struct sink *sink, uint32_t lines);
 
 /* @name: NULL inside an array. */
-void json_begin_object(struct json_out *json, const char *name);
-void json_end_object(struct json_out *json);
-void json_begin_array(struct json_out *json, const char *name);
-void json_end_array(struct json_out *json);
-void json_string(struct json_out *json, const char *name, const char *text);
+void json_out_begin_object(struct json_out *json, const char *name);
+void json_out_end_object(struct json_out *json);
+void json_out_begin_array(struct json_out *json, const char *name);
+void json_out_end_array(struct json_out *json);
+void json_out_string(struct json_out *json, const char *name, const char *text);
 /* Numbers above INT64_MAX, which readers would refuse, are written as INT64_MAX. */
-void json_u64(struct json_out *json, const char *name, uint64_t number);
-void json_int(struct json_out *json, const char *name, int64_t number);
-void json_double(struct json_out *json, const char *name, double number);
-void json_bool(struct json_out *json, const char *name, bool value);
-void json_null(struct json_out *json, const char *name);
+void json_out_u64(struct json_out *json, const char *name, uint64_t number);
+void json_out_int(struct json_out *json, const char *name, int64_t number);
+void json_out_double(struct json_out *json, const char *name, double number);
+void json_out_bool(struct json_out *json, const char *name, bool value);
+void json_out_null(struct json_out *json, const char *name);
 
 #endif

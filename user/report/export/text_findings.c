@@ -168,9 +168,7 @@ static void add_brief(struct text_out *t, const struct report *r, size_t i)
 			&r->frames[f->stack.frames[report_first_own_frame(r, f->stack)]];
 		struct strbuf place = STRBUF_INIT;
 
-		text_frame_name(&place, frame);
-		strbuf_addch(&place, ' ');
-		text_frame_place(&place, frame);
+		text_frame(&place, frame);
 		strbuf_addstr(t->out, "  ");
 		text_add_cut(t, place.buf, t->style.width > 60 ? t->style.width - 40 : 20, false);
 		strbuf_done(&place);
@@ -260,9 +258,7 @@ void text_add_holdings(struct text_out *t, const struct report *r)
 			const struct report_frame *frame =
 				&r->frames[s->stack.frames[report_first_own_frame(r, s->stack)]];
 
-			text_frame_name(&place, frame);
-			strbuf_addstr(&place, "  ");
-			text_frame_place(&place, frame);
+			text_frame(&place, frame);
 		} else {
 			strbuf_addstr(&place, "(no stack)");
 		}

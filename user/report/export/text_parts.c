@@ -75,27 +75,43 @@ void text_add_seconds(struct text_out *t, double seconds)
 			    whole / 3600 % 24);
 }
 
+static void add_module(struct strbuf *sb, const struct report_frame *frame)
+{
+	const char *module = *frame->module ? report_basename(frame->module) : "(unknown)";
+
+	strbuf_add_printable(sb, module, strlen(module));
+	strbuf_addf(sb, "+0x%" PRIx64, frame->address);
+}
+
 void text_frame_name(struct strbuf *sb, const struct report_frame *frame)
 {
-	const char *name = frame->function;
-
-	if (!*name)
-		name = *frame->module ? report_basename(frame->module) : "(unknown)";
-	strbuf_add_printable(sb, name, strlen(name));
+	if (*frame->function)
+		strbuf_add_printable(sb, frame->function, strlen(frame->function));
+	else
+		add_module(sb, frame);
 }
 
 void text_frame_place(struct strbuf *sb, const struct report_frame *frame)
 {
-	const char *module = report_basename(frame->module);
-
 	if (*frame->file) {
 		strbuf_add_printable(sb, frame->file, strlen(frame->file));
 		if (frame->line)
 			strbuf_addf(sb, ":%u", frame->line);
-	} else if (*module) {
-		strbuf_add_printable(sb, module, strlen(module));
-		strbuf_addf(sb, "+0x%" PRIx64, frame->address);
+	} else if (*frame->function && *frame->module) {
+		add_module(sb, frame);
 	}
+}
+
+void text_frame(struct strbuf *sb, const struct report_frame *frame)
+{
+	struct strbuf place = STRBUF_INIT;
+
+	text_frame_name(sb, frame);
+	text_frame_place(&place, frame);
+	if (place.len)
+		strbuf_addf(sb, "  %s", place.buf);
+	sb->failed |= place.failed;
+	strbuf_done(&place);
 }
 
 void text_state_color(struct text_out *t, enum verdict_state state)

@@ -34,10 +34,12 @@ void text_add_dot(struct text_out *t);
 const char *text_ellipsis(const struct text_out *t);
 /* "12.3 s", "4 min 10 s", "2 h 20 min". */
 void text_add_seconds(struct text_out *t, double seconds);
-/* Function or module, without place; foreign bytes made printable, into @sb. */
+/* The function, or "libfoo.so+0x1234"; foreign bytes made printable, into @sb. */
 void text_frame_name(struct strbuf *sb, const struct report_frame *frame);
-/* "src/foo.c:212" or "libfoo.so+0x1234"; empty if neither is known. */
+/* "src/foo.c:212", or "libfoo.so+0x1234" if the name does not say that already; may be empty. */
 void text_frame_place(struct strbuf *sb, const struct report_frame *frame);
+/* Both, the place where there is one. */
+void text_frame(struct strbuf *sb, const struct report_frame *frame);
 /* Escape sequence of a state or "" ; text_plain() ends it. */
 void text_state_color(struct text_out *t, enum verdict_state state);
 void text_bold(struct text_out *t);

@@ -100,13 +100,13 @@ static void add_histogram(struct text_out *t, const uint32_t *slots, unsigned in
 static void add_row(struct text_out *t, const struct report *r, const struct report_site *s)
 {
 	struct strbuf number = STRBUF_INIT, name = STRBUF_INIT;
-	size_t left = t->style.width > 104 + NAME_MIN ? t->style.width - 104 : NAME_MIN;
+	size_t left = t->style.width > 100 + NAME_MIN ? t->style.width - 100 : NAME_MIN;
 	unsigned int temporary =
 		s->allocs ? (unsigned int)(100.0 * (double)s->temporary_count / (double)s->allocs)
 			  : 0;
 
 	strbuf_add_grouped(&number, s->allocs);
-	strbuf_addf(t->out, " %12s  %3u %%  ", number.buf, temporary > 100 ? 100 : temporary);
+	strbuf_addf(t->out, " %14s  %3u %%  ", number.buf, temporary > 100 ? 100 : temporary);
 	add_histogram(t, s->lifetime_ns_log2, s->lifetime_slots, true);
 	add_histogram(t, s->size_log2, s->size_slots, false);
 	if (s->stack.depth)
@@ -133,8 +133,7 @@ void text_add_patterns(struct text_out *t, const struct report *r)
 	if (r->site_count)
 		qsort(rows, r->site_count, sizeof(*rows), by_allocs);
 	if (r->site_count && rows[0].site->allocs) {
-		strbuf_addstr(t->out, "PATTERNS ");
-		strbuf_addf(t->out, "%4s  %-5s  %-36s %-36s %s\n", "allocs", "temp",
+		strbuf_addf(t->out, "PATTERNS %6s  %-5s  %-36s %-36s %s\n", "allocs", "temp",
 			    "lifetime of freed blocks", "size", "site");
 	}
 	for (size_t i = 0; i < r->site_count && i < MAX_ROWS && rows[i].site->allocs; i++)
