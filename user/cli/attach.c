@@ -51,15 +51,15 @@ static void add_line(const struct session_view *view, const struct report *repor
 static void json_site(struct json_out *json, const struct report *report,
 		      const struct report_site *site)
 {
-	json_begin_object(json, NULL);
-	json_int(json, "pid", site->pid);
-	json_string(json, "function", attach_site_name(report, site));
-	json_string(json, "allocator", site->allocator);
-	json_string(json, "state", verdict_state_name(site->state));
-	json_u64(json, "outstanding_bytes", site->outstanding_bytes);
-	json_u64(json, "outstanding_count", site->outstanding_count);
-	json_double(json, "growth_bytes_per_second", site->growth_bytes_per_second);
-	json_end_object(json);
+	json_out_begin_object(json, NULL);
+	json_out_int(json, "pid", site->pid);
+	json_out_string(json, "function", attach_site_name(report, site));
+	json_out_string(json, "allocator", site->allocator);
+	json_out_string(json, "state", verdict_state_name(site->state));
+	json_out_u64(json, "outstanding_bytes", site->outstanding_bytes);
+	json_out_u64(json, "outstanding_count", site->outstanding_count);
+	json_out_double(json, "growth_bytes_per_second", site->growth_bytes_per_second);
+	json_out_end_object(json);
 }
 
 /* One object, one line. */
@@ -71,26 +71,26 @@ static void add_json(const struct session_view *view, const struct report *repor
 
 	sink_init_strbuf(&sink, out);
 	json_out_init(&json, &sink, 0);
-	json_begin_object(&json, NULL);
-	json_string(&json, "schema", "holdfast.interval/1");
-	json_double(&json, "time", (double)view->elapsed_ns / 1e9);
-	json_u64(&json, "rss_bytes", view->rss_bytes);
-	json_u64(&json, "heap_live_bytes", view->live_bytes);
-	json_u64(&json, "heap_live_count", view->live_count);
-	json_double(&json, "allocs_per_second", view->allocs_per_second);
-	json_double(&json, "frees_per_second", view->frees_per_second);
-	json_double(&json, "overhead_percent", view->overhead_percent);
-	json_u64(&json, "events", view->events);
-	json_u64(&json, "lost_events", view->lost_events);
-	json_string(&json, "state",
-		    view->verdict ? verdict_state_name(view->verdict->state) : "watching");
-	json_double(&json, "growth_bytes_per_second",
-		    view->verdict ? view->verdict->growth_bytes_per_second : 0);
-	json_begin_array(&json, "sites");
+	json_out_begin_object(&json, NULL);
+	json_out_string(&json, "schema", "holdfast.interval/1");
+	json_out_double(&json, "time", (double)view->elapsed_ns / 1e9);
+	json_out_u64(&json, "rss_bytes", view->rss_bytes);
+	json_out_u64(&json, "heap_live_bytes", view->live_bytes);
+	json_out_u64(&json, "heap_live_count", view->live_count);
+	json_out_double(&json, "allocs_per_second", view->allocs_per_second);
+	json_out_double(&json, "frees_per_second", view->frees_per_second);
+	json_out_double(&json, "overhead_percent", view->overhead_percent);
+	json_out_u64(&json, "events", view->events);
+	json_out_u64(&json, "lost_events", view->lost_events);
+	json_out_string(&json, "state",
+			view->verdict ? verdict_state_name(view->verdict->state) : "watching");
+	json_out_double(&json, "growth_bytes_per_second",
+			view->verdict ? view->verdict->growth_bytes_per_second : 0);
+	json_out_begin_array(&json, "sites");
 	for (size_t i = 0; report && i < report->site_count && i < SITES_SHOWN; i++)
 		json_site(&json, report, &report->sites[i]);
-	json_end_array(&json);
-	json_end_object(&json);
+	json_out_end_array(&json);
+	json_out_end_object(&json);
 	sink_putc(&sink, '\n');
 	sink_finish(&sink);
 }

@@ -35,21 +35,21 @@ static int write_json(const struct check_vec *checks, const char *path, struct h
 
 	sink_init_strbuf(&sink, &out);
 	json_out_init(&json, &sink, 3);
-	json_begin_object(&json, NULL);
-	json_string(&json, "schema", "holdfast.doctor/1");
-	json_begin_array(&json, "checks");
+	json_out_begin_object(&json, NULL);
+	json_out_string(&json, "schema", "holdfast.doctor/1");
+	json_out_begin_array(&json, "checks");
 	for (size_t i = 0; i < checks->count; i++) {
 		const struct check *c = &checks->items[i];
 
-		json_begin_object(&json, NULL);
-		json_string(&json, "name", c->name);
-		json_string(&json, "state", check_state_name(c->state));
-		json_string(&json, "text", c->text.buf);
-		json_string(&json, "fix", c->fix.buf);
-		json_end_object(&json);
+		json_out_begin_object(&json, NULL);
+		json_out_string(&json, "name", c->name);
+		json_out_string(&json, "state", check_state_name(c->state));
+		json_out_string(&json, "text", c->text.buf);
+		json_out_string(&json, "fix", c->fix.buf);
+		json_out_end_object(&json);
 	}
-	json_end_array(&json);
-	json_end_object(&json);
+	json_out_end_array(&json);
+	json_out_end_object(&json);
 	sink_putc(&sink, '\n');
 	sink_finish(&sink);
 	return output_bytes(&out, path, error);

@@ -116,15 +116,15 @@ static int write_text(const struct config *config, const struct row_vec *rows,
 
 static void json_row(struct json_out *json, const struct config *config, const struct row *row)
 {
-	json_begin_object(json, NULL);
-	json_int(json, "pid", row->stat.key.pid);
-	json_string(json, "comm", row->stat.comm);
-	json_string(json, "cmdline", config->show_content && row->cmdline ? row->cmdline : "");
-	json_u64(json, "rss_bytes", row->stat.rss_bytes);
-	json_u64(json, "vms_bytes", row->stat.vms_bytes);
-	json_u64(json, "threads", row->stat.thread_count);
-	json_double(json, "growth_bytes_per_second", row->growth_bytes_per_second);
-	json_end_object(json);
+	json_out_begin_object(json, NULL);
+	json_out_int(json, "pid", row->stat.key.pid);
+	json_out_string(json, "comm", row->stat.comm);
+	json_out_string(json, "cmdline", config->show_content && row->cmdline ? row->cmdline : "");
+	json_out_u64(json, "rss_bytes", row->stat.rss_bytes);
+	json_out_u64(json, "vms_bytes", row->stat.vms_bytes);
+	json_out_u64(json, "threads", row->stat.thread_count);
+	json_out_double(json, "growth_bytes_per_second", row->growth_bytes_per_second);
+	json_out_end_object(json);
 }
 
 static int write_json(const struct config *config, const struct row_vec *rows,
@@ -136,13 +136,13 @@ static int write_json(const struct config *config, const struct row_vec *rows,
 
 	sink_init_strbuf(&sink, &out);
 	json_out_init(&json, &sink, 3);
-	json_begin_object(&json, NULL);
-	json_string(&json, "schema", "holdfast.ps/1");
-	json_begin_array(&json, "processes");
+	json_out_begin_object(&json, NULL);
+	json_out_string(&json, "schema", "holdfast.ps/1");
+	json_out_begin_array(&json, "processes");
 	for (size_t i = 0; i < rows->count; i++)
 		json_row(&json, config, &rows->items[i]);
-	json_end_array(&json);
-	json_end_object(&json);
+	json_out_end_array(&json);
+	json_out_end_object(&json);
 	sink_putc(&sink, '\n');
 	sink_finish(&sink);
 	return output_bytes(&out, config->json, error);
