@@ -77,9 +77,9 @@ UNIT_TSAN := $(TSAN_C:%.c=$(O)/tsan/%)
 LOAD := $(LOAD_C:%.c=$(O)/%)
 FUZZERS := $(FUZZ_C:%.c=$(O)/fuzz/%)
 PROGRAM := $(if $(wildcard user/cli/main.c),holdfast)
-MANPAGE := $(if $(wildcard scripts/gen-options.awk),$(O)/gen/holdfast.1)
+GENERATED := $(addprefix $(O)/gen/,holdfast.1 holdfast.bash config.schema.json)
 
-all: $(PROGRAM) $(O)/libholdfast.a $(MANPAGE)          ## build ./holdfast
+all: $(PROGRAM) $(O)/libholdfast.a $(GENERATED)        ## build ./holdfast
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all FORCE help clean
@@ -128,7 +128,7 @@ $(O)/gen/holdfast.skel.h: $(O)/holdfast.bpf.o
 	$(Q)bpftool gen skeleton $< name holdfast_bpf >$@
 
 # Generated from the table of settings: the file's name tells the generator what to print.
-$(O)/gen/%: user/config/options.def scripts/gen-options.awk
+$(GENERATED): $(O)/gen/%: user/config/options.def scripts/gen-options.awk user/man/holdfast.1.in
 	$(call say,GEN,$@)
 	@mkdir -p $(@D)
 	$(Q)awk -v output=$* -f scripts/gen-options.awk $< >$@
@@ -194,7 +194,9 @@ $(EXTRA):
 
 install: all                                           ## to $(DESTDIR)$(PREFIX)
 	install -Dm755 holdfast $(DESTDIR)$(PREFIX)/bin/holdfast
-	$(if $(MANPAGE),install -Dm644 $(MANPAGE) $(DESTDIR)$(PREFIX)/share/man/man1/holdfast.1)
+	install -Dm644 $(O)/gen/holdfast.1 $(DESTDIR)$(PREFIX)/share/man/man1/holdfast.1
+	install -Dm644 $(O)/gen/holdfast.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/holdfast
+	install -Dm644 $(O)/gen/config.schema.json $(DESTDIR)$(PREFIX)/share/holdfast/config.schema.json
 dist:                                                  ## holdfast-VERSION.tar.gz of HEAD
 	@mkdir -p $(O)
 	$(OWNER) git archive --prefix=holdfast-$(VERSION)/ HEAD | gzip -n9 >$(O)/holdfast-$(VERSION).tar.gz

@@ -50,7 +50,7 @@ static int parse_names(const char *text, size_t len, struct alloc_spec *spec)
 		name = colon + 1;
 		len -= (size_t)(name - text);
 	}
-	if (!len || memchr(name, ' ', len))
+	if (!len || name[len - 1] == ':' || memchr(name, ' ', len))
 		return -EINVAL;
 	spec->function = strndup(name, len);
 	return spec->function ? 0 : -ENOMEM;

@@ -107,6 +107,8 @@ static int set_option(struct config *config, const struct arguments *a,
 	int result;
 
 	strbuf_addf(&name, "--%s", row->name);
+	if (name.failed)
+		return out_of_memory(err);
 	place.text = name.buf;
 	result = value_set(config, id_of(row), value, &place, err);
 	if (result && err)

@@ -146,6 +146,8 @@ static int apply_entry(void *user, const struct yaml_entry *entry, struct hf_err
 	if (!entry->value)
 		return 0;
 	strbuf_addf(&where, "%s: %s", entry->place, entry->key);
+	if (where.failed)
+		return out_of_memory(err);
 	place.text = where.buf;
 	return value_set(target->config, (enum option_id)id, entry->value, &place, err);
 }

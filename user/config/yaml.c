@@ -84,6 +84,8 @@ static int give_scalar(struct reader *r, struct yaml_entry *entry)
 	if (!entry->value)
 		return -EINVAL;
 	add_place(&place, r, &r->event.start_mark);
+	if (place.failed)
+		return error_set_errno(r->err, HF_E_INTERNAL, ENOMEM, "out of memory");
 	entry->place = place.buf;
 	return r->fn(r->user, entry, r->err);
 }

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What is generated from user/config/options.def: awk -v output=NAME -f this options.def
+#   holdfast.1            the man page; prose comes from user/man/holdfast.1.in
+#   holdfast.bash         completion for bash
+#   config.schema.json    JSON schema of the YAML file
+# POSIX awk (mawk and gawk print the same bytes).
+
+function fail(text) {
+	print "gen-options.awk: " text >"/dev/stderr"
+	failed = 1
+	exit 1
+}
+
+# Splits the arguments of a row at commas outside of quotes into part[1…]; adjacent strings join.
+function split_row(row,   i, c, quoted, n) {
+	sub(/^[A-Z]+[(]/, "", row)
+	sub(/[)][ \t]*$/, "", row)
+	delete part
+	n = 1
+	part[1] = ""
+	for (i = 1; i <= length(row); i++) {
+		c = substr(row, i, 1)
+		if (c == "\"")
+			quoted = !quoted
+		else if (c == "," && !quoted)
+			part[++n] = ""
+		else if (quoted || (c != " " && c != "\t"))
+			part[n] = part[n] c
+	}
+	return n
+}
+
+function take_row(row,   n) {
+	n = split_row(row)
+	if (row ~ /^COMMAND/) {
+		if (n != 9)
+			fail("COMMAND with " n " columns: " row)
+		command[++commands] = part[1]
+		arguments[commands] = part[2]
+		positional[commands] = part[3]
+		built[commands] = part[7] == "true"
+		does[commands] = part[8]
+		example[commands] = part[9]
+		return
+	}
+	if (n != 10)
+		fail("OPTION with " n " columns: " row)
+	name[++options] = part[2]
+	letter[options] = part[3] == "0" ? "" : substr(part[3], 2, 1)
+	kind[options] = part[4]
+	arg[options] = part[5]
+	initial[options] = part[6]
+	range[options] = part[7]
+	takers[options] = part[8]
+	help[options] = part[10]
+	key[options] = part[2]
+	gsub(/-/, "_", key[options])
+}
+
+/^(COMMAND|OPTION)[(]/ { row = "" ; in_row = 1 }
+in_row {
+	row = row $0
+	if ($0 ~ /[)][ \t]*$/) {
+		take_row(row)
+		in_row = 0
+	}
+}
+
+# --- man page
+
+# Text for troff: backslashes, hyphens that are minus signs, and control characters at the start.
+function troff(text) {
+	gsub(/\\/, "\\e", text)
+	gsub(/-/, "\\-", text)
+	if (text ~ /^[.']/)
+		text = "\\&" text
+	return text
+}
+
+# Alternatives or a range, in words.
+function allowed(i,   text, two) {
+	text = range[i]
+	if (text == "" || kind[i] == "SWITCH")
+		return ""
+	if (kind[i] == "CHOICE") {
+		gsub(/[|]/, ", ", text)
+		return "One of: " text ". "
+	}
+	sub(/[|]all$/, "", text)
+	split(text, two, "[.][.]")
+	return "From " two[1] " to " two[2] (range[i] ~ /[|]all$/ ? ", or all" : "") ". "
+}
+
+function man_option(i,   text) {
+	print ".TP"
+	text = letter[i] == "" ? "" : "\\fB\\-" letter[i] "\\fR, "
+	text = text "\\fB\\-\\-" troff(name[i]) "\\fR"
+	print text (arg[i] == "" ? "" : " \\fI" troff(arg[i]) "\\fR")
+	print troff(toupper(substr(help[i], 1, 1)) substr(help[i], 2)) "."
+	text = allowed(i)
+	if (initial[i] != "")
+		text = text "Default: " initial[i] ". "
+	if (kind[i] ~ /_LIST$/)
+		text = text "May be repeated. "
+	text = text (takers[i] == "*" ? "All commands." : "Commands: " takers[i] ".")
+	gsub(/ +$/, "", text)
+	print troff(text)
+}
+
+function man_command(i) {
+	print ".TP"
+	print "\\fB" command[i] "\\fR \\fI" troff(arguments[i]) "\\fR"
+	print troff(toupper(substr(does[i], 1, 1)) substr(does[i], 2)) (built[i] ? "." : " (not built yet).")
+	print ".br"
+	print "Example: \\fBholdfast " troff(example[i]) "\\fR"
+}
+
+function print_man(   skeleton, line, i, got) {
+	skeleton = "user/man/holdfast.1.in"
+	while ((got = (getline line <skeleton)) > 0) {
+		if (line == "@COMMANDS@")
+			for (i = 1; i <= commands; i++)
+				man_command(i)
+		else if (line == "@OPTIONS@")
+			for (i = 1; i <= options; i++)
+				man_option(i)
+		else
+			print line
+	}
+	if (got < 0)
+		fail("cannot read " skeleton)
+}
+
+# --- completion
+
+function applies(i, c) {
+	return takers[i] == "*" || index(" " takers[i] " ", " " command[c] " ")
+}
+
+function print_bash(   c, i, text, values) {
+	print "# bash completion for holdfast; generated, do not edit"
+	print "_holdfast()"
+	print "{"
+	print "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} options= words="
+	print "\tCOMPREPLY=()"
+	text = ""
+	for (c = 1; c <= commands; c++)
+		text = text command[c] " "
+	print "\tif [[ $COMP_CWORD -eq 1 ]]; then"
+	print "\t\tCOMPREPLY=($(compgen -W '" text "--help --version' -- \"$cur\"))"
+	print "\t\treturn"
+	print "\tfi"
+	print "\tcase $prev in"
+	for (i = 1; i <= options; i++) {
+		values = ""
+		if (kind[i] == "CHOICE" || kind[i] == "SWITCH")
+			values = range[i]
+		gsub(/[|]/, " ", values)
+		text = "--" name[i] (letter[i] == "" ? "" : "|-" letter[i])
+		if (values != "")
+			print "\t" text ") COMPREPLY=($(compgen -W '" values "' -- \"$cur\")); return ;;"
+		else if (kind[i] ~ /PATH|OUTPUT/)
+			print "\t" text ") COMPREPLY=($(compgen -f -- \"$cur\")); return ;;"
+		else if (kind[i] != "FLAG")
+			print "\t" text ") return ;;"
+	}
+	print "\tesac"
+	print "\tcase ${COMP_WORDS[1]} in"
+	for (c = 1; c <= commands; c++) {
+		text = ""
+		for (i = 1; i <= options; i++)
+			if (applies(i, c))
+				text = text (text == "" ? "" : " ") "--" name[i]
+		print "\t" command[c] ")"
+		print "\t\toptions='" text "'"
+		if (positional[c] == "PIDS")
+			print "\t\t[[ $cur == -* ]] || words=$(ps -e -o pid=)"
+		else if (positional[c] == "FILES")
+			print "\t\t[[ $cur == -* ]] || COMPREPLY=($(compgen -f -- \"$cur\"))"
+		print "\t\t;;"
+	}
+	print "\tesac"
+	print "\tCOMPREPLY+=($(compgen -W \"$options $words\" -- \"$cur\"))"
+	print "}"
+	print "complete -o filenames -F _holdfast holdfast"
+}
+
+# --- JSON schema
+
+function json(text) {
+	gsub(/\\/, "\\\\", text)
+	gsub(/"/, "\\\"", text)
+	return "\"" text "\""
+}
+
+function schema_type(i,   text) {
+	if (kind[i] == "FLAG" || kind[i] == "SWITCH")
+		return "\"type\": \"boolean\""
+	if (kind[i] == "SIZE" || kind[i] == "PERCENT" || kind[i] == "NUMBER")
+		return "\"type\": [\"string\", \"number\"]"
+	if (kind[i] == "CHOICE") {
+		text = json(range[i])
+		gsub(/[|]/, "\", \"", text)
+		return "\"enum\": [" text "]"
+	}
+	if (kind[i] ~ /_LIST$/)
+		return "\"type\": [\"string\", \"array\"], \"items\": {\"type\": \"string\"}"
+	return "\"type\": \"string\""
+}
+
+function print_schema(   i, text, comma) {
+	print "{"
+	print "  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\","
+	print "  \"title\": \"holdfast configuration\","
+	print "  \"type\": \"object\","
+	print "  \"additionalProperties\": false,"
+	print "  \"properties\": {\"memory_profiling\": {"
+	print "    \"type\": [\"object\", \"null\"],"
+	print "    \"additionalProperties\": false,"
+	print "    \"properties\": {"
+	for (i = 1; i <= options; i++) {
+		if (name[i] == "help" || name[i] == "config")
+			continue
+		text = comma "      " json(key[i]) ": {" schema_type(i) ", \"description\": " json(help[i])
+		if (initial[i] != "")
+			text = text ", \"default\": " (kind[i] == "SWITCH" ? (initial[i] == "on" ? "true" : "false") : json(initial[i]))
+		printf "%s}", text
+		comma = ",\n"
+	}
+	print "\n    }\n  }}\n}"
+}
+
+END {
+	if (failed)
+		exit 1
+	if (in_row || !commands || !options)
+		fail("the table has no end, or no rows")
+	if (output == "holdfast.1")
+		print_man()
+	else if (output == "holdfast.bash")
+		print_bash()
+	else if (output == "config.schema.json")
+		print_schema()
+	else
+		fail("nothing is known of " output)
+}
