@@ -53,10 +53,12 @@ static const char *only_completion(const char *typed, const char *const *names, 
 const char *nearest_name(const char *typed, const char *const *names, size_t count)
 {
 	size_t len = strlen(typed), best_distance = NAME_MAX_LEN;
-	const char *best = NULL;
+	const char *best = only_completion(typed, names, count);
 
 	if (!len || len > NAME_MAX_LEN)
 		return NULL;
+	if (best)
+		return best;
 	for (size_t i = 0; i < count; i++) {
 		size_t name_len = strlen(names[i]), distance;
 
@@ -69,5 +71,5 @@ const char *nearest_name(const char *typed, const char *const *names, size_t cou
 			best = names[i];
 		}
 	}
-	return best ? best : only_completion(typed, names, count);
+	return best;
 }

@@ -104,8 +104,8 @@ bool option_applies(const struct option_row *option, const struct command_row *c
 bool word_in_list(const char *list, char separator, const char *word, size_t len);
 
 /*
- * The nearest of the names, for a typing error: at most a third of its letters differ (a swap of
- * neighbours counts once), or it begins with `typed` and no other does. NULL if none is near.
+ * The name that was meant: the only one that begins with `typed`, or else the nearest, of whose
+ * letters at most a third differ (a swap of neighbours counts once). NULL if none is near.
  */
 const char *nearest_name(const char *typed, const char *const *names, size_t count);
 
