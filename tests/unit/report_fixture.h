@@ -35,11 +35,10 @@ static const struct known_pc known_pcs[] = {
 	{0x18, {"strdup", "", LIBC, "aa", 0x6000, 0, FRAME_NATIVE}},
 };
 
-static int fixture_resolve(void *user, int pid, const struct stack_trace *trace, unsigned int index,
+static int fixture_resolve(void *user, const struct stack_trace *trace, unsigned int index,
 			   struct report_frame *ret_frames, size_t *ret_count)
 {
 	(void)user;
-	(void)pid;
 	*ret_count = 1;
 	for (size_t i = 0; i < sizeof(known_pcs) / sizeof(*known_pcs); i++) {
 		if (known_pcs[i].pc != trace->pcs[index])

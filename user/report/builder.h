@@ -28,13 +28,12 @@
 #define REPORT_MAX_INLINED 64 /* frames that one pc may stand for */
 
 /*
- * The frames at trace->pcs[index], innermost inlined first, at most REPORT_MAX_INLINED: writes
- * them to @ret_frames and their number (>= 1) to *ret_count. Strings must stay where they are
- * until report_builder_finish().
+ * The frames at trace->pcs[index] of process trace->pid, innermost inlined first, at most
+ * REPORT_MAX_INLINED: writes them to @ret_frames and their number (>= 1) to *ret_count. Strings
+ * must stay where they are until report_builder_finish().
  */
-typedef int (*report_resolve_fn)(void *user, int pid, const struct stack_trace *trace,
-				 unsigned int index, struct report_frame *ret_frames,
-				 size_t *ret_count);
+typedef int (*report_resolve_fn)(void *user, const struct stack_trace *trace, unsigned int index,
+				 struct report_frame *ret_frames, size_t *ret_count);
 
 struct report_builder_options {
 	report_resolve_fn resolve;

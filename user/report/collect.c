@@ -289,7 +289,7 @@ static int intern_frame(struct report_builder *b, const struct report_frame *in,
 }
 
 /* The whole trace as one interned stack. */
-static int intern_stack(struct report_builder *b, int pid, const struct stack_trace *trace,
+static int intern_stack(struct report_builder *b, const struct stack_trace *trace,
 			uint32_t *ret_stack)
 {
 	struct report_frame frames[REPORT_MAX_INLINED];
@@ -297,7 +297,7 @@ static int intern_stack(struct report_builder *b, int pid, const struct stack_tr
 	vec_clear(&b->scratch);
 	for (unsigned int i = 0; trace && i < trace->depth; i++) {
 		size_t count = 0;
-		int err = b->options.resolve(b->options.user, pid, trace, i, frames, &count);
+		int err = b->options.resolve(b->options.user, trace, i, frames, &count);
 
 		if (err)
 			return err;
@@ -393,7 +393,7 @@ static int find_site(struct report_builder *b, const struct report_site_input *i
 	int err = report_store_string(&b->store, in->allocator, &new.allocator);
 
 	if (!err)
-		err = intern_stack(b, in->pid, in->trace, &new.stack);
+		err = intern_stack(b, in->trace, &new.stack);
 	if (err)
 		return err;
 	key.allocator = new.allocator;
@@ -460,7 +460,7 @@ int report_builder_add_fault(struct report_builder *b, const struct report_fault
 	int err = report_store_string(&b->store, in->kind, &new.kind);
 
 	if (!err)
-		err = intern_stack(b, in->pid, in->trace, &new.stack);
+		err = intern_stack(b, in->trace, &new.stack);
 	if (err)
 		return err;
 	key.kind = new.kind;

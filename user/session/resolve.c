@@ -163,7 +163,7 @@ static int frames_without_module(struct resolver *resolver, int pid, uint64_t pc
 	return 0;
 }
 
-int resolver_frames(void *user, int pid, const struct stack_trace *trace, unsigned int index,
+int resolver_frames(void *user, const struct stack_trace *trace, unsigned int index,
 		    struct report_frame *ret_frames, size_t *ret_count)
 {
 	struct resolver *resolver = user;
@@ -175,7 +175,8 @@ int resolver_frames(void *user, int pid, const struct stack_trace *trace, unsign
 	int err;
 
 	if (!place.mapping)
-		return frames_without_module(resolver, pid, place.pc, ret_frames, ret_count);
+		return frames_without_module(resolver, (int)trace->pid, place.pc, ret_frames,
+					     ret_count);
 	module = known(resolver, place.target, place.mapping->module);
 	if (!module)
 		return -ENOMEM;
@@ -203,7 +204,7 @@ const char *resolver_function(struct resolver *resolver, const struct stack_trac
 	struct report_frame frames[REPORT_MAX_INLINED];
 	size_t count;
 
-	if (resolver_frames(resolver, trace->pid, trace, index, frames, &count) || !count)
+	if (resolver_frames(resolver, trace, index, frames, &count) || !count)
 		return "";
 	return frames[count - 1].function;
 }

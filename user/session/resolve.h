@@ -28,7 +28,7 @@ int resolver_add_target(struct resolver *resolver, const struct target *target);
 void resolver_set_leaf_is_pc(struct resolver *resolver, bool leaf_is_pc);
 
 /* report_resolve_fn; @user is the resolver. */
-int resolver_frames(void *user, int pid, const struct stack_trace *trace, unsigned int index,
+int resolver_frames(void *user, const struct stack_trace *trace, unsigned int index,
 		    struct report_frame *ret_frames, size_t *ret_count);
 
 /* The function at a frame without inlining, "" if unknown: for cutting wrappers such as mmap. */
