@@ -14,7 +14,6 @@ setup_file()
 setup()
 {
 	[ "$(id -u)" -eq 0 ] || skip 'needs root: attaches probes'
-	"$ROOT/holdfast" hunt --help > /dev/null 2>&1 || skip 'this holdfast has no hunt'
 }
 
 # truth [OPTION ...] PROGRAM [ARGUMENT ...]: equal, or the differences are shown.
@@ -51,13 +50,14 @@ need()
 @test "a stripped static program is refused by name" {
 	truth --refusal 69 --refusal-code HF-E-NOMALLOC static_stripped
 }
+# musl has no .eh_frame: through its strdup no tool can unwind, from its malloc's entry it can.
 @test "musl, shared" {
 	need musl_dynamic
-	truth musl_dynamic
+	truth musl_dynamic --strings=0
 }
 @test "musl, linked in" {
 	need musl_static
-	truth musl_static
+	truth musl_static --strings=0
 }
 @test "an allocator of the program's own, by --alloc and --free" {
 	truth --option=--alloc --option='my_alloc(size=arg1)->ret' --option=--free \

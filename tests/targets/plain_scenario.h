@@ -4,7 +4,8 @@
  * static_stripped, musl_dynamic, musl_static).
  *
  * leak_small: 100 blocks of 40 B, all left. keep_half: 200 blocks of 100 B by calloc, half left.
- * grow_by_realloc: 10 blocks that grow from 8 to 4,096 B. leak_big: 3 of 1 MiB. Strings by strdup.
+ * grow_by_realloc: 10 blocks that grow from 8 to 4,096 B. leak_big: 3 of 1 MiB. copy_string: one by strdup, not
+ * with --strings=0.
  */
 #ifndef PLAIN_SCENARIO_H
 #define PLAIN_SCENARIO_H
@@ -81,7 +82,8 @@ int main(int argc, char **argv)
 	keep_half();
 	grow_by_realloc();
 	leak_big();
-	copy_string("one string");
+	if (truth_argument(argc, argv, "--strings", 1))
+		copy_string("one string");
 	truth_end();
 	return 0;
 }

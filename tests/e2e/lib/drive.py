@@ -23,6 +23,7 @@ import talk
 
 ATTACH_SECONDS = 30
 REPORT_SECONDS = 120
+SHOWN = 25
 
 
 class Trouble(Exception):
@@ -176,8 +177,10 @@ def main(argv):
         except (Trouble, talk.Silence) as trouble:
             print(f"{options.program}: {trouble}")
             return 1
-    for difference in differences:
+    for difference in differences[:SHOWN]:
         print(difference)
+    if len(differences) > SHOWN:
+        print("...")
     print(f"{options.program}: {len(differences)} differences; {compare.summary(truths)}")
     return 1 if differences else 0
 
