@@ -172,6 +172,19 @@ static __always_inline u64 requested_bytes(const struct arguments *args,
 	return cookie.count_arg == HF_ARG_NONE ? size : size * argument(args, cookie.count_arg);
 }
 
+/*
+ * Probes of calls stand where the stack pointer is as at the entry, so the return address is on top: the walk
+ * starts at the caller, one frame less, and allocators without unwind tables (musl) need none.
+ */
+static __always_inline u64 stack_of_caller(struct hf_thread *t, struct hf_process *process,
+					   const struct pt_regs *regs)
+{
+	struct hf_walk_start start = {.sp = regs->sp + 8, .bp = regs->bp, .is_return = true};
+
+	hf_read_user(&start.pc, sizeof(start.pc), regs->sp);
+	return stack_take(t, process, &start);
+}
+
 /* 1: nothing to see at the return. */
 static __always_inline int enter_alloc(struct pt_regs *regs, struct hf_probe_cookie cookie)
 {
@@ -206,7 +219,7 @@ static __always_inline int enter_alloc(struct pt_regs *regs, struct hf_probe_coo
 	call->result_address = argument(&args, cookie.result_arg);
 	call->inner.address = 0;
 	call->tails = 0;
-	call->stack = stack_take(t, process, regs->ip, regs->sp, regs->bp);
+	call->stack = stack_of_caller(t, process, regs);
 	t->call_count++;
 	return 0;
 }

@@ -19,8 +19,7 @@ int page_fault(struct bpf_raw_tracepoint_args *ctx)
 	t = thread_get();
 	if (!t)
 		return 0;
-	stack = stack_take(t, process, BPF_CORE_READ(regs, ip), BPF_CORE_READ(regs, sp),
-			   BPF_CORE_READ(regs, bp));
+	stack = stack_of_user(t, process, regs);
 	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
 	if (!e) {
 		count_loss(HF_LOSS_RING_FULL_FAULT);

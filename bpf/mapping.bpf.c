@@ -102,7 +102,8 @@ static __always_inline void send_map(const struct hf_syscall *call, u64 address,
 	e->mmap_flags = moved ? 0 : call->args[3];
 	e->fd = moved || call->args[3] & MAP_ANONYMOUS_BIT ? -1 : (s32)call->args[4];
 	e->flags = flags;
-	bpf_ringbuf_submit(e, wake_flags());
+	/* New code: the user side must read its rows soon. */
+	bpf_ringbuf_submit(e, e->prot & PROT_EXEC_BIT ? BPF_RB_FORCE_WAKEUP : wake_flags());
 }
 
 static __always_inline void send_brk(const struct hf_syscall *call, u64 new_break, u32 flags)
@@ -155,8 +156,7 @@ int mapping_enter(struct bpf_raw_tracepoint_args *ctx)
 		t->syscall.args[1] =
 			BPF_CORE_READ((struct task_struct *)bpf_get_current_task_btf(), mm, brk);
 	if (number != NR_MUNMAP)
-		t->syscall.stack = stack_take(t, process, BPF_CORE_READ(regs, ip), sp,
-					      BPF_CORE_READ(regs, bp));
+		t->syscall.stack = stack_of_user(t, process, regs);
 	if (number == NR_MUNMAP || (number == NR_MREMAP && t->syscall.args[1]))
 		send_unmap(&t->syscall, number == NR_MUNMAP ? HF_FN_MUNMAP : HF_FN_MREMAP,
 			   in_allocator(t, sp));

@@ -67,9 +67,19 @@ __hidden void event_begin(struct hf_event *event, u32 kind_detail, u32 size);
 /* BPF_RB_NO_WAKEUP or BPF_RB_FORCE_WAKEUP: the reader is woken once wake_bytes wait, not for each event. */
 __hidden u64 wake_flags(void);
 
-/* Walks the stack from these registers, sends the frames if they were not sent yet, answers the stack's
- * id (never 0). */
-__hidden u64 stack_take(struct hf_thread *thread, struct hf_process *process, u64 pc, u64 sp,
-			u64 bp);
+/* Where a walk begins. */
+struct hf_walk_start {
+	u64 pc, sp, bp;
+	bool is_return; /* pc is a return address */
+};
+
+/* Walks the stack from there, sends the frames if they were not sent yet, answers the stack's id (never
+ * 0). */
+__hidden u64 stack_take(struct hf_thread *thread, struct hf_process *process,
+			const struct hf_walk_start *start);
+
+/* The user's stack as the kernel's entry code saved its registers. */
+__hidden u64 stack_of_user(struct hf_thread *thread, struct hf_process *process,
+			   struct pt_regs *regs);
 
 #endif

@@ -185,12 +185,14 @@ static __always_inline void stop_for_test(struct hf_thread *t, u64 id)
 	bpf_ringbuf_submit(mark, BPF_RB_FORCE_WAKEUP);
 }
 
-__hidden u64 stack_take(struct hf_thread *t, struct hf_process *process, u64 pc, u64 sp, u64 bp)
+__hidden u64 stack_take(struct hf_thread *t, struct hf_process *process,
+			const struct hf_walk_start *start)
 {
 	struct walk w = {.thread = t, .process = process};
 	u64 id;
 
-	hf_unwind_begin(&t->unwind, pc, sp, bp, process->stack_salt);
+	hf_unwind_begin(&t->unwind, start->pc, start->sp, start->bp, process->stack_salt);
+	t->unwind.is_return = start->is_return;
 	bpf_loop(HF_MAX_FRAMES + 1, walk_step, &w, 0);
 	id = t->unwind.hash ^ t->unwind.depth;
 	if (!id)
@@ -199,4 +201,15 @@ __hidden u64 stack_take(struct hf_thread *t, struct hf_process *process, u64 pc,
 	if (test_stop_every)
 		stop_for_test(t, id);
 	return id;
+}
+
+__hidden u64 stack_of_user(struct hf_thread *t, struct hf_process *process, struct pt_regs *regs)
+{
+	struct hf_walk_start start = {
+		.pc = BPF_CORE_READ(regs, ip),
+		.sp = BPF_CORE_READ(regs, sp),
+		.bp = BPF_CORE_READ(regs, bp),
+	};
+
+	return stack_take(t, process, &start);
 }

@@ -39,6 +39,7 @@ static void install_filter(void)
 		ALLOW(futex),
 		ALLOW(getrandom), /* malloc asks for a key at its first call */
 		ALLOW(getpid),
+		ALLOW(getrandom),
 		ALLOW(rt_sigreturn),
 		ALLOW(restart_syscall),
 		ALLOW(exit_group),

@@ -11,10 +11,11 @@
 #include "capture/feed/decode.h"
 #include "session/faults.h"
 
-#define ACCOUNTS_MAX      4096 /* processes of one session; of more, those that ended are forgotten */
-#define SERIES_BYTES      (64u << 20)
-#define CHILD_MIN_BYTES   (8u << 20)
-#define MAP_DENYWRITE_BIT 0x0800 /* set by glibc's dynamic linker when it maps a library */
+#define ACCOUNTS_MAX       4096 /* processes of one session; of more, those that ended are forgotten */
+#define SERIES_BYTES       (64u << 20)
+#define CHILD_MIN_BYTES    (8u << 20)
+#define INHERIT_MAX_BLOCKS 250000 /* a fork must not hold up the ring for longer than 25 ms */
+#define MAP_DENYWRITE_BIT  0x0800 /* set by glibc's dynamic linker when it maps a library */
 
 struct accounts {
 	struct accounts_options options;
@@ -362,6 +363,16 @@ static void take_stack(struct accounts *accounts, struct account *account,
 		accounts->counts.stacks_refused++;
 }
 
+/* With more blocks the child starts from nothing, and what it frees of them counts as from before. */
+static void inherit(struct account *child, const struct account *parent)
+{
+	struct ledger_counts held;
+
+	ledger_counts(parent->ledger, &held);
+	child->inheritance_left_out = held.live_count > INHERIT_MAX_BLOCKS ||
+				      ledger_inherit(child->ledger, parent->ledger);
+}
+
 static void take_fork(struct accounts *accounts, struct account *account,
 		      const struct hf_event *event)
 {
@@ -369,7 +380,6 @@ static void take_fork(struct accounts *accounts, struct account *account,
 	struct account *child;
 	int err;
 
-	(void)account;
 	if (event->detail & HF_FORK_THREAD || !accounts->options.follow)
 		return;
 	err = accounts_add(accounts, e->child_pid, event->pid, event->time_ns);
@@ -380,6 +390,7 @@ static void take_fork(struct accounts *accounts, struct account *account,
 	}
 	child = accounts_find(accounts, e->child_pid);
 	child->inherited = true;
+	inherit(child, account);
 	tell(accounts, LIFE_FORKED, e->child_pid, event);
 }
 

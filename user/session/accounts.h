@@ -38,7 +38,8 @@ struct fault_table;
 /* One process's account. After an exec it starts again from nothing: the blocks are gone. */
 struct account {
 	int pid, parent_pid;
-	bool inherited; /* a forked child: what it got from its parent is not in its ledger */
+	bool inherited;                /* a forked child: it began with its parent's blocks */
+	bool inheritance_left_out;     /* they were too many: its ledger has not (all of) them */
 	uint64_t started_ns, ended_ns; /* ended_ns 0: still runs */
 	uint64_t exec_count;
 	struct ledger *ledger;

@@ -61,13 +61,12 @@ static void cut_allocator(struct build *build, uint8_t class, struct stack_trace
 {
 	uint16_t cut = 0;
 
-	if (class != SITE_MAPPING && class != SITE_BREAK) {
-		cut = trace->depth > 0;
-	} else {
-		while (cut + 1 < trace->depth &&
-		       is_mapping_wrapper(resolver_function(build->resolver, trace, cut)))
-			cut++;
-	}
+	/* Those of heap blocks begin there already: the kernel side starts its walk at the caller. */
+	if (class != SITE_MAPPING && class != SITE_BREAK)
+		return;
+	while (cut + 1 < trace->depth &&
+	       is_mapping_wrapper(resolver_function(build->resolver, trace, cut)))
+		cut++;
 	trace->pcs += cut;
 	trace->depth -= cut;
 }
@@ -126,7 +125,7 @@ static int add_site(struct build *build, const struct chosen *chosen)
 		.age_s = (double)(build->options->now_ns - chosen->site.first_ns) / 1e9,
 	};
 
-	if (!chosen->site.allocs)
+	if (!chosen->site.allocs && !chosen->site.inherited_count)
 		return 0;
 	if (verdict && chosen->id <= verdict->site_count)
 		input.verdict = &verdict->sites[chosen->id - 1];

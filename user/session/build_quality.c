@@ -208,6 +208,22 @@ static int add_notes(const struct session *session, const struct totals *totals,
 	return err;
 }
 
+static int add_inheritance_notes(const struct session *session, struct report_builder *builder)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < accounts_count(session->accounts); i++) {
+		const struct account *account = accounts_at(session->accounts, i);
+
+		if (account->inheritance_left_out)
+			err = report_builder_add_note(
+				builder,
+				"child %d: what it inherited from process %d is not listed, it was too much",
+				account->pid, account->parent_pid);
+	}
+	return err;
+}
+
 static int add_member_notes(const struct session *session, struct report_builder *builder)
 {
 	int err = 0;
@@ -262,6 +278,8 @@ static int add_quality(const struct session *session, struct report_builder *bui
 	vec_done(&incomplete);
 	if (!err)
 		err = add_notes(session, &totals, builder);
+	if (!err)
+		err = add_inheritance_notes(session, builder);
 	return err ? err : add_member_notes(session, builder);
 }
 

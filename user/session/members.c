@@ -185,11 +185,11 @@ static void follow_child(struct session *session, const struct life *life)
 	member = NULL;
 }
 
-static void update_code(struct session *session, struct member *member)
+static void update_code(struct session *session, struct member *member, uint64_t change_ns)
 {
 	struct target_change change;
 
-	if (target_refresh(member->target, session->modules, clock_now_ns(), &change))
+	if (target_refresh(member->target, session->modules, change_ns, &change))
 		return;
 	if (change.added || change.removed)
 		probe_update_process(session->probe, member->target, change.removed);
@@ -203,7 +203,7 @@ static void member_execed(struct session *session, struct member *member, const 
 	allocator_set_done(&member->allocators);
 	free(member->trouble);
 	member->trouble = NULL;
-	update_code(session, member);
+	update_code(session, member, life->time_ns);
 	target_refresh_names(member->target);
 	if (find_and_probe(session, member, &error))
 		member->trouble = strdup(error.what.buf);
@@ -227,7 +227,7 @@ static void take_life(struct session *session, const struct life *life)
 	if (!member)
 		return;
 	if (life->kind == LIFE_CODE_CHANGED)
-		update_code(session, member);
+		update_code(session, member, life->time_ns);
 	else if (life->kind == LIFE_EXECED)
 		member_execed(session, member, life);
 	else if (life->kind == LIFE_EXITED)
@@ -281,7 +281,7 @@ void members_refresh(struct session *session, uint64_t now_ns, bool full)
 			member_exited(session, member);
 			continue;
 		}
-		update_code(session, member);
+		update_code(session, member, now_ns);
 		send_maps(session, live.pid);
 		ingest_call(session->ingest, read_live, &live);
 		read_gauge(member, now_ns, full, live.live_bytes);

@@ -7,8 +7,6 @@
 #include "account/ledger/ledger_internal.h"
 #include "base/hashmap.h"
 
-#define FAMILY_SHIFT 59 /* 17 families above any address */
-
 int ledger_new(uint64_t memory_bytes, struct ledger **ret)
 {
 	struct ledger *ledger = calloc(1, sizeof(*ledger));
@@ -70,7 +68,7 @@ int ledger_copy_sites(const struct ledger *ledger, struct ledger **ret)
 /* False: not a class of blocks, or no address. */
 static bool key_of(const struct ledger *ledger, uint64_t address, uint8_t class, uint64_t *ret_key)
 {
-	uint64_t tagged = address ^ (uint64_t)ledger_family(class) << FAMILY_SHIFT;
+	uint64_t tagged = address ^ (uint64_t)ledger_family(class) << LEDGER_FAMILY_SHIFT;
 
 	if (!address || !tagged || class == SITE_MAPPING || class == SITE_BREAK ||
 	    class >= SITE_CUSTOM + SITE_CUSTOM_MAX)
@@ -273,7 +271,7 @@ static struct allocation to_allocation(const struct ledger *ledger, const struct
 	uint8_t family = ledger_family(ledger_site(ledger, block->site)->class);
 
 	return (struct allocation){.address = block_tagged(&ledger->blocks, block->key) ^
-					      (uint64_t)family << FAMILY_SHIFT,
+					      (uint64_t)family << LEDGER_FAMILY_SHIFT,
 				   .size_bytes = block->size_bytes,
 				   .time_ns = block->time_ns,
 				   .site = block->site};

@@ -25,6 +25,8 @@ struct ledger {
 /* No sum of outstanding bytes may come near 2^64, whatever sizes a target invents. */
 #define LEDGER_MAX_LIVE_BYTES (UINT64_C(1) << 62)
 
+#define LEDGER_FAMILY_SHIFT 59 /* 17 families above any address */
+
 /* Heap and new: 0; a custom pair: 1 and up. */
 static inline uint8_t ledger_family(uint8_t class)
 {

@@ -37,9 +37,10 @@ static bool site_is_sound(const struct sums *sums, site_id id, const struct call
 	if (site->peak_bytes < site->outstanding_bytes || site->temporary_count > site->frees)
 		return false;
 	/* What was refused was allocated and is not outstanding. */
-	if (site->alloc_bytes - site->free_bytes < site->outstanding_bytes)
+	if (site->alloc_bytes + site->inherited_bytes - site->free_bytes < site->outstanding_bytes)
 		return false;
-	if (!mapping && site->allocs < site->frees + site->outstanding_count)
+	if (!mapping &&
+	    site->allocs + site->inherited_count < site->frees + site->outstanding_count)
 		return false;
 	return ledger_window_min(sums->ledger, id) <= site->outstanding_bytes;
 }

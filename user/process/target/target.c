@@ -89,15 +89,15 @@ static void retire_gone(struct target *target, const struct mapping_vec *now, ui
 	}
 }
 
-int target_refresh(struct target *target, struct module_set *modules, uint64_t now_ns,
+int target_refresh(struct target *target, struct module_set *modules, uint64_t change_ns,
 		   struct target_change *ret)
 {
 	struct mapping_vec now = VEC_INIT, all = VEC_INIT;
 	struct target_change change = {false, false};
-	int err = read_code(target, modules, now_ns, &now);
+	int err = read_code(target, modules, change_ns, &now);
 
 	if (!err) {
-		retire_gone(target, &now, now_ns, &change);
+		retire_gone(target, &now, change_ns, &change);
 		err = vec_append(&all, target->mappings, target->mapping_count);
 	}
 	for (size_t i = 0; !err && i < now.count; i++) {
@@ -132,20 +132,13 @@ const struct target_mapping *target_find(const struct target *target, uint64_t p
 		else
 			high = middle;
 	}
-	/* A mapping is seen a little after it came: what is there now also explains slightly older addresses. */
-	const struct target_mapping *late = NULL;
-
 	while (low--) {
 		const struct target_mapping *m = &target->mappings[low];
 
-		if (pc >= m->end)
-			continue;
-		if (m->from_ns <= time_ns && time_ns < m->until_ns)
+		if (pc < m->end && m->from_ns <= time_ns && time_ns < m->until_ns)
 			return m;
-		if (!late || m->until_ns > late->until_ns)
-			late = m;
 	}
-	return late;
+	return NULL;
 }
 
 static void set_text(char **where, char *text)
@@ -268,7 +261,7 @@ int target_new(struct module_set *modules, int pid, uint64_t now_ns, struct targ
 	target->key = stat.key;
 	target->started_ns = now_ns;
 	target->seccomp_mode = status.seccomp_mode;
-	err = target_refresh(target, modules, now_ns, &change);
+	err = target_refresh(target, modules, 0, &change); /* there since before anything we see */
 	if (!err)
 		err = target_refresh_names(target);
 	if (err)

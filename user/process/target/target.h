@@ -52,8 +52,9 @@ struct target_change {
 	bool removed; /* code went: addresses may get a new meaning */
 };
 
-/* Reads the maps anew (after a dlopen or dlclose). */
-int target_refresh(struct target *target, struct module_set *modules, uint64_t now_ns,
+/* Reads the maps anew (after a dlopen or dlclose). What came or went did so at @change_ns: the time of the event
+ * that told, not of the look, or addresses seen in between would get another library's names. */
+int target_refresh(struct target *target, struct module_set *modules, uint64_t change_ns,
 		   struct target_change *ret);
 /* After an exec: names and the program itself are read anew (after target_refresh()). */
 int target_refresh_names(struct target *target);
