@@ -261,14 +261,14 @@ int block_table_init(struct block_table *table, struct memory_bound *memory, uin
 		table->divide[i] = odd_inverse(table->multiply[i]);
 	}
 	map64_init(&table->large, hash_u64(3, seed));
-	table->directory = malloc(sizeof(struct block_page *));
-	if (!table->directory)
-		return -ENOMEM;
 	err = page_new(table, PAGE_UNIT_BYTES, 0, &page);
-	if (err) {
-		free(table->directory);
-		table->directory = NULL;
+	if (err)
 		return err;
+	/* Not charged: each doubling is. */
+	table->directory = malloc(sizeof(struct block_page *));
+	if (!table->directory) {
+		page_free(table, page);
+		return -ENOMEM;
 	}
 	table->directory[0] = page;
 	return 0;
@@ -276,14 +276,18 @@ int block_table_init(struct block_table *table, struct memory_bound *memory, uin
 
 void block_table_done(struct block_table *table)
 {
-	size_t count = table->directory ? (size_t)1 << table->depth : 0;
+	size_t count = (size_t)1 << table->depth;
 
+	if (!table->directory)
+		return;
 	for (size_t i = 0; i < count;) {
 		struct block_page *page = table->directory[i];
 
 		i += (size_t)1 << (table->depth - page->depth);
 		page_free(table, page);
 	}
+	memory_give(table->memory, (count - 1) * sizeof(void *));
+	memory_give(table->memory, table->large.capacity * sizeof(struct map64_slot));
 	free(table->directory);
 	map64_done(&table->large);
 	table->directory = NULL;
