@@ -84,6 +84,22 @@ static __always_inline void send_unmap_undo(const struct hf_syscall *call, u8 fu
 	bpf_ringbuf_submit(e, wake_flags());
 }
 
+static __always_inline void fill_file(struct hf_event_map *e)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **files, *file = NULL;
+
+	if (!table || (u32)e->fd >= BPF_CORE_READ(table, max_fds))
+		return;
+	files = BPF_CORE_READ(table, fd);
+	bpf_probe_read_kernel(&file, sizeof(file), files + e->fd);
+	if (!file)
+		return;
+	e->inode = BPF_CORE_READ(file, f_inode, i_ino);
+	e->device = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
+}
+
 static __always_inline void send_map(const struct hf_syscall *call, u64 address, u32 flags)
 {
 	struct hf_event_map *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
@@ -96,12 +112,17 @@ static __always_inline void send_map(const struct hf_syscall *call, u64 address,
 	event_begin(&e->h, HF_EVENT_MAP | (moved ? HF_FN_MREMAP : HF_FN_MMAP) << 8, sizeof(*e));
 	e->address = address;
 	e->size = moved ? call->args[2] : call->args[1];
-	e->offset = 0; /* the sixth argument is not needed: the user side reads the maps */
+	e->offset = moved ? 0 : call->args[5];
 	e->stack = call->stack;
 	e->prot = moved ? 0 : call->args[2];
 	e->mmap_flags = moved ? 0 : call->args[3];
 	e->fd = moved || call->args[3] & MAP_ANONYMOUS_BIT ? -1 : (s32)call->args[4];
 	e->flags = flags;
+	e->inode = 0;
+	e->device = 0;
+	e->reserved = 0;
+	if (e->prot & PROT_EXEC_BIT && e->fd >= 0)
+		fill_file(e);
 	/* New code: the user side must read its rows soon. */
 	bpf_ringbuf_submit(e, e->prot & PROT_EXEC_BIT ? BPF_RB_FORCE_WAKEUP : wake_flags());
 }
@@ -132,6 +153,7 @@ static __always_inline void keep_arguments(struct hf_syscall *call, const struct
 	call->args[2] = BPF_CORE_READ(regs, dx);
 	call->args[3] = BPF_CORE_READ(regs, r10);
 	call->args[4] = BPF_CORE_READ(regs, r8);
+	call->args[5] = BPF_CORE_READ(regs, r9);
 }
 
 SEC("raw_tp/sys_enter")

@@ -37,7 +37,7 @@ struct hf_call {
 /* A mapping system call under way. */
 struct hf_syscall {
 	u64 number; /* 0: none */
-	u64 args[5];
+	u64 args[6];
 	u64 stack;
 };
 

@@ -100,6 +100,11 @@ struct hf_event_map {
 	__u32 mmap_flags; /* MAP_*; 0 for mremap */
 	__s32 fd;         /* -1: anonymous */
 	__u32 flags;      /* HF_MAP_* */
+	/* Of the file, for code (PROT_EXEC) only; else 0: which library came, even if it is gone again before
+	 * anybody can look. device: major << 20 | minor. */
+	__u64 inode;
+	__u32 device;
+	__u32 reserved;
 };
 
 struct hf_event_unmap {
@@ -213,7 +218,7 @@ struct hf_event_loss {
 HF_STATIC_ASSERT(sizeof(struct hf_event) == 24, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_alloc) == 48, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_free) == 40, "wire layout");
-HF_STATIC_ASSERT(sizeof(struct hf_event_map) == 72, "wire layout");
+HF_STATIC_ASSERT(sizeof(struct hf_event_map) == 88, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_unmap) == 48, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_brk) == 56, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_fault) == 48, "wire layout");

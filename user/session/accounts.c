@@ -191,6 +191,8 @@ static void tell(struct accounts *accounts, enum life_kind kind, int pid,
 	struct life life = {
 		.kind = kind, .pid = pid, .parent_pid = event->pid, .time_ns = event->time_ns};
 
+	if (kind == LIFE_CODE_CHANGED)
+		life.code = *(const struct hf_event_map *)event;
 	if (accounts->options.life)
 		accounts->options.life(accounts->options.user, &life);
 }

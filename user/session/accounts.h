@@ -56,6 +56,7 @@ struct life {
 	enum life_kind kind;
 	int pid, parent_pid; /* parent_pid with LIFE_FORKED */
 	uint64_t time_ns;
+	struct hf_event_map code; /* with LIFE_CODE_CHANGED: the mapping that came */
 };
 
 struct accounts_options {

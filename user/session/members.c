@@ -195,6 +195,26 @@ static void update_code(struct session *session, struct member *member, uint64_t
 		probe_update_process(session->probe, member->target, change.removed);
 }
 
+/* A plugin may be gone before we could look: the event says which file it was. */
+static void note_code(struct session *session, struct member *member,
+		      const struct hf_event_map *map)
+{
+	struct target_code code = {
+		.start = map->address,
+		.size_bytes = map->size,
+		.offset = map->offset,
+		.inode = map->inode,
+		.time_ns = map->h.time_ns,
+		.device_major = map->device >> 20,
+		.device_minor = map->device & 0xfffff,
+	};
+
+	if (target_note_code(member->target, session->modules, &code))
+		update_code(session, member, code.time_ns);
+	else
+		probe_update_process(session->probe, member->target, false);
+}
+
 static void member_execed(struct session *session, struct member *member, const struct life *life)
 {
 	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
@@ -227,7 +247,7 @@ static void take_life(struct session *session, const struct life *life)
 	if (!member)
 		return;
 	if (life->kind == LIFE_CODE_CHANGED)
-		update_code(session, member, life->time_ns);
+		note_code(session, member, &life->code);
 	else if (life->kind == LIFE_EXECED)
 		member_execed(session, member, life);
 	else if (life->kind == LIFE_EXITED)

@@ -58,6 +58,19 @@ struct module *module_set_at(const struct module_set *set, size_t index)
 	return set->modules.items[index];
 }
 
+struct module *module_set_find(const struct module_set *set, uint64_t inode, uint32_t device_major,
+			       uint32_t device_minor)
+{
+	for (size_t i = 0; inode && i < set->modules.count; i++) {
+		struct module *module = set->modules.items[i];
+
+		if (module->inode == inode && module->device_major == device_major &&
+		    module->device_minor == device_minor)
+			return module;
+	}
+	return NULL;
+}
+
 int module_open(const struct module *module)
 {
 	_cleanup_(strbuf_done) struct strbuf path = STRBUF_INIT;

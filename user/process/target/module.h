@@ -39,6 +39,9 @@ DEFINE_CLEANUP(struct module_set *, module_set_free);
  * be read has no elf. Owned by the set, stays where it is. */
 int module_set_get(struct module_set *set, int pid, const struct mapping *mapping,
 		   struct module **ret);
+/* The module of a file that is known already, or NULL. */
+struct module *module_set_find(const struct module_set *set, uint64_t inode, uint32_t device_major,
+			       uint32_t device_minor);
 size_t module_set_count(const struct module_set *set);
 struct module *module_set_at(const struct module_set *set, size_t index);
 

@@ -120,6 +120,49 @@ int target_refresh(struct target *target, struct module_set *modules, uint64_t c
 	return 0;
 }
 
+static int append(struct target *target, const struct target_mapping *mapping)
+{
+	struct target_mapping *bigger =
+		realloc(target->mappings, (target->mapping_count + 1) * sizeof(*bigger));
+
+	if (!bigger)
+		return -ENOMEM;
+	target->mappings = bigger;
+	bigger[target->mapping_count++] = *mapping;
+	qsort(bigger, target->mapping_count, sizeof(*bigger), by_start);
+	return 0;
+}
+
+int target_note_code(struct target *target, const struct module_set *modules,
+		     const struct target_code *code)
+{
+	struct target_mapping fresh = {.start = code->start,
+				       .end = code->start + ((code->size_bytes + 4095) & ~4095ull),
+				       .from_ns = code->time_ns,
+				       .until_ns = UINT64_MAX};
+
+	fresh.module =
+		module_set_find(modules, code->inode, code->device_major, code->device_minor);
+	if (!fresh.module || module_bias(fresh.module, fresh.start, code->offset, &fresh.bias))
+		return -ENOENT;
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		struct target_mapping *old = &target->mappings[i];
+
+		if (old->end <= fresh.start || old->start >= fresh.end)
+			continue;
+		if (old->from_ns > code->time_ns) {
+			/* A look at the maps was faster than the event. */
+			if (old->module == fresh.module && old->bias == fresh.bias) {
+				old->from_ns = code->time_ns;
+				fresh.module = NULL;
+			}
+		} else if (old->until_ns > code->time_ns) {
+			old->until_ns = code->time_ns;
+		}
+	}
+	return fresh.module ? append(target, &fresh) : 0;
+}
+
 const struct target_mapping *target_find(const struct target *target, uint64_t pc, uint64_t time_ns)
 {
 	size_t low = 0, high = target->mapping_count;

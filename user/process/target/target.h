@@ -56,6 +56,17 @@ struct target_change {
  * that told, not of the look, or addresses seen in between would get another library's names. */
 int target_refresh(struct target *target, struct module_set *modules, uint64_t change_ns,
 		   struct target_change *ret);
+/*
+ * Code of a file that is known was mapped at that time: taken in without a look at the maps, where it may be
+ * gone already. -ENOENT: the file is not known, target_refresh() must find it.
+ */
+struct target_code {
+	uint64_t start, size_bytes, offset, inode, time_ns;
+	uint32_t device_major, device_minor;
+};
+
+int target_note_code(struct target *target, const struct module_set *modules,
+		     const struct target_code *code);
 /* After an exec: names and the program itself are read anew (after target_refresh()). */
 int target_refresh_names(struct target *target);
 
