@@ -105,6 +105,7 @@ export function small() {
 		verdict: {state: 'leaking', confidence: 0.99, ...rates(4.21, 0.3), explained_percent: 98, firm: true, seconds_to_firm: 0, rss_growth_bytes_per_second: 4.3 * MIB / 60, limit_eta_s: 8460, evidence: [{kind: 'share', text: 'the findings explain 98 % of the growth of RSS', value: 98}]},
 		findings: smallFindings(full), sites: SITES.map((s) => site(s, (n) => names.indexOf(n))), frames: names.map((n) => table[n]),
 		census: [{type: 'std::string', size: 32, count: 12000, bytes: 384000, lost_count: 0, lost_bytes: 0, held_by: 'cache_insert', sample: ''}, {type: 'Session', size: 128, count: 40, bytes: 5120, lost_count: 40, lost_bytes: 5120, held_by: '', sample: ''}],
+		faults: [{pid: 4312, stack: SITES[2].stack.map((n) => names.indexOf(n)), kind: 'anon', count: 700}, {pid: 4319, stack: SITES[8].stack.map((n) => names.indexOf(n)), kind: 'anon', count: 41}],
 		components: [{name: 'http', outstanding_bytes: 6.1 * MIB, growth_bytes_per_second: 70000}],
 	};
 }
@@ -113,6 +114,7 @@ export function small() {
 export function quiet() {
 	const report = small();
 	report.processes.length = 1;
+	report.faults.length = 1;
 	report.sites = report.sites.filter((s) => s.pid === 4312);
 	report.findings = [];
 	report.verdict = {state: 'steady', confidence: 0.9, growth_bytes_per_second: 0, growth_rate_mb_per_min: 0, growth_interval: [-900, 900], explained_percent: 100, firm: false, seconds_to_firm: 240};
@@ -133,6 +135,7 @@ export function hostile() {
 	report.census = [{type: ATTACK, held_by: ATTACK, size: 'x', count: null}, 3];
 	report.sites.push({pid: 4312, stack: [-1, 1e9, 'x', null, 2.5, 3], state: ATTACK, allocator: ATTACK, outstanding_bytes: 'NaN', size_log2: ['a', -5, 1e300], lifetime_ns_log2: {}, interval: [1]}, null, 'x');
 	report.processes.push(null, {pid: 'x', comm: ATTACK}, {pid: 77, comm: ATTACK});
+	report.faults.push(null, {stack: [7, 1e9], count: 'x'});
 	report.memory.series.push(null, {time: 'x'}, {time: 61, rss_bytes: 'x'}, {time: 1e9});
 	return report;
 }
@@ -157,6 +160,7 @@ export function large(nodes, seed) {
 	}
 	report.processes.length = 1;
 	report.findings = [];
+	report.faults = [];
 	report.memory.series = series(3600, 1, 412 * MIB, 70000);
 	return report;
 }

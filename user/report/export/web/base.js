@@ -76,7 +76,7 @@ HF.change = (n) => (n > 0 ? '+' : '') + HF.bytes(n);
 /* Growth is told per minute: "+4.21 MiB/min". The argument is bytes per second. */
 HF.rate = (bytesPerSecond) => bytesPerSecond ? HF.change(bytesPerSecond * 60) + '/min' : 'no growth';
 
-/* "±0.30", in the rate's own unit, where the interval is even; else "+3.1 MiB/min to +9.0 MiB/min". */
+/* In the rate's own unit: "±0.30" where the interval is even, else "3.1 to 9.0". */
 HF.spread = function (rate, interval) {
 	if (!interval)
 		return '';
@@ -84,9 +84,11 @@ HF.spread = function (rate, interval) {
 	const down = rate - lo, up = hi - rate;
 	if (!rate && lo === -hi)
 		return '±' + HF.bytes(hi * 60) + '/min';
-	if (rate && down >= 0 && up >= 0 && Math.abs(up - down) <= 0.1 * (up + down))
-		return '±' + ((hi - lo) * 30 / 1024 ** unitOf(rate * 60)).toFixed(digits(Math.abs(rate) * 60 / 1024 ** unitOf(rate * 60)));
-	return HF.rate(lo) + ' to ' + HF.rate(hi);
+	if (!rate)
+		return HF.rate(lo) + ' to ' + HF.rate(hi);
+	const unit = 1024 ** unitOf(rate * 60) / 60;
+	const show = (v) => (v / unit).toFixed(digits(Math.abs(rate) / unit)).replace('-', '−');
+	return down >= 0 && up >= 0 && Math.abs(up - down) <= 0.1 * (up + down) ? '±' + show((hi - lo) / 2) : show(lo) + ' to ' + show(hi);
 };
 
 HF.percent = function (part, whole) {

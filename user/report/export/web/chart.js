@@ -35,7 +35,7 @@ HF.Chart = class {
 		this.points = points;
 		this.limit = options.limit;
 		this.start = options.start;
-		this.lines = lines.filter((line) => points.some((p) => Number.isFinite(p[line.field])));
+		this.lines = lines.filter((line) => points.some((p) => p[line.field] > 0));
 		this.change = this.flat();
 		this.at = -1;
 		this.build(host);

@@ -11,22 +11,23 @@ HF.METRICS = [
 	{id: 'growth', label: 'Growth', format: HF.rate, help: 'How fast held bytes grow'},
 	{id: 'alloc_bytes', label: 'Allocated', format: HF.bytes, help: 'All bytes ever allocated while watched, freed or not'},
 	{id: 'temporary_count', label: 'Temporary', format: blocks, help: 'Blocks freed before the thread allocated again'},
+	{id: 'faults', label: 'Page faults', format: (n) => HF.count(n) + (Math.round(n) === 1 ? ' fault' : ' faults'), help: 'Who makes RSS grow: first touches of pages, by stack'},
 ];
 const KIND_WORDS = {
 	native: 'native', inlined: 'inlined (↳): part of the frame above it in the machine code', python: 'Python (py)', kernel: 'kernel (k)',
 	jit: 'JIT code (jit)', unknown: 'unknown (?): no symbol', synthetic: 'a group, not a function',
 };
 
-/* Rows of the flamegraph: every site, and the findings that belong to none (they weigh in growth only). */
+/* Rows of the flamegraph: every site, the findings that belong to none (they weigh in growth only), page faults. A metric a row lacks counts 0. */
 function rowsOf(model) {
 	const rows = model.sites.slice();
 	for (const f of model.findings) {
 		if (f.site)
 			continue;
 		const stack = f.stack.length || !f.type ? f.stack : [model.table.synthetic('type ' + f.type)];
-		rows.push({pid: f.pid, stack, growth: f.growth, outstanding_bytes: 0, outstanding_count: 0, alloc_bytes: 0, temporary_count: 0, finding: f});
+		rows.push({pid: f.pid, stack, growth: f.growth, finding: f});
 	}
-	return rows;
+	return rows.concat(model.faults);
 }
 
 HF.FlamePanel = class {
@@ -49,7 +50,7 @@ HF.FlamePanel = class {
 	}
 
 	sum(id) {
-		return this.allRows.reduce((sum, row) => sum + Math.max(0, row[id]), 0);
+		return this.allRows.reduce((sum, row) => sum + Math.max(0, row[id] || 0), 0);
 	}
 
 	build(host) {
@@ -91,7 +92,7 @@ HF.FlamePanel = class {
 
 	weigh() {
 		const id = this.metric.id;
-		this.tree.weigh((row) => row[id]);
+		this.tree.weigh((row) => row[id] || 0);
 		for (const b of this.metricButtons)
 			b.setAttribute('aria-pressed', String(b.dataset.metric === id));
 		const empty = !(this.tree.total[0] > 0);
@@ -257,7 +258,7 @@ HF.FlamePanel = class {
 			pair('Self', this.metric.format(tree.self[n]) + ' (' + HF.percent(tree.self[n], tree.total[0]) + ')'),
 			everywhere && everywhere.count > 1 && pair('Everywhere', this.metric.format(everywhere.total) + ' (' + HF.percent(everywhere.total, tree.total[0]) + ') in ' + HF.count(everywhere.count) + ' boxes; recursion counted once'),
 			f && [pair('Source', this.lines(n, rows, f)), pair('Module', f.module), pair('Build id', f.buildId && el('code', {}, f.buildId)), pair('Kind', KIND_WORDS[f.kind])],
-			pair('Sites', HF.count(rows.length)), pair('Callees', HF.count(tree.first[n + 1] - tree.first[n]))),
+			pair('Stacks', HF.count(rows.length)), pair('Callees', HF.count(tree.first[n + 1] - tree.first[n]))),
 		f && el('div', {class: 'buttons'}, button('Copy stack', () => HF.copy(this.stackText(n))),
 			f.kind !== 'synthetic' && button('Its sites', () => this.options.onfilter(f.name || f.module))));
 	}
@@ -270,7 +271,7 @@ HF.FlamePanel = class {
 			const frame = this.model.table.frames[row.stack[at]];
 			const place = frame && frame.file ? frame.file + (frame.line ? ':' + frame.line : '') : '';
 			if (place)
-				sums.set(place, (sums.get(place) || 0) + Math.max(0, row[this.metric.id]));
+				sums.set(place, (sums.get(place) || 0) + Math.max(0, row[this.metric.id] || 0));
 		}
 		const sorted = [...sums].sort((a, b) => b[1] - a[1]);
 		if (sorted.length < 2)

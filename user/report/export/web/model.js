@@ -181,7 +181,19 @@ function joinFindings(findings, sites) {
 
 function readSeries(raw) {
 	const series = list(raw).map(map).filter((p) => Number.isFinite(p.time));
+	for (const p of series)
+		for (const field of ['pss_bytes', 'uss_bytes'])
+			if (p[field] === 0) // not read yet: it costs the kernel more than RSS
+				p[field] = null;
 	return series.sort((a, b) => a.time - b.time);
+}
+
+/* Page faults by stack: rows of the flamegraph, not of the table. */
+function readFaults(raw, resolve, frames) {
+	return list(raw).map(map).map((f) => {
+		const stack = readStack(f.stack, resolve);
+		return {pid: num(f.pid), stack, user: ownFrame(f.own_frame, stack, frames), faults: num(f.count)};
+	});
 }
 
 function readProcesses(raw, target, sites) {
@@ -205,6 +217,7 @@ HF.readReport = function (raw) {
 	const table = new FrameTable();
 	const indices = list(r.frames).map((f) => table.add(f));
 	const resolve = (i) => Number.isInteger(i) && i >= 0 && i < indices.length ? indices[i] : -1;
+	const faults = readFaults(r.faults, resolve, table.frames);
 	const sites = list(r.sites).map((s, i) => readSite(s, resolve, table.frames, i));
 	const findings = list(r.findings).map((f) => readFinding(f, table));
 	joinFindings(findings, sites);
@@ -216,7 +229,7 @@ HF.readReport = function (raw) {
 			interval: interval(verdict.growth_interval), explained: num(verdict.explained_percent, null), evidence: readEvidence(verdict.evidence),
 			toFirm: verdict.firm === false ? num(verdict.seconds_to_firm) : 0, limitEta: num(verdict.limit_eta_s),
 		},
-		rssGrowth: num(verdict.rss_growth_bytes_per_second, null), processes: readProcesses(r.processes, map(r.target), sites), sites, findings, table,
+		rssGrowth: num(verdict.rss_growth_bytes_per_second, null), processes: readProcesses(r.processes, map(r.target), sites), sites, findings, faults, table,
 	};
 };
 

@@ -10,17 +10,17 @@ const STATES = {
 	growing: ['warn', 'Grows without a bound in sight; everything is still referenced.'],
 	untraced: ['warn', 'Memory grows, but not in anything that was traced.'],
 	fragmented: ['warn', 'The process grows while its live bytes do not: the heap is fragmented.'],
-	backlog: ['note', 'Work piles up and is freed later, in one go.'],
-	watching: ['note', 'Grows so far. Too little data to be sure.'],
-	warming: ['note', 'Grows, but more and more slowly: it fills up.'],
+	backlog: ['mild', 'Work piles up and is freed later, in one go.'],
+	watching: ['mild', 'Grows so far. Too little data to be sure.'],
+	warming: ['mild', 'Grows, but more and more slowly: it fills up.'],
 	cyclic: ['good', 'Rises and falls, and comes back to where it began.'],
 	steady: ['good', 'No growth.'],
 };
-const MARKS = {bad: '▲', warn: '▲', note: '◆', good: '●'};
+const MARKS = {bad: '▲', warn: '▲', mild: '◆', good: '●'};
 
 /* A state as a coloured word with a mark; an unknown one stays neutral. */
 HF.badge = function (state) {
-	const tone = (STATES[state] || ['note'])[0];
+	const tone = (STATES[state] || ['mild'])[0];
 	return el('span', {class: 'badge ' + tone}, el('span', {'aria-hidden': 'true'}, MARKS[tone] + ' '), state);
 };
 
@@ -70,7 +70,7 @@ function limitText(model) {
 
 HF.showVerdict = function (host, model) {
 	const v = model.verdict;
-	const [tone, meaning] = STATES[v.state] || ['note', ''];
+	const [tone, meaning] = STATES[v.state] || ['mild', ''];
 	const fact = (name, value, help) => value && el('div', {class: 'fact', title: help || null}, el('dt', {}, name), el('dd', {}, value));
 	const lost = model.findings.reduce((sum, f) => sum + f.lost_bytes, 0);
 	host.className = 'verdict ' + tone;
