@@ -4,7 +4,8 @@
 # failed and what was skipped, and ends with "N passed, N failed, N skipped". Programs after "--" need
 # root; the others run as the tree's owner. Fails if a test failed or none ran.
 # A program counts as one more failure if it dies, exits non-zero without saying why, prints no plan
-# or not as many results as planned. JOBS programs run at once (root's one by one).
+# or not as many results as planned, or takes longer than TEST_TIMEOUT seconds (900: a guard against
+# hanging, far from what a test needs). JOBS programs run at once (root's one by one).
 set -u
 here=$(dirname "$0")
 logs=$PWD/.output/log # kept, for who wants to read on
@@ -21,7 +22,7 @@ case $1 in
 *) run= ;;
 esac
 case $1 in */*) name=$1 ;; *) name=./$1 ;; esac
-timeout -k 5 "${TEST_TIMEOUT:-300}" $run "$name" >"$log.tap" 2>&1 </dev/null
+timeout -k 5 "${TEST_TIMEOUT:-900}" $run "$name" >"$log.tap" 2>&1 </dev/null
 echo $? >"$log.rc"
 END
 chmod 755 "$logs/one"
@@ -86,7 +87,9 @@ function look(name,   log_file, line, status, lines) {
 	}
 	if ((getline status <(log_file ".rc")) <= 0)
 		status = "?"
-	if (planned < 0)
+	if (status == 124 || status == 137)
+		failed("took longer than TEST_TIMEOUT and was stopped, or was killed")
+	else if (planned < 0)
 		failed("printed no plan (exit status " status ")")
 	else if (planned == 0 && toupper(text[1]) !~ /1[.][.]0 *# *SKIP/)
 		failed("ran no test (exit status " status ")")

@@ -126,6 +126,9 @@ counts "1 passed, 1 failed, 1 skipped" 'echo 1..3; echo ok 1; echo not ok 2 - x;
 counts "0 passed, 1 failed, 0 skipped" 'exit 0' "silence as failure"
 counts "1 passed, 1 failed, 0 skipped" 'echo 1..2; echo ok 1' "a missing result as failure"
 counts "1 passed, 1 failed, 0 skipped" 'echo 1..1; echo ok 1; kill -SEGV $$' "a crash as failure"
+TEST_TIMEOUT=1 && export TEST_TIMEOUT
+counts "1 passed, 1 failed, 0 skipped" 'echo 1..2; echo ok 1; exec sleep 9' "a hang as failure"
+unset TEST_TIMEOUT
 counts "0 passed, 0 failed, 0 skipped" 'echo "1..0 # SKIP nothing to test"' "nothing as nothing"
 ! "$top/scripts/run-tests.sh" t.sh >/dev/null 2>&1
 say $? "run-tests fails when nothing ran"
