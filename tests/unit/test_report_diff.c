@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Diffs: what counts as the same site, and what the gate sees. */
+#include <math.h>
+#include <stdlib.h>
+
+#include <jansson.h>
+
+#include "report/export/export.h"
+#include "unit/report_fixture.h"
+
+#define HEAD "{\"schema\":\"holdfast.report/1\",\"capture\":{\"duration_s\":%g},\"frames\":["
+#define SITE "{\"stack\":[0,1],\"allocator\":\"malloc\",\"outstanding_bytes\":%llu}"
+
+static struct report *parse(const char *text)
+{
+	struct report *r = NULL;
+
+	assert_int_equal(report_read_json(text, strlen(text), &r, NULL), 0);
+	return r;
+}
+
+/* One site of keep() in @module at @address, line @line. */
+static struct report *one_site(const char *module, unsigned int address, double seconds,
+			       unsigned long long bytes)
+{
+	struct strbuf text = STRBUF_INIT;
+	struct report *r;
+
+	strbuf_addf(&text, HEAD, seconds);
+	strbuf_addf(&text,
+		    "{\"function\":\"keep\",\"module\":\"%s\",\"address\":%u,\"line\":%u},"
+		    "{\"function\":\"main\",\"module\":\"/app\"}],\"sites\":[" SITE "]}",
+		    module, address, address, bytes);
+	r = parse(text.buf);
+	strbuf_done(&text);
+	return r;
+}
+
+static void report_with_itself_differs_in_nothing(void **state)
+{
+	struct report *r = fixture_report();
+	struct report_diff *d;
+
+	(void)state;
+	assert_int_equal(report_diff(r, r, &d), 0);
+	assert_int_equal(d->count_by_kind[DIFF_SAME], d->entry_count);
+	assert_true(d->rise_bytes_per_second == 0);
+	assert_false(report_diff_exceeds(d, 0));
+	report_diff_free(d);
+	report_free(r);
+}
+
+static void other_build_of_the_same_library_matches(void **state)
+{
+	struct report *a = one_site("/usr/lib/libfoo.so.1.2", 100, 10, 1000000);
+	struct report *b = one_site("/opt/lib/libfoo.so.1.3", 7000, 10, 3000000);
+	struct report_diff *d;
+
+	(void)state;
+	assert_int_equal(report_diff(a, b, &d), 0);
+	assert_int_equal(d->entry_count, 1);
+	assert_int_equal(d->entries[0].kind, DIFF_GREW);
+	assert_true(fabs(d->entries[0].change_bytes_per_second - 200000) < 1e-6);
+	assert_ptr_equal(d->entries[0].of, b);
+	assert_true(report_diff_exceeds(d, 199999));
+	assert_false(report_diff_exceeds(d, 200001));
+	report_diff_free(d);
+	report_free(a);
+	report_free(b);
+}
+
+static void rates_count_not_amounts(void **state)
+{
+	struct report *a = one_site("/app", 1, 10, 1000000);
+	struct report *b = one_site("/app", 1, 100, 10000000);
+	struct report_diff *d;
+
+	(void)state;
+	assert_int_equal(report_diff(a, b, &d), 0);
+	assert_int_equal(d->entries[0].kind, DIFF_SAME);
+	report_diff_free(d);
+	report_free(a);
+	report_free(b);
+}
+
+static void new_and_gone_sites_are_told(void **state)
+{
+	struct report *a = one_site("/app", 1, 10, 1000000);
+	struct report *b = one_site("/other", 1, 10, 500000);
+	struct report_diff *d;
+
+	(void)state;
+	assert_int_equal(report_diff(a, b, &d), 0);
+	assert_int_equal(d->entry_count, 2);
+	assert_int_equal(d->entries[0].kind, DIFF_NEW);
+	assert_int_equal(d->entries[1].kind, DIFF_GONE);
+	assert_true(d->worst_rise_bytes_per_second == 50000);
+	assert_true(d->total_change_bytes_per_second == -50000);
+	report_diff_free(d);
+	report_free(a);
+	report_free(b);
+}
+
+static void capture_without_duration_has_no_rate(void **state)
+{
+	struct report *a = one_site("/app", 1, 0, 1000000);
+	struct report_diff *d;
+
+	(void)state;
+	assert_int_equal(report_diff(a, a, &d), 0);
+	assert_true(d->entries[0].a.bytes_per_second == 0);
+	report_diff_free(d);
+	report_free(a);
+}
+
+static void texts_and_json_name_what_changed(void **state)
+{
+	struct report *a = one_site("/app", 1, 10, 1000000), *b = fixture_report();
+	struct strbuf out = STRBUF_INIT;
+	struct sink *sink = malloc(sizeof(*sink));
+	struct report_diff *d;
+	json_t *root;
+
+	(void)state;
+	assert_int_equal(report_diff(a, b, &d), 0);
+	sink_init_strbuf(sink, &out);
+	assert_int_equal(diff_write_text(d, NULL, sink), 0);
+	assert_non_null(strstr(out.buf, "new "));
+	assert_non_null(strstr(out.buf, "gone "));
+	assert_non_null(strstr(out.buf, "keep_forever"));
+	strbuf_reset(&out);
+	sink_init_strbuf(sink, &out);
+	assert_int_equal(diff_write_json(d, sink), 0);
+	root = json_loads(out.buf, 0, NULL);
+	assert_non_null(root);
+	assert_string_equal(json_string_value(json_object_get(root, "schema")), "holdfast.diff/1");
+	assert_int_equal(json_array_size(json_object_get(root, "entries")), d->entry_count);
+	json_decref(root);
+	report_diff_free(d);
+	report_free(a);
+	report_free(b);
+	strbuf_done(&out);
+	free(sink);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(report_with_itself_differs_in_nothing),
+		cmocka_unit_test(other_build_of_the_same_library_matches),
+		cmocka_unit_test(rates_count_not_amounts),
+		cmocka_unit_test(new_and_gone_sites_are_told),
+		cmocka_unit_test(capture_without_duration_has_no_rate),
+		cmocka_unit_test(texts_and_json_name_what_changed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
