@@ -33,7 +33,8 @@ static const struct {
 	{"Queue", "a queue", "see whether its consumer keeps up"},
 };
 
-void advice_add_place(struct strbuf *sb, const struct report_frame *frame)
+/* "keep_forever (t.c:5)", "libfoo.so+0x1234" */
+static void add_place(struct strbuf *sb, const struct report_frame *frame)
 {
 	if (*frame->function) {
 		strbuf_add_printable(sb, frame->function, strlen(frame->function));
@@ -148,7 +149,7 @@ static void add_what(struct strbuf *sb, const struct report *report, const struc
 		strbuf_addf(sb, "%s grows, filled by ", containers[container - 1].container);
 	else
 		strbuf_addf(sb, "blocks of about %" PRIu64 " B are kept by ", each);
-	advice_add_place(sb, &report->frames[f->stack.frames[own]]);
+	add_place(sb, &report->frames[f->stack.frames[own]]);
 	strbuf_addstr(sb, ": ");
 	if (!strcmp(f->allocator, "mmap"))
 		strbuf_addstr(sb, "look for the munmap that should follow");
@@ -174,7 +175,7 @@ void advice_add_recommendation(struct strbuf *sb, const struct report *report,
 			uint32_t own = report_first_own_frame(report, f->stack);
 
 			strbuf_addstr(sb, "; filled by ");
-			advice_add_place(sb, &report->frames[f->stack.frames[own]]);
+			add_place(sb, &report->frames[f->stack.frames[own]]);
 		}
 		return;
 	}
