@@ -47,10 +47,10 @@ int command_diff(struct config *config, struct hf_error *error)
 {
 	_cleanup_(report_diff_freep) struct report_diff *diff = NULL;
 	struct report *a = NULL, *b = NULL;
-	int err = report_load(config->words.items[0], &a, error);
+	int err = output_load(config, config->words.items[0], &a, error);
 
 	if (!err)
-		err = report_load(config->words.items[1], &b, error);
+		err = output_load(config, config->words.items[1], &b, error);
 	if (!err) {
 		err = report_diff(a, b, &diff);
 		if (err)

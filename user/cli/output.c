@@ -14,6 +14,7 @@
 #include "base/fileio.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
+#include "session/replay.h"
 
 #define WIDTH_DEFAULT 100
 #define WIDTH_MIN     60
@@ -74,18 +75,20 @@ static int list_files(const struct config *config, struct file_vec *ret)
 	return err;
 }
 
-/* hf-COMM-PID: what the file is called when the user did not say. Letters that a shell might mind are replaced. */
-static int default_prefix(const struct report *report, struct strbuf *ret)
+/* Letters that a shell might mind are replaced. */
+int output_prefix(const struct config *config, const char *comm, int pid, struct strbuf *ret)
 {
-	int err = strbuf_addstr(ret, "hf-");
+	int err = strbuf_addstr(ret, config->prefix ? config->prefix : "hf-");
 
-	for (const char *c = report->target.comm; !err && *c; c++) {
+	if (err || config->prefix)
+		return err;
+	for (const char *c = comm; !err && *c; c++) {
 		bool plain = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
 			     (*c >= '0' && *c <= '9') || *c == '.' || *c == '_' || *c == '-';
 
 		err = strbuf_addch(ret, plain ? *c : '_');
 	}
-	return err ? err : strbuf_addf(ret, "-%d", report->target.pid);
+	return err ? err : strbuf_addf(ret, "-%d", pid);
 }
 
 static bool has_format(const struct file_vec *files, enum export_format format)
@@ -101,8 +104,7 @@ static int add_defaults(const struct config *config, const struct report *report
 			struct strbuf *json, struct strbuf *html, struct file_vec *files)
 {
 	_cleanup_(strbuf_done) struct strbuf prefix = STRBUF_INIT;
-	int err = config->prefix ? strbuf_addstr(&prefix, config->prefix)
-				 : default_prefix(report, &prefix);
+	int err = output_prefix(config, report->target.comm, report->target.pid, &prefix);
 
 	if (!err)
 		err = strbuf_addf(json, "%s.json.gz", prefix.buf);
@@ -206,4 +208,25 @@ int output_bytes(const struct strbuf *text, const char *path, struct hf_error *e
 		return output_append(text, path, error);
 	err = text->failed ? -ENOMEM : file_write(path, text->buf, text->len);
 	return err ? refuse_write(err, path, error) : 0;
+}
+
+#define LOOK_BYTES 256 /* blanks before a JSON text's brace included */
+
+int output_load(const struct config *config, const char *path, struct report **ret,
+		struct hf_error *error)
+{
+	struct replay_options options = {
+		.memory_bytes = config->memory_bytes,
+		.show_content = config->show_content,
+		.tool_version = HF_VERSION,
+	};
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char bytes[LOOK_BYTES];
+	size_t size;
+
+	/* What can't be read at any place (a pipe) is no recording. */
+	if (fd < 0 || pread_full(fd, bytes, sizeof(bytes), 0, &size) ||
+	    report_looks_like_json(bytes, size))
+		return report_load(path, ret, error);
+	return replay_report(fd, &options, ret, error);
 }

@@ -23,6 +23,16 @@ bool output_shows_progress(const struct config *config);
 int output_report(const struct config *config, const struct report *report, bool defaults,
 		  struct hf_error *err);
 
+/* hf-COMM-PID, or the prefix that the user named. -ENOMEM. */
+int output_prefix(const struct config *config, const char *comm, int pid, struct strbuf *ret);
+
+/*
+ * A report from a file: JSON, or a recording that is replayed. Errors: HF_E_NOFILE, HF_E_BADFILE. Caller frees with
+ * report_free().
+ */
+int output_load(const struct config *config, const char *path, struct report **ret,
+		struct hf_error *err);
+
 /* Lines to the end of a file (made 0600, no link followed) or, with "-", to stdout. HF_E_CANTWRITE. */
 int output_append(const struct strbuf *text, const char *path, struct hf_error *err);
 /* A finished text to a file (0600, no link followed) or, with "-", to stdout. HF_E_CANTWRITE. */

@@ -7,7 +7,7 @@
 int command_report(struct config *config, struct hf_error *error)
 {
 	struct report *report = NULL;
-	int err = report_load(config->words.items[0], &report, error);
+	int err = output_load(config, config->words.items[0], &report, error);
 
 	if (err)
 		return err;

@@ -241,10 +241,15 @@ static int add_faults(struct build *build)
 }
 
 /* Symbols that were looked up once are known until the session's end. */
-static int prepare_resolver(struct session *session)
+int build_prepare_resolver(struct session *session)
 {
-	int err = session->resolver ? 0 : resolver_new(&session->resolver);
+	const struct replayed *replayed = session->replayed;
+	int err = session->resolver ? 0
+				    : resolver_new(replayed ? replayed->names : NULL,
+						   &session->resolver);
 
+	if (replayed)
+		return err;
 	while (!err && session->resolver_targets < session->members.count)
 		err = resolver_add_target(
 			session->resolver,
@@ -259,7 +264,7 @@ static int build_begin(struct build *build)
 		.memory_bytes = build->session->options.memory_bytes,
 		.tool_version = build->session->options.tool_version,
 	};
-	int err = prepare_resolver(build->session);
+	int err = build_prepare_resolver(build->session);
 
 	map64_init(&build->findings, hash_seed_random());
 	build->resolver = builder.user = build->session->resolver;

@@ -18,6 +18,18 @@ static char *rfc3339(uint64_t wall_ns)
 	return strbuf_detach(&text, NULL);
 }
 
+/* Where the probes are, as far as the session knows of itself or from its recording. */
+static const char *way_name(const struct session *session)
+{
+	return session->replayed ? session->replayed->way
+				 : probe_way_name(probe_way(session->probe));
+}
+
+static const char *missing(const struct session *session)
+{
+	return session->replayed ? session->replayed->missing : probe_missing(session->probe);
+}
+
 static void fill_allocators(const struct member *member, struct report_allocator *ret)
 {
 	for (size_t i = 0; i < member->allocators.count; i++) {
@@ -52,6 +64,11 @@ static int add_target(const struct session *session, struct report_builder *buil
 	if (target->exe_module && target->exe_module->elf)
 		build_id_format(elf_file_build_id(target->exe_module->elf), build_id);
 	fill_allocators(member, allocators);
+	if (session->replayed) {
+		facts.build_id = member->replayed_build_id;
+		facts.allocators = member->replayed_allocators;
+		facts.allocator_count = member->replayed_allocator_count;
+	}
 	return report_builder_set_target(builder, &facts);
 }
 
@@ -83,7 +100,7 @@ static int add_plan(const struct session *session, double percent, struct report
 	int err;
 
 	strbuf_addf(&line, "every call traced, %zu functions by %s", member->attached.functions,
-		    probe_way_name(probe_way(session->probe)));
+		    way_name(session));
 	if (member->attached.functions > member->attached.emulated)
 		strbuf_addf(&line, " (%zu of them at a dear place)",
 			    member->attached.functions - member->attached.emulated);
@@ -202,9 +219,10 @@ static int add_notes(const struct session *session, const struct totals *totals,
 		err = report_builder_add_note(
 			builder, "%lu calls were under way at attach: their blocks are not seen",
 			(unsigned long)loss->count[HF_LOSS_ENTRY_MISSED]);
-	if (!err && probe_missing(session->probe)[0])
-		err = report_builder_add_note(builder, "not available here: %s",
-					      probe_missing(session->probe));
+	if (!err && missing(session)[0])
+		err = report_builder_add_note(builder, "not available here: %s", missing(session));
+	if (!err && session->replayed && session->replayed->damage)
+		err = report_builder_add_note(builder, "%s", session->replayed->damage);
 	return err;
 }
 
@@ -265,7 +283,9 @@ static int add_quality(const struct session *session, struct report_builder *bui
 		err = list_incomplete(&stacks, &incomplete);
 	for (size_t i = 0; i < lost.count; i++)
 		quality.lost_events += lost.items[i].count;
-	quality.events = counts.events;
+	/* A recording's own notes are no events of the target. */
+	quality.events = counts.events - counts.by_kind[HF_EVENT_LOSS] -
+			 counts.by_kind[HF_EVENT_MARK];
 	quality.stacks = stacks.traces;
 	quality.unmatched_frees = totals.unmatched;
 	quality.lost_by_reason = lost.items;

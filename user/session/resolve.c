@@ -19,6 +19,7 @@ struct known_module {
 };
 
 struct resolver {
+	const struct name_table *names; /* of a recording: nothing else is asked then */
 	struct symbolizer *symbolizer;
 	VEC(const struct target *) targets;
 	VEC(struct known_module *) modules;
@@ -26,13 +27,14 @@ struct resolver {
 	bool leaf_is_pc;
 };
 
-int resolver_new(struct resolver **ret)
+int resolver_new(const struct name_table *names, struct resolver **ret)
 {
 	_cleanup_(resolver_freep) struct resolver *resolver = calloc(1, sizeof(*resolver));
 	int err;
 
 	if (!resolver)
 		return -ENOMEM;
+	resolver->names = names;
 	map64_init(&resolver->by_module, hash_seed_random());
 	err = symbolizer_new(&resolver->symbolizer);
 	if (err)
@@ -167,13 +169,17 @@ int resolver_frames(void *user, const struct stack_trace *trace, unsigned int in
 		    struct report_frame *ret_frames, size_t *ret_count)
 {
 	struct resolver *resolver = user;
-	struct place place = find_place(resolver, trace, index);
+	struct place place;
 	const struct symbol_frame *symbols;
 	struct known_module *module;
 	uint64_t address;
 	size_t count;
 	int err;
 
+	if (resolver->names)
+		return name_table_frames(resolver->names, trace, index, resolver->leaf_is_pc,
+					 ret_frames, ret_count);
+	place = find_place(resolver, trace, index);
 	if (!place.mapping)
 		return frames_without_module(resolver, (int)trace->pid, place.pc, ret_frames,
 					     ret_count);

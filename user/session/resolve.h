@@ -13,11 +13,12 @@
 #include "base/cleanup.h"
 #include "process/target/target.h"
 #include "report/builder.h"
+#include "session/name_table.h"
 
 struct resolver;
 
-/* Targets and modules must outlive it. */
-int resolver_new(struct resolver **ret);
+/* Targets, modules and names must outlive it. @names: of a recording; NULL: live. */
+int resolver_new(const struct name_table *names, struct resolver **ret);
 void resolver_free(struct resolver *resolver);
 DEFINE_CLEANUP(struct resolver *, resolver_free);
 

@@ -128,6 +128,11 @@ void session_free(struct session *session)
 	mailbox_free(session->lives, free);
 	verdict_free(session->verdict);
 	resolver_free(session->resolver);
+	if (session->replayed) {
+		name_table_free(session->replayed->names);
+		arena_done(&session->replayed->arena);
+		free(session->replayed);
+	}
 	free(session);
 }
 

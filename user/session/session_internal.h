@@ -4,6 +4,7 @@
 #define HOLDFAST_SESSION_INTERNAL_H
 
 #include "account/gauge/gauge.h"
+#include "base/arena.h"
 #include "base/loop.h"
 #include "base/mailbox.h"
 #include "base/vec.h"
@@ -24,6 +25,19 @@ struct member {
 	uint64_t gap_ns;            /* child: from its first instruction to its probes */
 	uint64_t held_before_bytes; /* RSS when we came */
 	char *trouble;              /* why it is not probed; NULL: it is */
+	uint64_t recorded_ns;       /* time of the newest sample in the recording */
+	/* In a replay, instead of the modules of target and allocators: in the recording's arena. */
+	const char *replayed_build_id;
+	struct report_allocator *replayed_allocators;
+	size_t replayed_allocator_count;
+};
+
+/* What a replay knows from its recording instead of from the kernel. */
+struct replayed {
+	struct arena arena; /* owns the strings */
+	const char *way, *missing, *damage; /* damage: why the end is missing; NULL: it is not */
+	struct allocator_spec specs[ALLOCATOR_SPECS_MAX];
+	struct name_table *names;
 };
 
 struct session {
@@ -51,6 +65,7 @@ struct session {
 	uint64_t own_cpu_ns;
 	struct resolver *resolver; /* made with the first report */
 	size_t resolver_targets;   /* members that it knows */
+	struct replayed *replayed; /* NULL: live */
 };
 
 /* members.c */
@@ -87,6 +102,8 @@ struct build_options {
 	const struct verdict *verdict;
 };
 
+/* Makes the resolver, and tells it of new members. */
+int build_prepare_resolver(struct session *session);
 /* After the ingest thread has ended. */
 int build_report(struct session *session, const struct build_options *options, struct report **ret);
 /* While it runs: the largest sites, frozen there, named here. */

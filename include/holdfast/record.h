@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-or-later */
+/*
+ * The recording (.hfrec) as it lies on disk: a file header, then blocks, each compressed by itself (zstd) so that
+ * a file that was cut off is good up to its last whole block. Little endian; sizes in bytes.
+ *
+ *	struct hf_record_header
+ *	struct hf_record_block, then stored_bytes of data		for each block
+ *
+ * META comes first and again at the end, with what became known meanwhile: the later one holds. An END block
+ * closes a recording that was finished. A reader skips kinds that it does not know.
+ */
+#ifndef HOLDFAST_RECORD_H
+#define HOLDFAST_RECORD_H
+
+#include <holdfast/types.h>
+
+#define HF_RECORD_MAGIC       "HFREC\r\n\x1a" /* 8 bytes; shows a transfer that changed line ends */
+#define HF_RECORD_MAGIC_BYTES 8
+#define HF_RECORD_VERSION     1
+#define HF_RECORD_BLOCK_MAX   (8u << 20) /* of a block, before compression */
+
+struct hf_record_header {
+	__u8 magic[HF_RECORD_MAGIC_BYTES];
+	__u32 version;
+	__u32 reserved;
+};
+
+enum hf_record_kind {
+	HF_RECORD_END = 0,     /* empty */
+	HF_RECORD_EVENTS = 1,  /* struct hf_event and its body, one after the other */
+	HF_RECORD_META = 2,    /* JSON: target, processes, how it was captured */
+	HF_RECORD_SAMPLES = 3, /* struct hf_record_samples, then its samples */
+	HF_RECORD_NAMES = 4,   /* frames of stacks, see session/name_table.h */
+	HF_RECORD_MAPS = 5,    /* struct hf_record_maps, then the text of /proc/PID/maps */
+};
+
+struct hf_record_block {
+	__u32 kind;
+	__u32 stored_bytes;
+	__u32 raw_bytes;
+	__u32 reserved;
+	__u64 checksum; /* XXH64 of the stored bytes, seed: kind << 32 | raw_bytes */
+};
+
+#define HF_RECORD_WINDOW_ENDS 1u /* accounts were sampled at this time */
+
+struct hf_record_samples {
+	__u64 time_ns;
+	__u32 count;
+	__u32 flags; /* HF_RECORD_WINDOW_ENDS */
+};
+
+#define HF_RECORD_SAMPLE_FULL 1u /* PSS, USS, swap and the parts of RSS were read */
+
+/* One reading of a process's memory. */
+struct hf_record_sample {
+	__u32 process; /* index into META's processes, or that of the next new one */
+	__u32 pid;
+	__u32 flags;
+	__u32 reserved;
+	__u64 time_ns;
+	__u64 rss_bytes, vms_bytes, pss_bytes, uss_bytes, swap_bytes;
+	__u64 rss_anon_bytes, rss_file_bytes, rss_shmem_bytes;
+	__u64 minor_faults, major_faults;
+	__u64 heap_live_bytes, cgroup_usage_bytes, cgroup_limit_bytes;
+};
+
+struct hf_record_maps {
+	__u32 pid;
+	__u32 reserved;
+};
+
+HF_STATIC_ASSERT(sizeof(struct hf_record_header) == 16, "disk layout");
+HF_STATIC_ASSERT(sizeof(struct hf_record_block) == 24, "disk layout");
+HF_STATIC_ASSERT(sizeof(struct hf_record_samples) == 16, "disk layout");
+HF_STATIC_ASSERT(sizeof(struct hf_record_sample) == 128, "disk layout");
+
+#endif

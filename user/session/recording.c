@@ -1,0 +1,372 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "session/recording.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "base/fileio.h"
+#include "base/log.h"
+#include "capture/feed/record_writer.h"
+#include "session/session_internal.h"
+
+#define NAMES_BYTES    (1u << 20) /* a block of names is written when it has grown to this */
+#define MAPS_MAX_BYTES (4u << 20)
+#define MAPS_TICKS     10 /* the maps are large; they only tell page faults apart */
+
+struct recording {
+	struct record_writer *writer;
+	struct event_handler handler;
+	int err;
+	unsigned int ticks;
+};
+
+int recording_new(struct recording **ret)
+{
+	_cleanup_(recording_freep) struct recording *recording = calloc(1, sizeof(*recording));
+	int err;
+
+	if (!recording)
+		return -ENOMEM;
+	err = record_writer_new(&recording->writer);
+	if (err)
+		return err;
+	recording->handler = (struct event_handler){record_writer_event, recording->writer};
+	*ret = no_free_ptr(recording);
+	return 0;
+}
+
+void recording_free(struct recording *recording)
+{
+	if (!recording)
+		return;
+	record_writer_free(recording->writer);
+	free(recording);
+}
+
+const struct event_handler *recording_handler(const struct recording *recording)
+{
+	return &recording->handler;
+}
+
+uint64_t recording_bytes(const struct recording *recording)
+{
+	return record_writer_bytes(recording->writer);
+}
+
+/* META */
+
+/* Names from a target are any bytes; JSON's are UTF-8. */
+static json_t *text(const char *bytes)
+{
+	_cleanup_(strbuf_done) struct strbuf printable = STRBUF_INIT;
+	json_t *string = json_string(bytes ? bytes : "");
+
+	if (string)
+		return string;
+	strbuf_add_printable(&printable, bytes, strlen(bytes));
+	return json_string(printable.buf);
+}
+
+static json_t *number(uint64_t value)
+{
+	return json_integer((json_int_t)value);
+}
+
+static json_t *allocators_of(const struct member *member)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < member->allocators.count; i++) {
+		const struct allocator *allocator = &member->allocators.allocators[i];
+
+		json_array_append_new(list, json_pack("{s:o,s:o}", "name", text(allocator->name),
+						      "module", text(allocator->module->path)));
+	}
+	return list;
+}
+
+struct opened_request {
+	int pid;
+	uint64_t opened_ns;
+};
+
+static void read_opened(struct accounts *accounts, void *user)
+{
+	struct opened_request *request = user;
+	const struct account *account = accounts_find(accounts, request->pid);
+
+	if (account)
+		request->opened_ns = account->started_ns;
+}
+
+static json_t *process_facts(struct session *session, const struct member *member)
+{
+	const struct target *target = member->target;
+	struct opened_request opened = {.pid = target->key.pid};
+	char build_id[2 * BUILD_ID_MAX_BYTES + 1] = "";
+	json_t *facts = json_object();
+
+	ingest_call(session->ingest, read_opened, &opened);
+	if (target->exe_module && target->exe_module->elf)
+		build_id_format(elf_file_build_id(target->exe_module->elf), build_id);
+	json_object_set_new(facts, "pid", number(target->key.pid));
+	json_object_set_new(facts, "parent", number(target->parent_pid));
+	json_object_set_new(facts, "comm", text(target->comm));
+	json_object_set_new(facts, "exe", text(target->exe));
+	json_object_set_new(facts, "build_id", text(build_id));
+	if (session->options.show_content)
+		json_object_set_new(facts, "cmdline", text(target->cmdline));
+	json_object_set_new(facts, "container", text(target->container));
+	json_object_set_new(facts, "start_wall_ns", number(target->start_wall_ns));
+	json_object_set_new(facts, "ended_wall_ns", number(target->ended_wall_ns));
+	json_object_set_new(facts, "child", json_boolean(member->child));
+	json_object_set_new(facts, "probed", json_boolean(member->probed));
+	json_object_set_new(facts, "opened_ns", number(opened.opened_ns));
+	json_object_set_new(facts, "gap_ns", number(member->gap_ns));
+	json_object_set_new(facts, "held_before_bytes", number(member->held_before_bytes));
+	if (member->trouble)
+		json_object_set_new(facts, "trouble", text(member->trouble));
+	json_object_set_new(facts, "functions", number(member->attached.functions));
+	json_object_set_new(facts, "emulated", number(member->attached.emulated));
+	json_object_set_new(facts, "skipped", number(member->attached.skipped));
+	json_object_set_new(facts, "allocators", allocators_of(member));
+	return facts;
+}
+
+/* The private allocators' names, by pair. */
+static json_t *custom_names(const struct session_options *options)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < options->spec_count; i++) {
+		if (options->specs[i].cookie.op != HF_OP_FREE)
+			json_array_append_new(list, text(options->specs[i].symbol));
+	}
+	return list;
+}
+
+static char *meta_text(struct session *session)
+{
+	const struct session_options *options = &session->options;
+	json_t *meta = json_object(), *processes = json_array();
+	char *dump;
+
+	json_object_set_new(meta, "tool_version", text(options->tool_version));
+	json_object_set_new(meta, "started_ns", number(session->started_ns));
+	json_object_set_new(meta, "started_wall_ns", number(session->started_wall_ns));
+	json_object_set_new(meta, "stopped_ns", number(session->stopped_ns));
+	json_object_set_new(meta, "budget_percent", json_real(options->budget_percent));
+	json_object_set_new(meta, "exact", json_boolean(options->exact));
+	json_object_set_new(meta, "follow", json_boolean(options->follow));
+	json_object_set_new(meta, "way", text(probe_way_name(probe_way(session->probe))));
+	json_object_set_new(meta, "missing", text(probe_missing(session->probe)));
+	json_object_set_new(meta, "custom", custom_names(options));
+	for (size_t i = 0; i < session->members.count; i++)
+		json_array_append_new(processes, process_facts(session, session->members.items[i]));
+	json_object_set_new(meta, "processes", processes);
+	dump = json_dumps(meta, JSON_COMPACT);
+	json_decref(meta);
+	return dump;
+}
+
+/* Readings */
+
+static struct hf_record_sample convert(const struct member *member, uint32_t index,
+				       const struct sample *s)
+{
+	return (struct hf_record_sample){
+		.process = index,
+		.pid = member->target->key.pid,
+		.flags = s->full ? HF_RECORD_SAMPLE_FULL : 0,
+		.time_ns = s->time_ns,
+		.rss_bytes = s->rss_bytes,
+		.vms_bytes = s->vms_bytes,
+		.pss_bytes = s->pss_bytes,
+		.uss_bytes = s->uss_bytes,
+		.swap_bytes = s->swap_bytes,
+		.rss_anon_bytes = s->rss_anon_bytes,
+		.rss_file_bytes = s->rss_file_bytes,
+		.rss_shmem_bytes = s->rss_shmem_bytes,
+		.minor_faults = s->minor_faults,
+		.major_faults = s->major_faults,
+		.heap_live_bytes = s->heap_live_bytes,
+		.cgroup_usage_bytes = s->cgroup_usage_bytes,
+		.cgroup_limit_bytes = s->cgroup_limit_bytes,
+	};
+}
+
+static void note(struct recording *recording, int err)
+{
+	if (err && !recording->err)
+		recording->err = err;
+}
+
+/* What the gauges read since the last call. @time_ns 0: no window ends with it. */
+static void record_samples(struct recording *recording, struct session *session, uint64_t time_ns)
+{
+	_cleanup_(strbuf_done) struct strbuf block = STRBUF_INIT;
+	struct hf_record_samples head = {.time_ns = time_ns,
+					 .flags = time_ns ? HF_RECORD_WINDOW_ENDS : 0};
+
+	strbuf_add(&block, &head, sizeof(head));
+	for (size_t i = 0; i < session->members.count; i++) {
+		struct member *member = session->members.items[i];
+		size_t count = gauge_count(member->gauge);
+		const struct sample *newest = count ? gauge_at(member->gauge, count - 1) : NULL;
+		struct hf_record_sample sample;
+
+		if (!newest || newest->time_ns <= member->recorded_ns)
+			continue;
+		member->recorded_ns = newest->time_ns;
+		sample = convert(member, i, newest);
+		strbuf_add(&block, &sample, sizeof(sample));
+		head.count++;
+	}
+	if (block.failed) {
+		note(recording, -ENOMEM);
+		return;
+	}
+	memcpy(block.buf, &head, sizeof(head));
+	note(recording,
+	     record_writer_block(recording->writer, HF_RECORD_SAMPLES, block.buf, block.len));
+}
+
+static void record_maps(struct recording *recording, const struct session *session)
+{
+	for (size_t i = 0; session->options.faults && i < session->members.count; i++) {
+		struct hf_record_maps head = {session->members.items[i]->target->key.pid, 0};
+		_cleanup_(strbuf_done) struct strbuf block = STRBUF_INIT;
+		_cleanup_free_ char *maps = NULL;
+		char path[32];
+		size_t size;
+
+		snprintf(path, sizeof(path), "/proc/%u/maps", head.pid);
+		if (session->members.items[i]->ended ||
+		    file_read(path, MAPS_MAX_BYTES, &maps, &size))
+			continue;
+		strbuf_add(&block, &head, sizeof(head));
+		if (!strbuf_add(&block, maps, size))
+			note(recording, record_writer_block(recording->writer, HF_RECORD_MAPS,
+							    block.buf, block.len));
+	}
+}
+
+static void record_losses(struct recording *recording, const struct session *session)
+{
+	struct hf_event_loss loss = {
+		.h = {.kind = HF_EVENT_LOSS, .size_bytes = sizeof(loss), .time_ns = clock_now_ns()},
+		.loss = session->loss,
+	};
+
+	note(recording, record_writer_event(recording->writer, &loss.h));
+}
+
+int recording_begin(struct recording *recording, struct session *session, const char *path)
+{
+	_cleanup_free_ char *meta = meta_text(session);
+	int err = meta ? record_writer_open(recording->writer, path, meta, strlen(meta)) : -ENOMEM;
+
+	if (err)
+		return err;
+	record_maps(recording, session);
+	record_samples(recording, session, 0);
+	return recording->err;
+}
+
+void recording_tick(struct recording *recording, struct session *session)
+{
+	if (recording->err)
+		return;
+	if (++recording->ticks % MAPS_TICKS == 0)
+		record_maps(recording, session);
+	record_losses(recording, session);
+	record_samples(recording, session, session->last_tick_ns);
+}
+
+/* Names */
+
+struct naming {
+	struct recording *recording;
+	struct name_writer writer;
+	const struct accounts *accounts;
+};
+
+static int write_names(struct naming *naming, size_t above_bytes)
+{
+	struct strbuf *block = &naming->writer.block;
+	int err = block->len > above_bytes
+			  ? record_writer_block(naming->recording->writer, HF_RECORD_NAMES,
+						block->buf, block->len)
+			  : 0;
+
+	if (block->len > above_bytes)
+		strbuf_truncate(block, 0);
+	return err;
+}
+
+static int name_stack(struct naming *naming, stack_id stack, bool leaf_is_pc)
+{
+	const struct stack_trace *trace = stack_table_at(accounts_stacks(naming->accounts), stack);
+	int err = name_writer_add(&naming->writer, trace, leaf_is_pc);
+
+	return err ? err : write_names(naming, NAMES_BYTES);
+}
+
+static int name_fault(const struct fault_count *fault, void *user)
+{
+	return name_stack(user, fault->stack, true);
+}
+
+static int name_sites(struct naming *naming, const struct account *account)
+{
+	int err = 0;
+
+	for (site_id id = 1; !err && id <= ledger_site_count(account->ledger); id++)
+		err = name_stack(naming, ledger_site(account->ledger, id)->stack, false);
+	return err;
+}
+
+static int name_all(struct recording *recording, struct session *session)
+{
+	struct naming naming = {.recording = recording, .accounts = session->accounts};
+	size_t count = accounts_count(session->accounts);
+	int err = build_prepare_resolver(session);
+
+	if (err)
+		return err;
+	name_writer_init(&naming.writer, resolver_frames, session->resolver);
+	for (size_t i = 0; !err && i < count; i++)
+		err = name_sites(&naming, accounts_at(session->accounts, i));
+	resolver_set_leaf_is_pc(session->resolver, true);
+	for (size_t i = 0; !err && i < count; i++)
+		err = account_for_each_fault(accounts_at(session->accounts, i), name_fault,
+					     &naming);
+	resolver_set_leaf_is_pc(session->resolver, false);
+	if (!err)
+		err = write_names(&naming, 0);
+	name_writer_done(&naming.writer);
+	return err;
+}
+
+int recording_finish(struct recording *recording, struct session *session)
+{
+	_cleanup_free_ char *meta = meta_text(session);
+
+	if (!recording->err) {
+		record_losses(recording, session);
+		record_samples(recording, session, 0);
+		note(recording, meta ? record_writer_block(recording->writer, HF_RECORD_META, meta,
+							   strlen(meta))
+				     : -ENOMEM);
+	}
+	if (!recording->err)
+		note(recording, name_all(recording, session));
+	if (!recording->err)
+		note(recording, record_writer_close(recording->writer));
+	return recording->err;
+}
