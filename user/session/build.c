@@ -244,9 +244,9 @@ static int add_faults(struct build *build)
 int build_prepare_resolver(struct session *session)
 {
 	const struct replayed *replayed = session->replayed;
-	int err = session->resolver ? 0
-				    : resolver_new(replayed ? replayed->names : NULL,
-						   &session->resolver);
+	int err = session->resolver
+			  ? 0
+			  : resolver_new(replayed ? replayed->names : NULL, &session->resolver);
 
 	if (replayed)
 		return err;

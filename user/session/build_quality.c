@@ -284,8 +284,8 @@ static int add_quality(const struct session *session, struct report_builder *bui
 	for (size_t i = 0; i < lost.count; i++)
 		quality.lost_events += lost.items[i].count;
 	/* A recording's own notes are no events of the target. */
-	quality.events = counts.events - counts.by_kind[HF_EVENT_LOSS] -
-			 counts.by_kind[HF_EVENT_MARK];
+	quality.events =
+		counts.events - counts.by_kind[HF_EVENT_LOSS] - counts.by_kind[HF_EVENT_MARK];
 	quality.stacks = stacks.traces;
 	quality.unmatched_frees = totals.unmatched;
 	quality.lost_by_reason = lost.items;

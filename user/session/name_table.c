@@ -133,9 +133,8 @@ int name_table_take(struct name_table *table, const void *bytes, size_t size)
 	return err;
 }
 
-int name_table_frames(const struct name_table *table, const struct stack_trace *trace,
-		      unsigned int index, bool leaf_is_pc, struct report_frame *ret_frames,
-		      size_t *ret_count)
+size_t name_table_frames(const struct name_table *table, const struct stack_trace *trace,
+			 unsigned int index, bool leaf_is_pc, struct report_frame *ret_frames)
 {
 	const struct named_stack *stack = NULL;
 	size_t at = index;
@@ -155,13 +154,11 @@ int name_table_frames(const struct name_table *table, const struct stack_trace *
 			.kind = FRAME_UNKNOWN,
 			.address = trace->pcs[index] - (index || !leaf_is_pc),
 		};
-		*ret_count = 1;
-		return 0;
+		return 1;
 	}
 	for (uint8_t i = 0; i < stack->pcs[at].count; i++)
 		ret_frames[i] = table->frames.items[stack->pcs[at].frames[i]];
-	*ret_count = stack->pcs[at].count;
-	return 0;
+	return stack->pcs[at].count;
 }
 
 /* Writing */

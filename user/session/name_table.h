@@ -33,10 +33,12 @@ DEFINE_CLEANUP(struct name_table *, name_table_free);
 /* Takes one block in. -EILSEQ: malformed; -ENOMEM. */
 int name_table_take(struct name_table *table, const void *bytes, size_t size);
 
-/* report_resolve_fn, but for the leaf: an unnamed frame where the recording has no name. */
-int name_table_frames(const struct name_table *table, const struct stack_trace *trace,
-		      unsigned int index, bool leaf_is_pc, struct report_frame *ret_frames,
-		      size_t *ret_count);
+/*
+ * As report_resolve_fn, but returns the number of frames (>= 1): an unnamed one where the recording has no
+ * name.
+ */
+size_t name_table_frames(const struct name_table *table, const struct stack_trace *trace,
+			 unsigned int index, bool leaf_is_pc, struct report_frame *ret_frames);
 
 /* Makes the entries. Zero-initialize, then name_writer_init(). */
 struct name_writer {

@@ -176,9 +176,11 @@ int resolver_frames(void *user, const struct stack_trace *trace, unsigned int in
 	size_t count;
 	int err;
 
-	if (resolver->names)
-		return name_table_frames(resolver->names, trace, index, resolver->leaf_is_pc,
-					 ret_frames, ret_count);
+	if (resolver->names) {
+		*ret_count = name_table_frames(resolver->names, trace, index, resolver->leaf_is_pc,
+					       ret_frames);
+		return 0;
+	}
 	place = find_place(resolver, trace, index);
 	if (!place.mapping)
 		return frames_without_module(resolver, (int)trace->pid, place.pc, ret_frames,

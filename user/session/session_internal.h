@@ -34,7 +34,7 @@ struct member {
 
 /* What a replay knows from its recording instead of from the kernel. */
 struct replayed {
-	struct arena arena; /* owns the strings */
+	struct arena arena;                 /* owns the strings */
 	const char *way, *missing, *damage; /* damage: why the end is missing; NULL: it is not */
 	struct allocator_spec specs[ALLOCATOR_SPECS_MAX];
 	struct name_table *names;
