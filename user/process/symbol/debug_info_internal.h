@@ -16,7 +16,7 @@
 #include "process/symbol/range_table.h"
 
 #define DIE_MAX_DEPTH  64 /* of entries within each other */
-#define DIE_MAX_INLINE 64 /* inlined functions at one address */
+#define DIE_MAX_INLINE 63 /* inlined functions at one address */
 
 /* Bounds the work on one hostile file; a step is one entry or one range read. */
 struct die_budget {

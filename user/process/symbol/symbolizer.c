@@ -12,9 +12,9 @@
 #include "base/hashmap.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
-#include "process/symbol/module.h"
 #include "process/symbol/name_table.h"
 #include "process/symbol/perf_map.h"
+#include "process/symbol/symbol_source.h"
 
 /* The frames at one address. In the arena. */
 struct answer {
@@ -24,8 +24,8 @@ struct answer {
 
 /* A registered module and what was asked about it. */
 struct entry {
-	struct module *module; /* NULL: nothing but a path */
-	struct map64 answers;  /* address -> struct answer * */
+	struct symbol_source *source; /* NULL: nothing but a path */
+	struct map64 answers;         /* address -> struct answer * */
 	bool counted;
 };
 
@@ -65,7 +65,7 @@ void symbolizer_free(struct symbolizer *symbolizer)
 	if (!symbolizer)
 		return;
 	for (size_t i = 0; i < symbolizer->entries.count; i++) {
-		module_free(symbolizer->entries.items[i].module);
+		symbol_source_free(symbolizer->entries.items[i].source);
 		map64_done(&symbolizer->entries.items[i].answers);
 	}
 	vec_done(&symbolizer->entries);
@@ -87,25 +87,26 @@ void symbolizer_limit_memory(struct symbolizer *symbolizer, uint64_t max_bytes)
 }
 
 /* The number of a module of the same build that is there already. */
-static bool find_same(const struct symbolizer *symbolizer, const struct module *module,
+static bool find_same(const struct symbolizer *symbolizer, const struct symbol_source *source,
 		      uint32_t *ret_number)
 {
-	const struct build_id *id = module_build_id(module);
+	const struct build_id *id = symbol_source_build_id(source);
 	uintptr_t known = 0;
 
 	if (id->size)
 		known = (uintptr_t)strmap_get_n(&symbolizer->by_build_id, (const char *)id->bytes,
 						id->size);
-	if (!known || !module_same_build(symbolizer->entries.items[known - 1].module, module))
+	if (!known ||
+	    !symbol_source_same_build(symbolizer->entries.items[known - 1].source, source))
 		return false;
 	*ret_number = (uint32_t)(known - 1);
 	return true;
 }
 
-static int add_entry(struct symbolizer *symbolizer, struct module *module)
+static int add_entry(struct symbolizer *symbolizer, struct symbol_source *source)
 {
-	const struct build_id *id = module ? module_build_id(module) : NULL;
-	struct entry entry = {.module = module};
+	const struct build_id *id = source ? symbol_source_build_id(source) : NULL;
+	struct entry entry = {.source = source};
 	size_t number = symbolizer->entries.count;
 	int err;
 
@@ -125,23 +126,23 @@ int symbolizer_add_module(struct symbolizer *symbolizer, struct elf_file *file,
 			  const struct symbol_module_options *options, uint32_t *ret_module)
 {
 	struct debug_file_place place = {options->path, options->root_pid, options->open_in_target};
-	struct module *module = NULL;
+	struct symbol_source *source = NULL;
 	int err = 0;
 
 	if (file)
-		err = module_new(file, &module);
+		err = symbol_source_new(file, &source);
 	if (err)
 		return err;
-	if (module && find_same(symbolizer, module, ret_module)) {
-		module_free(module);
+	if (source && find_same(symbolizer, source, ret_module)) {
+		symbol_source_free(source);
 		return 0;
 	}
-	if (module)
-		err = module_find_debug(module, &place);
+	if (source)
+		err = symbol_source_find_debug(source, &place);
 	if (!err)
-		err = add_entry(symbolizer, module);
+		err = add_entry(symbolizer, source);
 	if (err) {
-		module_free(module);
+		symbol_source_free(source);
 		return err;
 	}
 	*ret_module = (uint32_t)(symbolizer->entries.count - 1);
@@ -266,8 +267,8 @@ static int make_answer(struct symbolizer *symbolizer, struct entry *entry, uint6
 	int err = 0;
 
 	vec_clear(debug);
-	if (entry->module)
-		err = module_look_up(entry->module, address, &hit, &found, debug);
+	if (entry->source)
+		err = symbol_source_look_up(entry->source, address, &hit, &found, debug);
 	if (!err && !debug->count)
 		err = vec_push(debug, (struct debug_frame){0});
 	if (err)
@@ -290,11 +291,11 @@ static int make_answer(struct symbolizer *symbolizer, struct entry *entry, uint6
 
 static void count_module(struct symbolizer *symbolizer, struct entry *entry)
 {
-	if (entry->counted || !entry->module)
+	if (entry->counted || !entry->source)
 		return;
 	entry->counted = true;
-	symbolizer->counts.modules_with_symbols += module_has_symbols(entry->module);
-	symbolizer->counts.modules_with_debug += module_has_debug(entry->module);
+	symbolizer->counts.modules_with_symbols += symbol_source_has_symbols(entry->source);
+	symbolizer->counts.modules_with_debug += symbol_source_has_debug(entry->source);
 }
 
 static int answer_new(struct symbolizer *symbolizer, struct entry *entry, uint64_t address,
@@ -371,8 +372,8 @@ int symbolizer_resolve_jit(struct symbolizer *symbolizer, int pid, uint64_t addr
 void symbolizer_release(struct symbolizer *symbolizer)
 {
 	for (size_t i = 0; i < symbolizer->entries.count; i++)
-		if (symbolizer->entries.items[i].module)
-			module_release(symbolizer->entries.items[i].module);
+		if (symbolizer->entries.items[i].source)
+			symbol_source_release(symbolizer->entries.items[i].source);
 }
 
 void symbolizer_counts(const struct symbolizer *symbolizer, struct symbolizer_counts *ret)
@@ -381,6 +382,7 @@ void symbolizer_counts(const struct symbolizer *symbolizer, struct symbolizer_co
 	ret->modules = symbolizer->entries.count;
 	ret->memory_bytes = symbolizer->arena.held_bytes + name_table_bytes(&symbolizer->names);
 	for (size_t i = 0; i < symbolizer->entries.count; i++)
-		if (symbolizer->entries.items[i].module)
-			ret->curtailed += module_curtailed(symbolizer->entries.items[i].module);
+		if (symbolizer->entries.items[i].source)
+			ret->curtailed +=
+				symbol_source_curtailed(symbolizer->entries.items[i].source);
 }

@@ -81,10 +81,12 @@ int symbolizer_set_perf_map(struct symbolizer *symbolizer, int pid, const char *
 /* The process has ended: drops its perf map. */
 void symbolizer_forget_process(struct symbolizer *symbolizer, int pid);
 
+#define SYMBOL_MAX_FRAMES 64 /* at one address */
+
 /*
- * Frames at @address of @module, innermost inlined frame first; at least one always. @ret_frames points
- * into the cache and lives as long as the symbolizer. An address that stems from a return address must be
- * passed minus 1 by the caller. -EINVAL: no such module; -ENOMEM.
+ * Frames at @address of @module, innermost inlined frame first; one at least, SYMBOL_MAX_FRAMES at most.
+ * @ret_frames points into the cache and lives as long as the symbolizer. An address that stems from a
+ * return address must be passed minus 1 by the caller. -EINVAL: no such module; -ENOMEM.
  */
 int symbolizer_resolve(struct symbolizer *symbolizer, uint32_t module, uint64_t address,
 		       const struct symbol_frame **ret_frames, size_t *ret_count);
