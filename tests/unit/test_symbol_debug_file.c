@@ -38,7 +38,7 @@ static int find_with(const char *binary, const char *from, const char *at)
 {
 	struct elf_file *file;
 	struct debug_file_place place;
-	struct debug_file found = {0};
+	struct debug_file found = DEBUG_FILE_NONE;
 	char path[64], command[512];
 	int err;
 
@@ -113,7 +113,7 @@ static void directory_fifo_and_missing_root_are_no_debug_files(void **state)
 {
 	struct elf_file *file = open_fixture("srv/linked");
 	struct debug_file_place place = place_of("/srv/linked");
-	struct debug_file found = {0};
+	struct debug_file found = DEBUG_FILE_NONE;
 
 	(void)state;
 	must("mkdir srv/whole.debug");
@@ -133,7 +133,7 @@ static void directory_fifo_and_missing_root_are_no_debug_files(void **state)
 static void own_root_is_searched_first_and_never_blocks(void **state)
 {
 	struct elf_file *file = open_fixture("srv/linked");
-	struct debug_file found = {0};
+	struct debug_file found = DEBUG_FILE_NONE;
 	struct debug_file_place place;
 	char path[128];
 
@@ -165,7 +165,7 @@ static void debug_link_with_a_slash_is_refused(void **state)
 static void supplementary_file_is_found_by_build_id_or_beside(void **state)
 {
 	struct debug_file_place place = place_of("/srv/multi");
-	struct debug_file found = {0};
+	struct debug_file found = DEBUG_FILE_NONE;
 	struct elf_file *file;
 
 	(void)state;
@@ -175,7 +175,9 @@ static void supplementary_file_is_found_by_build_id_or_beside(void **state)
 	assert_int_equal(debug_file_find_supplementary(file, &place, &found), -ENOENT);
 	must("cp whole.debug common.dwz"); /* another build id */
 	assert_int_equal(debug_file_find_supplementary(file, &place, &found), -ENOENT);
-	must("cp other.debug common.dwz");
+	/* relocatable, as dwz writes it */
+	must("cc -c -g -o hidden.o hidden.c && "
+	     "ld -r --build-id=0xfedcba9876543210 -o common.dwz hidden.o");
 	assert_int_equal(debug_file_find_supplementary(file, &place, &found), 0);
 	debug_file_done(&found);
 	must("rm common.dwz && mkdir -p usr/lib/debug/.build-id/fe && "

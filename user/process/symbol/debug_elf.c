@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include <elfutils/libdwelf.h>
 #include <gelf.h>
 
 #include "process/elf/elf_file.h"
@@ -48,10 +49,8 @@ Elf_Scn *debug_elf_section(Elf *elf, const char *name)
 	return NULL;
 }
 
-static Elf *begin(const struct elf_file *file, Elf_Cmd command)
+static Elf *begin(int fd, Elf_Cmd command)
 {
-	int fd = elf_file_descriptor(file);
-
 	elf_version(EV_CURRENT);
 	return fd < 0 ? NULL : elf_begin(fd, command, NULL);
 }
@@ -67,10 +66,10 @@ static bool has_symtab(Elf *elf)
 	return false;
 }
 
-struct debug_elf_content debug_elf_survey(const struct elf_file *file)
+struct debug_elf_content debug_elf_survey(int fd)
 {
 	struct debug_elf_content content = {0};
-	Elf *elf = begin(file, ELF_C_READ);
+	Elf *elf = begin(fd, ELF_C_READ);
 
 	if (!elf)
 		return content;
@@ -79,6 +78,18 @@ struct debug_elf_content debug_elf_survey(const struct elf_file *file)
 	content.symtab = has_symtab(elf);
 	elf_end(elf);
 	return content;
+}
+
+bool debug_elf_has_build_id(int fd, const struct build_id *id)
+{
+	Elf *elf = begin(fd, ELF_C_READ);
+	const void *bytes;
+	bool has = elf && dwelf_elf_gnu_build_id(elf, &bytes) == id->size &&
+		   !memcmp(bytes, id->bytes, id->size);
+
+	if (elf)
+		elf_end(elf);
+	return has;
 }
 
 /* What an old-style compressed section claims to inflate to (a big-endian number after the magic). */
@@ -132,7 +143,7 @@ static int check_bounds(Elf *elf, bool mapped, bool *ret_old)
 
 int debug_elf_open(const struct debug_elf_file *file, Elf **ret, bool *ret_old)
 {
-	Elf *elf = begin(file->file, file->steady ? ELF_C_READ_MMAP : ELF_C_READ);
+	Elf *elf = begin(file->fd, file->steady ? ELF_C_READ_MMAP : ELF_C_READ);
 	bool old = false;
 	int err = elf ? check_bounds(elf, file->steady, &old) : -ENOENT;
 

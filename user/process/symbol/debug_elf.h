@@ -12,27 +12,30 @@
 
 #include <libelf.h>
 
-struct elf_file;
+struct build_id;
 
-/* A file and whether it is ours: nobody but root can change it, so it may be mapped. */
+/* A file on disk. */
 struct debug_elf_file {
-	const struct elf_file *file; /* borrowed; NULL: none */
-	bool steady;
+	int fd;      /* -1: none */
+	bool steady; /* ours: nobody but root can change it, so it may be mapped */
 };
 
-/* What a file brings. All false for one that is not on disk. */
+/* What a file brings. All false for descriptor -1 and for what is no ELF file. */
 struct debug_elf_content {
 	bool dwarf;  /* .debug_info and .debug_line */
 	bool symtab; /* .symtab */
 };
 
 /* Cheap: section headers only. */
-struct debug_elf_content debug_elf_survey(const struct elf_file *file);
+struct debug_elf_content debug_elf_survey(int fd);
+
+/* For files that elf_file refuses: a supplementary file of dwz is ET_REL. */
+bool debug_elf_has_build_id(int fd, const struct build_id *id);
 
 /*
- * A handle for elf_end(), on the file's descriptor. @ret_old (may be NULL): are there .zdebug_ sections,
- * which libdw can open only once a handle? -ENOENT: not a file on disk, or no sections; -EFBIG: its debug
- * sections are too large.
+ * A handle for elf_end(), on the file's descriptor, which must stay open as long. @ret_old (may be NULL): are
+ * there .zdebug_ sections, which libdw can open only once a handle? -ENOENT: no file, no ELF file, no sections;
+ * -EFBIG: its debug sections are too large.
  */
 int debug_elf_open(const struct debug_elf_file *file, Elf **ret, bool *ret_old);
 

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/strbuf.h"
 #include "process/elf/elf_file.h"
+#include "process/symbol/debug_elf.h"
 
 #define DEBUG_ROOT         "/usr/lib/debug"
 #define MAX_CHECKSUM_BYTES ((off_t)2 << 30)
@@ -26,7 +27,17 @@ struct proof {
 	const struct build_id *id;
 	bool has_crc;
 	uint32_t crc;
+	bool supplementary; /* no program: the descriptor is all we want */
 };
+
+void debug_file_done(struct debug_file *found)
+{
+	if (!found->file && found->fd >= 0)
+		close(found->fd);
+	elf_file_free(found->file);
+	free(found->path);
+	*found = (struct debug_file)DEBUG_FILE_NONE;
+}
 
 static int open_regular(const struct debug_file_place *place, bool in_target, const char *path)
 {
@@ -69,23 +80,39 @@ static bool only_root_writes(int fd)
 	return !fstat(fd, &st) && st.st_uid == 0 && !(st.st_mode & (S_IWGRP | S_IWOTH));
 }
 
+/* Takes @fd over in any case. */
+static int open_supplementary(int fd, const struct proof *proof, struct debug_file *ret)
+{
+	_cleanup_close_ int owned = fd;
+
+	if (!debug_elf_has_build_id(fd, proof->id))
+		return -ESTALE;
+	ret->steady = only_root_writes(fd);
+	ret->fd = take_fd(&owned);
+	return 0;
+}
+
+/* Takes @fd over in any case. */
 static int open_proven(int fd, const struct proof *proof, struct debug_file *ret)
 {
-	_cleanup_close_ int checked = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	_cleanup_(elf_file_freep) struct elf_file *file = NULL;
 	const struct build_id *id;
-	int err = elf_file_open_fd(fd, &file);
+	int err;
 
+	if (proof->supplementary)
+		return open_supplementary(fd, proof, ret);
+	err = elf_file_open_fd(fd, &file);
 	if (err)
 		return err;
 	id = elf_file_build_id(file);
 	if (proof->id->size && id->size) {
 		if (!build_id_equal(proof->id, id))
 			return -ESTALE;
-	} else if (!proof->has_crc || checked < 0 || !checksum_fits(checked, proof->crc)) {
+	} else if (!proof->has_crc || !checksum_fits(elf_file_descriptor(file), proof->crc)) {
 		return -ESTALE;
 	}
-	ret->steady = only_root_writes(checked);
+	ret->fd = elf_file_descriptor(file);
+	ret->steady = only_root_writes(ret->fd);
 	ret->file = no_free_ptr(file);
 	return 0;
 }
@@ -98,12 +125,12 @@ static int try_path(const struct strbuf *path, const struct debug_file_place *pl
 		return -ENOMEM;
 	for (int in_target = 0; in_target <= (place->open_in_target && place->root_pid);
 	     in_target++) {
-		struct debug_file found = {0};
+		struct debug_file found = DEBUG_FILE_NONE;
 		int fd = open_regular(place, in_target, path->buf);
 		int err = fd < 0 ? fd : open_proven(fd, proof, &found);
 
 		if (!err && !(found.path = strdup(path->buf))) {
-			elf_file_free(found.file);
+			debug_file_done(&found);
 			err = -ENOMEM;
 		}
 		if (err == -ENOMEM)
@@ -117,17 +144,17 @@ static int try_path(const struct strbuf *path, const struct debug_file_place *pl
 	return -ENOENT;
 }
 
-static int try_build_id(const struct build_id *id, const struct debug_file_place *place,
+static int try_build_id(const struct proof *proof, const struct debug_file_place *place,
 			struct debug_file *ret, struct strbuf *path)
 {
 	char hex[2 * BUILD_ID_MAX_BYTES + 1];
 
-	if (id->size < 2)
+	if (proof->id->size < 2)
 		return -ENOENT;
-	build_id_format(id, hex);
+	build_id_format(proof->id, hex);
 	strbuf_reset(path);
 	strbuf_addf(path, DEBUG_ROOT "/.build-id/%.2s/%s.debug", hex, hex + 2);
-	return try_path(path, place, &(struct proof){.id = id}, ret);
+	return try_path(path, place, proof, ret);
 }
 
 static size_t directory_len(const char *path)
@@ -176,20 +203,14 @@ int debug_file_find(const struct elf_file *file, const struct debug_file_place *
 		    struct debug_file *ret)
 {
 	_cleanup_(strbuf_done) struct strbuf path = STRBUF_INIT;
-	int err = try_build_id(elf_file_build_id(file), place, ret, &path);
+	struct proof proof = {.id = elf_file_build_id(file)};
+	int err = try_build_id(&proof, place, ret, &path);
 
 	if (err == -ENOENT)
 		err = try_link(file, place, ret, &path);
 	if (err == -ENOENT)
 		err = try_whole_path(file, place, ret, &path);
 	return err;
-}
-
-void debug_file_done(struct debug_file *found)
-{
-	elf_file_free(found->file);
-	free(found->path);
-	*found = (struct debug_file){0};
 }
 
 /* A NUL-terminated name, then the build id: the dwz manual's .gnu_debugaltlink. */
@@ -219,13 +240,13 @@ int debug_file_find_supplementary(const struct elf_file *file, const struct debu
 {
 	_cleanup_(strbuf_done) struct strbuf path = STRBUF_INIT;
 	struct build_id id = {0};
-	struct proof proof = {.id = &id};
+	struct proof proof = {.id = &id, .supplementary = true};
 	const char *name;
 	int err = read_alternate_link(file, &name, &id);
 
 	if (err)
 		return err;
-	err = try_build_id(&id, place, ret, &path);
+	err = try_build_id(&proof, place, ret, &path);
 	if (err != -ENOENT)
 		return err;
 	strbuf_reset(&path);

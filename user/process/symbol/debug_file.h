@@ -25,14 +25,21 @@ struct debug_file_place {
 };
 
 struct debug_file {
-	struct elf_file *file;
+	struct elf_file *file; /* NULL: a supplementary file */
+	int fd;      /* of the supplementary file, else the file's; owned in the first case */
 	char *path;  /* where it was found */
 	bool steady; /* in our root, and root alone can write it */
 };
 
+#define DEBUG_FILE_NONE  \
+	{                \
+		.fd = -1 \
+	}
+
 /* Caller's storage. -ENOENT, -ENOMEM. */
 int debug_file_find(const struct elf_file *file, const struct debug_file_place *place,
 		    struct debug_file *ret);
+/* Fine on DEBUG_FILE_NONE, which it leaves behind. */
 void debug_file_done(struct debug_file *found);
 
 /*

@@ -62,7 +62,7 @@ static int open_dwarf(struct debug_info *info)
 	info->dwarf = dwarf_begin_elf(info->elf, DWARF_C_READ, NULL);
 	if (!info->dwarf)
 		return -ENOENT;
-	if (info->supplementary.file && !info->alternate_elf &&
+	if (!info->alternate_elf &&
 	    !debug_elf_open(&info->supplementary, &info->alternate_elf, NULL))
 		info->alternate = dwarf_begin_elf(info->alternate_elf, DWARF_C_READ, NULL);
 	/* without one libdw would open whatever path the file names */

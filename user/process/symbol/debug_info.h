@@ -35,8 +35,7 @@ struct debug_frame {
 VEC_STRUCT(debug_frame_vec, struct debug_frame);
 
 /*
- * The files are borrowed and must outlive it. @supplementary is what .gnu_debugaltlink names (its file
- * may be NULL). -ENOENT: no usable DWARF; -EFBIG: too large; -ENOMEM.
+ * The descriptors are borrowed and must outlive it. @supplementary is what .gnu_debugaltlink names. -ENOENT: no usable DWARF; -EFBIG: too large; -ENOMEM.
  */
 int debug_info_new(const struct debug_elf_file *file, const struct debug_elf_file *supplementary,
 		   struct debug_info **ret);

@@ -6,7 +6,7 @@
 
 struct symbol_source {
 	struct elf_file *file;
-	struct debug_file debug;         /* file NULL: none */
+	struct debug_file debug;         /* fd -1: none, as the next */
 	struct debug_file supplementary; /* of whichever has the DWARF */
 	struct elf_file *minidebug;      /* .gnu_debugdata */
 	struct debug_elf_content in_file, in_debug;
@@ -24,6 +24,7 @@ int symbol_source_new(struct elf_file *file, struct symbol_source **ret)
 		return -ENOMEM;
 	}
 	source->file = file;
+	source->debug = source->supplementary = (struct debug_file)DEBUG_FILE_NONE;
 	*ret = source;
 	return 0;
 }
@@ -71,14 +72,13 @@ int symbol_source_find_debug(struct symbol_source *source, const struct debug_fi
 	const struct elf_file *with_dwarf;
 	int err;
 
-	source->in_file = debug_elf_survey(source->file);
+	source->in_file = debug_elf_survey(elf_file_descriptor(source->file));
 	if (!source->in_file.dwarf || !source->in_file.symtab) {
 		err = debug_file_find(source->file, place, &source->debug);
 		if (err == -ENOMEM)
 			return err;
 	}
-	if (source->debug.file)
-		source->in_debug = debug_elf_survey(source->debug.file);
+	source->in_debug = debug_elf_survey(source->debug.fd);
 	if (!source->in_file.dwarf && !source->in_debug.dwarf)
 		return 0;
 	if (!source->in_file.dwarf)
@@ -110,15 +110,15 @@ static int load_symbols(struct symbol_source *source)
 
 static int load_lines(struct symbol_source *source)
 {
-	struct debug_elf_file lines = {.file = source->file};
-	struct debug_elf_file supplementary = {source->supplementary.file,
+	struct debug_elf_file lines = {.fd = elf_file_descriptor(source->file)};
+	struct debug_elf_file supplementary = {source->supplementary.fd,
 					       source->supplementary.steady};
 	int err;
 
 	if (!source->in_file.dwarf && !source->in_debug.dwarf)
 		return 0;
 	if (!source->in_file.dwarf)
-		lines = (struct debug_elf_file){source->debug.file, source->debug.steady};
+		lines = (struct debug_elf_file){source->debug.fd, source->debug.steady};
 	err = debug_info_new(&lines, &supplementary, &source->info);
 	return err == -ENOMEM ? err : 0;
 }
