@@ -54,8 +54,21 @@ __hidden void event_begin(struct hf_event *event, u32 kind_detail, u32 size)
 	event->tid = pid_tgid;
 }
 
+/* When the reader was woken last. A reader that cannot keep up needs no second call: each one costs the
+ * target an interrupt, 5 us and more. Racy on purpose: a lost update is one call too many. */
+static u64 woken_ns;
+
+#define WAKE_PAUSE_NS 1000000
+
 __hidden u64 wake_flags(void)
 {
-	return bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) >= wake_bytes ? BPF_RB_FORCE_WAKEUP
-									 : BPF_RB_NO_WAKEUP;
+	u64 now;
+
+	if (bpf_ringbuf_query(&ring, BPF_RB_AVAIL_DATA) < wake_bytes)
+		return BPF_RB_NO_WAKEUP;
+	now = bpf_ktime_get_ns();
+	if (now - woken_ns < WAKE_PAUSE_NS)
+		return BPF_RB_NO_WAKEUP;
+	woken_ns = now;
+	return BPF_RB_FORCE_WAKEUP;
 }
