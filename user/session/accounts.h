@@ -20,20 +20,7 @@
 #include "account/stack/stack_table.h"
 #include "base/cleanup.h"
 #include "process/proc/maps.h"
-
-/* What a page fault brought in. */
-#define ACCOUNT_FAULT_KINDS(X) X(ANON, "anon") X(FILE, "file") X(SWAP, "swap") X(SHMEM, "shmem")
-
-enum fault_kind {
-#define X(upper, name) FAULT_##upper,
-	ACCOUNT_FAULT_KINDS(X)
-#undef X
-		FAULT_KIND_COUNT
-};
-
-const char *fault_kind_name(enum fault_kind kind);
-
-struct fault_table;
+#include "session/faults.h"
 
 /* One process's account. After an exec it starts again from nothing: the blocks are gone. */
 struct account {
@@ -98,12 +85,6 @@ struct accounts_counts {
 void accounts_get_counts(const struct accounts *accounts, struct accounts_counts *ret);
 
 /* Calls @visit for each stack with page faults. */
-struct fault_count {
-	stack_id stack;
-	enum fault_kind kind;
-	uint64_t count;
-};
-
 int account_for_each_fault(const struct account *account,
 			   int (*visit)(const struct fault_count *fault, void *user), void *user);
 

@@ -3,7 +3,30 @@
 #ifndef HOLDFAST_SESSION_FAULTS_H
 #define HOLDFAST_SESSION_FAULTS_H
 
-#include "session/accounts.h"
+#include <holdfast/event.h>
+
+#include "account/stack/stack_table.h"
+#include "process/proc/maps.h"
+
+/* What a page fault brought in. */
+#define ACCOUNT_FAULT_KINDS(X) X(ANON, "anon") X(FILE, "file") X(SWAP, "swap") X(SHMEM, "shmem")
+
+enum fault_kind {
+#define X(upper, name) FAULT_##upper,
+	ACCOUNT_FAULT_KINDS(X)
+#undef X
+		FAULT_KIND_COUNT
+};
+
+const char *fault_kind_name(enum fault_kind kind);
+
+struct fault_count {
+	stack_id stack;
+	enum fault_kind kind;
+	uint64_t count;
+};
+
+struct fault_table;
 
 #define FAULT_TABLE_MAX (1u << 17) /* stacks x kinds; more go to the stack 0 */
 

@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "capture/feed/ring.h"
@@ -31,7 +30,6 @@ struct ingest {
 	pthread_t thread;
 	bool running;
 	unsigned int batch_left;
-	uint64_t cpu_ns;
 };
 
 static int on_event(void *user, const struct hf_event *event)
@@ -79,7 +77,6 @@ static void *ingest_main(void *argument)
 		{.fd = ring_feed_fd(ingest->feed), .events = POLLIN},
 		{.fd = mailbox_fd(ingest->calls), .events = POLLIN},
 	};
-	struct timespec used;
 
 	do {
 		poll(fds, 2, POLL_MS);
@@ -87,8 +84,6 @@ static void *ingest_main(void *argument)
 	} while (answer_calls(ingest));
 	while (consume(ingest))
 		;
-	if (!clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used))
-		ingest->cpu_ns = used.tv_sec * 1000000000ull + used.tv_nsec;
 	return NULL;
 }
 
@@ -163,11 +158,6 @@ void ingest_free(struct ingest *ingest)
 	mailbox_free(ingest->calls, NULL);
 	mailbox_free(ingest->done, NULL);
 	free(ingest);
-}
-
-uint64_t ingest_cpu_ns(const struct ingest *ingest)
-{
-	return ingest->cpu_ns;
 }
 
 uint64_t ingest_malformed(const struct ingest *ingest)

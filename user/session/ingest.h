@@ -36,8 +36,7 @@ int ingest_call(struct ingest *ingest, void (*fn)(struct accounts *accounts, voi
 /* Reads what is left in the ring and ends the thread: the accounts are the caller's from here on. */
 void ingest_stop(struct ingest *ingest);
 
-/* CPU time of the thread, and events that were not well-formed. After ingest_stop(). */
-uint64_t ingest_cpu_ns(const struct ingest *ingest);
+/* Events that were not well-formed. After ingest_stop(). */
 uint64_t ingest_malformed(const struct ingest *ingest);
 
 #endif

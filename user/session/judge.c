@@ -15,8 +15,8 @@ static const struct gauge *gauge_of(const struct session *session, int pid)
 	return NULL;
 }
 
-int judge_all(const struct accounts *accounts, const struct session *session, uint64_t now_ns,
-	      struct verdict **ret)
+static int judge_all(const struct accounts *accounts, const struct session *session,
+		     uint64_t now_ns, struct verdict **ret)
 {
 	size_t count = accounts_count(accounts);
 	_cleanup_free_ struct verdict_process *processes =

@@ -22,7 +22,8 @@ void member_free(struct member *member)
 }
 DEFINE_CLEANUP(struct member *, member_free);
 
-struct member *members_find(const struct session *session, int pid)
+/* The running member of @pid, or NULL. */
+static struct member *members_find(const struct session *session, int pid)
 {
 	for (size_t i = session->members.count; i--;) {
 		struct member *member = session->members.items[i];

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -251,7 +250,6 @@ int session_run(struct session *session, uint64_t for_ns, session_tick_fn tick, 
 void session_detach(struct session *session)
 {
 	struct judge_request request = {.session = session};
-	struct rusage usage;
 
 	if (session->detached || !session->ingest)
 		return;
@@ -260,6 +258,9 @@ void session_detach(struct session *session)
 	probe_detach(session->probe, 0);
 	members_refresh(session, clock_now_ns(), true);
 	ingest_stop(session->ingest);
+	if (ingest_malformed(session->ingest))
+		log_warn("%lu malformed events: a bug of ours",
+			 (unsigned long)ingest_malformed(session->ingest));
 	members_on_life(session, 0);
 	request.now_ns = clock_now_ns();
 	judge(session->accounts, &request);
@@ -268,10 +269,6 @@ void session_detach(struct session *session)
 	session->last_allocs = request.allocs;
 	session->last_frees = request.frees;
 	probe_losses(session->probe, &session->loss);
-	if (!getrusage(RUSAGE_SELF, &usage))
-		session->own_cpu_ns =
-			(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000000ull +
-			(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000ull;
 }
 
 int session_snapshot(struct session *session, size_t site_max, struct report **ret)

@@ -62,7 +62,6 @@ struct session {
 	unsigned int tick_count;
 	struct verdict *verdict; /* the newest */
 	struct hf_loss loss;
-	uint64_t own_cpu_ns;
 	struct resolver *resolver; /* made with the first report */
 	size_t resolver_targets;   /* members that it knows */
 	struct replayed *replayed; /* NULL: live */
@@ -71,8 +70,6 @@ struct session {
 /* members.c */
 void member_free(struct member *member);
 int members_attach(struct session *session, int pid, struct hf_error *err);
-/* The running member of @pid, or NULL. */
-struct member *members_find(const struct session *session, int pid);
 int members_running(const struct session *session);
 /* Takes what the ingest thread told. */
 int members_on_life(void *session, uint32_t events);
@@ -88,9 +85,6 @@ struct judge_request {
 };
 
 void judge(struct accounts *accounts, void *request);
-/* The verdict on every site, and the sites' order: as accounts_at(), sites 1 .. count of each. */
-int judge_all(const struct accounts *accounts, const struct session *session, uint64_t now_ns,
-	      struct verdict **ret);
 
 /* overhead.c: an estimate from hits and what one costs. */
 double overhead_percent(uint64_t allocs, uint64_t frees, uint64_t duration_ns);

@@ -5,21 +5,11 @@
 
 #include <holdfast/limits.h>
 
-struct kind_row {
-	const char *name;
-	uint32_t size_bytes;
-};
-
-static const struct kind_row kinds[HF_EVENT_KIND_COUNT] = {
-#define X(upper, lower) [HF_EVENT_##upper] = {#lower, sizeof(struct hf_event_##lower)},
+static const uint32_t kind_bytes[HF_EVENT_KIND_COUNT] = {
+#define X(upper, lower) [HF_EVENT_##upper] = sizeof(struct hf_event_##lower),
 	HF_EVENT_KINDS(X)
 #undef X
 };
-
-const char *event_kind_name(unsigned int kind)
-{
-	return kind < HF_EVENT_KIND_COUNT && kinds[kind].name ? kinds[kind].name : "";
-}
 
 const uint64_t *event_stack_pcs(const struct hf_event_stack *event)
 {
@@ -35,7 +25,7 @@ int event_check(const void *bytes, size_t size)
 	if (size < sizeof(*event) || event->size_bytes > size || event->kind == HF_EVENT_NONE ||
 	    event->kind >= HF_EVENT_KIND_COUNT)
 		return -EINVAL;
-	wanted = kinds[event->kind].size_bytes;
+	wanted = kind_bytes[event->kind];
 	if (event->size_bytes < wanted)
 		return -EINVAL;
 	if (event->kind == HF_EVENT_STACK) {

@@ -20,9 +20,6 @@ int event_check(const void *bytes, size_t size);
 /* The frames behind a checked stack event: depth of them. */
 const uint64_t *event_stack_pcs(const struct hf_event_stack *event);
 
-/* "alloc", "free", ...; "" for an unknown kind. */
-const char *event_kind_name(unsigned int kind);
-
 /* Receives every event in order; borrowed for the call. Non-zero stops the feed, which returns it. */
 struct event_handler {
 	int (*event)(void *user, const struct hf_event *event);

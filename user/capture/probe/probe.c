@@ -307,9 +307,3 @@ int probe_losses(const struct probe *probe, struct hf_loss *ret)
 	*ret = sum;
 	return 0;
 }
-
-uint64_t probe_kernel_bytes(const struct probe *probe)
-{
-	return probe->table_bytes + bpf_map__max_entries(probe->skeleton->maps.ring) +
-	       HF_STACK_SEEN_SLOTS * 8ull + HF_PC_CACHE_SLOTS * 8ull + HF_MAX_RULES * 8ull;
-}

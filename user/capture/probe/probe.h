@@ -78,8 +78,6 @@ enum probe_way probe_way(const struct probe *probe);
 const char *probe_way_name(enum probe_way way);
 /* Tracepoint groups that could not be attached, as a sentence for people; "" if none. */
 const char *probe_missing(const struct probe *probe);
-/* Memory of tables and ring that the kernel holds for us. */
-uint64_t probe_kernel_bytes(const struct probe *probe);
 
 /* Does a return probe leave a seccomp-filtered process alive? Tried on a child of ours. 0, or -ENOTSUP. */
 int probe_selftest_seccomp(struct probe *probe);

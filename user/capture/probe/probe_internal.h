@@ -44,7 +44,6 @@ struct probe {
 	uint64_t spaces_used[HF_MAX_PROCESSES / 64];
 	struct fd_vec tracepoints;
 	struct strbuf missing;
-	uint64_t table_bytes;
 	uint64_t seed;
 	int cpu_count;
 	int seccomp_checked; /* 0: not yet, 1: fine, -ENOTSUP */

@@ -66,7 +66,6 @@ static int make_map(struct probe *probe, const struct unwind_table *table)
 	err = update_array(fd, 0, blocks, count);
 	if (err)
 		return err;
-	probe->table_bytes += count * sizeof(*blocks);
 	return take_fd(&fd);
 }
 

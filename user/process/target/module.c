@@ -48,16 +48,6 @@ void module_set_free(struct module_set *set)
 	free(set);
 }
 
-size_t module_set_count(const struct module_set *set)
-{
-	return set->modules.count;
-}
-
-struct module *module_set_at(const struct module_set *set, size_t index)
-{
-	return set->modules.items[index];
-}
-
 struct module *module_set_find(const struct module_set *set, uint64_t inode, uint32_t device_major,
 			       uint32_t device_minor)
 {

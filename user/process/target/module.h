@@ -42,8 +42,6 @@ int module_set_get(struct module_set *set, int pid, const struct mapping *mappin
 /* The module of a file that is known already, or NULL. */
 struct module *module_set_find(const struct module_set *set, uint64_t inode, uint32_t device_major,
 			       uint32_t device_minor);
-size_t module_set_count(const struct module_set *set);
-struct module *module_set_at(const struct module_set *set, size_t index);
 
 /* A descriptor of its own on the module's file, or -ENOENT (vdso, not readable). */
 int module_open(const struct module *module);
