@@ -49,7 +49,7 @@ static struct hf_row_block *pack(const struct unwind_table *table, uint32_t *ret
 }
 
 /* The table as a map of its own: a descriptor or -errno. */
-static int make_map(struct probe *probe, const struct unwind_table *table)
+static int make_map(const struct unwind_table *table)
 {
 	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_INNER_MAP);
 	_cleanup_free_ struct hf_row_block *blocks = NULL;
@@ -121,7 +121,7 @@ static int load_module(struct probe *probe, const struct module *module, struct 
 		log_warn_err(err, "no unwind table of %s", module->path);
 		return err == -ENOMEM ? err : 0;
 	}
-	fd = make_map(probe, &table);
+	fd = make_map(&table);
 	if (fd < 0)
 		return fd;
 	slot->page_count = table.page_count;
