@@ -19,9 +19,9 @@ trap : INT TERM # the hunt stops and reports; then so do we
 if [ -z "$pid" ]; then
 	program=.output/targets/leaky_server
 	if [ -n "${SUDO_UID-}" ]; then
-		setpriv --reuid="$SUDO_UID" --regid="${SUDO_GID-$SUDO_UID}" --clear-groups "$program" >/dev/null 2>&1 &
+		setpriv --reuid="$SUDO_UID" --regid="${SUDO_GID-$SUDO_UID}" --clear-groups "$program" --auto >/dev/null 2>&1 &
 	else
-		"$program" >/dev/null 2>&1 &
+		"$program" --auto >/dev/null 2>&1 &
 	fi
 	server=$!
 	sleep 1
