@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/hashmap.h"
+#include "base/units.h"
 
 #define TEMP_NAME_TRIES 16
 
@@ -146,6 +147,20 @@ static int open_in_place(int dir_fd, const char *name, mode_t mode)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Under sudo the report is for who called it: mode 0600 and owned by root nobody else could read it. A failure
+ * leaves it root's. */
+static void give_to_caller(int fd)
+{
+	const char *uid_text = getenv("SUDO_UID"), *gid_text = getenv("SUDO_GID");
+	uint64_t uid, gid;
+
+	if (geteuid() || !uid_text || !gid_text || units_parse_u64(uid_text, &uid) ||
+	    units_parse_u64(gid_text, &gid) || uid >= UINT32_MAX || gid >= UINT32_MAX)
+		return;
+	if (fchown(fd, (uid_t)uid, (gid_t)gid) < 0)
+		return;
+}
+
 static int open_temp(int dir_fd, const char *name, struct strbuf *temp)
 {
 	for (int i = 0; i < TEMP_NAME_TRIES; i++) {
@@ -157,8 +172,10 @@ static int open_temp(int dir_fd, const char *name, struct strbuf *temp)
 			return -ENOMEM;
 		fd = openat(dir_fd, temp->buf, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			    0600);
-		if (fd >= 0)
+		if (fd >= 0) {
+			give_to_caller(fd);
 			return fd;
+		}
 		if (errno != EEXIST)
 			break;
 	}

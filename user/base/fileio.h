@@ -3,7 +3,8 @@
  * fileio.h - whole files in, whole files out, safely.
  *
  * Reading: a size limit always; works on /proc files (which tell no size).
- * Writing: into a new file beside the goal (mode 0600, O_EXCL, O_NOFOLLOW), renamed onto it when
+ * Writing: into a new file beside the goal (mode 0600, O_EXCL, O_NOFOLLOW; owned by
+ * SUDO_UID where root runs for somebody), renamed onto it when
  * complete, so nobody sees half a report and no link is followed. If the goal is a character device
  * or a FIFO (/dev/null), it is written in place. A goal that is a symbolic link is refused with
  * -ELOOP, a directory with -EISDIR.
