@@ -145,6 +145,28 @@ static void table_that_only_grows_is_watched_after_six_seconds(void **state)
 	world_done(&w);
 }
 
+/* A hunt ends anywhere in a window. */
+static void short_last_window_does_not_widen_the_interval(void **state)
+{
+	struct world w;
+	struct verdict *v;
+
+	(void)state;
+	world_init(&w);
+	grow(&w, 6, 450);
+	for (int i = 0; i < 22; i++)
+		take(&w, 1, 1000);
+	w.now_ns += SECOND / 20;
+	assert_int_equal(series_sample(w.series, w.ledger, w.now_ns), 0);
+	v = judge(&w);
+	assert_true(fabs(v->findings[0].growth_bytes_per_second - 450e3) < 0.02 * 450e3);
+	/* 2700 blocks: 3.8 % of Poisson error and no more */
+	assert_true(v->findings[0].growth_high < 450e3 * 1.045);
+	assert_true(v->findings[0].growth_low > 450e3 * 0.955);
+	verdict_free(v);
+	world_done(&w);
+}
+
 static void linear_growth_is_growing_after_five_minutes(void **state)
 {
 	struct world w;
@@ -500,6 +522,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(table_that_only_grows_is_watched_after_six_seconds),
+		cmocka_unit_test(short_last_window_does_not_widen_the_interval),
 		cmocka_unit_test(linear_growth_is_growing_after_five_minutes),
 		cmocka_unit_test(allocate_and_free_is_no_finding),
 		cmocka_unit_test(filling_cache_is_warming),

@@ -50,9 +50,14 @@ static enum verdict_state flat_state(const struct site_context *context,
  * A buffer that grows by realloc is out for a moment whenever it moves, so the least of a window
  * is 0. Where a site holds that few blocks, what it holds at the windows' ends is looked at.
  */
+static bool ends_count(const struct call_site *site)
+{
+	return site->outstanding_count <= VERDICT_FEW_BLOCKS;
+}
+
 static uint64_t envelope_bytes(const struct call_site *site, const struct series_point *point)
 {
-	return site->outstanding_count <= VERDICT_FEW_BLOCKS ? point->bytes : point->min_bytes;
+	return ends_count(site) ? point->bytes : point->min_bytes;
 }
 
 uint64_t site_survey(struct site_context *context, const struct call_site *site, site_id id,
@@ -147,15 +152,35 @@ static void look_deceleration(struct look *look, const struct envelope *envelope
 			     (first - last) / block_bytes > VERDICT_Z * sqrt(blocks);
 }
 
+/*
+ * A rising site holds its least where a window begins. To say so matters for the last window,
+ * which may be much shorter than the others: at its end its least would look like a sudden jump.
+ */
+static uint64_t envelope_time(const struct site_context *context, const struct call_site *site,
+			      size_t i)
+{
+	const struct series_point *points = context->points;
+	uint64_t length;
+
+	if (ends_count(site))
+		return points[i].time_ns;
+	if (i)
+		return points[i - 1].time_ns;
+	length = points[1].time_ns - points[0].time_ns;
+	return points[0].time_ns > length ? points[0].time_ns - length : 0;
+}
+
 static void take_envelope(struct site_context *context, const struct call_site *site, site_id id)
 {
-	size_t count = series_read(context->series, id, context->points);
+	struct envelope *e = &context->envelope;
 
-	for (size_t i = 0; i < count; i++) {
-		context->envelope.time_ns[i] = context->points[i].time_ns;
-		context->envelope.bytes[i] = (double)envelope_bytes(site, &context->points[i]);
+	e->count = series_read(context->series, id, context->points);
+	if (e->count < 3)
+		return;
+	for (size_t i = 0; i < e->count; i++) {
+		e->time_ns[i] = envelope_time(context, site, i);
+		e->bytes[i] = (double)envelope_bytes(site, &context->points[i]);
 	}
-	context->envelope.count = count;
 }
 
 static bool take_look(struct site_context *context, const struct call_site *site, site_id id,
