@@ -76,6 +76,7 @@ UNIT_ASAN := $(UNIT_C:%.c=$(O)/asan/%)
 UNIT_TSAN := $(TSAN_C:%.c=$(O)/tsan/%)
 LOAD := $(LOAD_C:%.c=$(O)/%)
 FUZZERS := $(FUZZ_C:%.c=$(O)/fuzz/%)
+GOLDEN := $(patsubst %.c,$(O)/%,$(wildcard tests/golden/*.c))
 PROGRAM := $(if $(wildcard user/cli/main.c),holdfast)
 GENERATED := $(addprefix $(O)/gen/,holdfast.1 holdfast.bash config.schema.json)
 
@@ -155,7 +156,7 @@ REPLAY := $(if $(FUZZERS),scripts/fuzz.sh)
 OWNER := scripts/as-owner.sh
 .PHONY: bootstrap check check-style check-unit check-root built-style built-unit built-root
 built-style: $(O)/libholdfast.a $(UNIT_C:%.c=$(O)/%.o) $(FUZZ_C:%.c=$(O)/fuzz/%.o) $(LOAD_C:%.c=$(O)/%.o)
-built-unit: all $(UNIT) $(UNIT_ASAN) $(UNIT_TSAN) $(FUZZERS)
+built-unit: all $(GOLDEN) $(UNIT) $(UNIT_ASAN) $(UNIT_TSAN) $(FUZZERS)
 built-root: all $(LOAD) targets
 bootstrap:
 	@scripts/bootstrap.sh build test

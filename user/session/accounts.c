@@ -401,9 +401,10 @@ static void take_exec(struct accounts *accounts, struct account *account,
 		      const struct hf_event *event)
 {
 	uint64_t execs = account->exec_count + 1;
-	int parent = account->parent_pid;
-	int err = accounts_add(accounts, account->pid, parent, event->time_ns);
+	int parent = account->parent_pid, err;
 
+	account->execed = true;
+	err = accounts_add(accounts, account->pid, parent, event->time_ns);
 	if (err) {
 		log_warn_err(err, "process %u gets no new account after its exec", event->pid);
 		return;

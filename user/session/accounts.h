@@ -28,6 +28,7 @@ struct account {
 	bool inherited;                /* a forked child: it began with its parent's blocks */
 	bool inheritance_left_out;     /* they were too many: its ledger has not (all of) them */
 	uint64_t started_ns, ended_ns; /* ended_ns 0: still runs */
+	bool execed;                   /* ended by an exec: what its ledger still holds is gone */
 	uint64_t exec_count;
 	struct ledger *ledger;
 	struct series *series;

@@ -167,8 +167,10 @@ static int choose_sites(const struct build *build, struct chosen_vec *ret)
 	size_t max = build->options->site_max, kept = 0;
 	int err = 0;
 
-	for (size_t p = 0; !err && p < accounts_count(accounts); p++)
-		err = list_sites(accounts, p, ret);
+	for (size_t p = 0; !err && p < accounts_count(accounts); p++) {
+		if (!accounts_at(accounts, p)->execed)
+			err = list_sites(accounts, p, ret);
+	}
 	if (err || !max || ret->count <= max)
 		return err;
 	qsort(ret->items, ret->count, sizeof(*ret->items), most_bytes_first);

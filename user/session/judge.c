@@ -30,8 +30,8 @@ static int judge_all(const struct accounts *accounts, const struct session *sess
 		processes[i] = (struct verdict_process){
 			.pid = account->pid,
 			.start_ns = account->started_ns,
-			.ledger = account->ledger,
-			.series = account->series,
+			.ledger = account->execed ? NULL : account->ledger,
+			.series = account->execed ? NULL : account->series,
 			.gauge = gauge_of(session, account->pid),
 		};
 	}
@@ -52,9 +52,11 @@ void judge(struct accounts *accounts, void *user)
 		ledger_counts(accounts_at(accounts, i)->ledger, &ledger);
 		request->allocs += ledger.allocs;
 		request->frees += ledger.frees + ledger.unmatched_frees;
+		request->unmatched_frees += ledger.unmatched_frees;
+		if (accounts_at(accounts, i)->execed)
+			continue;
 		request->live_bytes += ledger.live_bytes;
 		request->live_count += ledger.live_count;
-		request->unmatched_frees += ledger.unmatched_frees;
 	}
 	err = judge_all(accounts, request->session, request->now_ns, &request->verdict);
 	if (err)
