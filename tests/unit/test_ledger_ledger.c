@@ -565,6 +565,33 @@ static void an_undo_in_a_later_window_raises_its_minimum_again(void **state)
 	done(l);
 }
 
+/* The true outstanding bytes were 150, 100, 150: the 50 that was counted in between never was. */
+static void an_undo_in_the_same_window_leaves_its_minimum(void **state)
+{
+	struct ledger *l = new_ledger();
+
+	(void)state;
+	alloc_at(l, P, 100, 1);
+	alloc_at(l, Q, 50, 2);
+	ledger_begin_window(l);
+	free_by(l, 2, Q, 3);
+	alloc_at(l, Q, 50, 4);
+	free_tentative(l, P, 5);
+	assert_int_equal(ledger_window_min(l, 1), 50);
+	ledger_undo_free(l, 1, P);
+	assert_int_equal(ledger_window_min(l, 1), 100);
+	/* and a lesser one from before the tentative free stays, too */
+	free_tentative(l, Q, 6);
+	ledger_undo_free(l, 1, Q);
+	assert_int_equal(ledger_window_min(l, 1), 100);
+	ledger_begin_window(l);
+	free_tentative(l, P, 7);
+	free_by(l, 2, Q, 8);
+	ledger_undo_free(l, 1, P);
+	assert_int_equal(ledger_window_min(l, 1), 100);
+	done(l);
+}
+
 static void a_copy_of_the_sites_stays_as_it_was(void **state)
 {
 	struct ledger *l = new_ledger(), *copy;
@@ -660,6 +687,7 @@ int main(void)
 		cmocka_unit_test(hostile_numbers_of_threads_are_forgotten_oldest_first),
 		cmocka_unit_test(a_window_knows_the_least_and_who_changed),
 		cmocka_unit_test(an_undo_in_a_later_window_raises_its_minimum_again),
+		cmocka_unit_test(an_undo_in_the_same_window_leaves_its_minimum),
 		cmocka_unit_test(a_copy_of_the_sites_stays_as_it_was),
 		cmocka_unit_test(many_sites_take_little),
 		cmocka_unit_test(a_ledger_without_room_is_not_made),

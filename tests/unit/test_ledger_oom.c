@@ -5,6 +5,7 @@
  * leaks, what was not kept is counted, and afterwards all goes on. Pages of blocks come from mmap.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <sys/mman.h>
 
 #include "account/ledger/ledger.h"
@@ -16,16 +17,24 @@
 #define MAPS   UINT64_C(0x7f0000000000)
 #define BLOCKS 700
 
-void *__real_mmap(void *address, size_t size, int prot, int flags, int fd, off_t offset);
-void *__wrap_mmap(void *address, size_t size, int prot, int flags, int fd, off_t offset);
+/* Declared with what they need; the rest of the arguments is passed on as it came. */
+void *__real_mmap(void *address, size_t size, ...);
+void *__wrap_mmap(void *address, size_t size, ...);
 
-void *__wrap_mmap(void *address, size_t size, int prot, int flags, int fd, off_t offset)
+void *__wrap_mmap(void *address, size_t size, ...)
 {
+	int arguments[3];
+	va_list list;
+
 	if (oom_strikes()) {
 		errno = ENOMEM;
 		return MAP_FAILED;
 	}
-	return __real_mmap(address, size, prot, flags, fd, offset);
+	va_start(list, size);
+	for (int i = 0; i < 3; i++)
+		arguments[i] = va_arg(list, int);
+	va_end(list);
+	return __real_mmap(address, size, arguments[0], arguments[1], arguments[2], (off_t)0);
 }
 
 static void assert_fine_or_out_of_memory(int err)

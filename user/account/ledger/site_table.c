@@ -121,23 +121,32 @@ static int reserve(struct site_table *table, void **array, size_t *capacity, siz
 	return 0;
 }
 
-static size_t index_slot(const struct site_table *table, stack_id stack, uint8_t class)
+/* Where the site is, or belongs; a free slot has the tag already. There is always a free one. */
+static struct site_slot *index_slot(const struct site_table *table, stack_id stack, uint8_t class)
 {
-	size_t at = hash_u64((uint64_t) class << 32 | stack, table->seed);
+	uint64_t hash = hash_u64((uint64_t) class << 32 | stack, table->seed);
+	uint32_t tag = (uint32_t)(hash >> 32);
 
-	for (;; at++) {
-		site_id id = table->index[at &= table->index_capacity - 1];
-		const struct call_site *site = site_table_at(table, id);
+	for (size_t at = hash;; at++) {
+		struct site_slot *slot = &table->index[at & (table->index_capacity - 1)];
+		const struct call_site *site;
 
-		if (!id || (site->stack == stack && site->class == class))
-			return at;
+		if (!slot->id) {
+			slot->tag = tag;
+			return slot;
+		}
+		if (slot->tag != tag)
+			continue;
+		site = site_table_at(table, slot->id);
+		if (site->stack == stack && site->class == class)
+			return slot;
 	}
 }
 
 static int index_grow(struct site_table *table)
 {
 	size_t before = table->index_capacity, capacity = before ? before * 2 : FIRST_INDEX;
-	site_id *index;
+	struct site_slot *index;
 
 	if (table->count + 1 <= before / 2)
 		return 0;
@@ -155,7 +164,7 @@ static int index_grow(struct site_table *table)
 	for (site_id id = 1; id <= table->count; id++) {
 		const struct call_site *site = site_table_at(table, id);
 
-		index[index_slot(table, site->stack, site->class)] = id;
+		index_slot(table, site->stack, site->class)->id = id;
 	}
 	return 0;
 }
@@ -194,13 +203,13 @@ static int site_add(struct site_table *table, stack_id stack, uint8_t class, sit
 	site = site_table_at(table, *ret);
 	site->stack = stack;
 	site->class = class;
-	table->index[index_slot(table, stack, class)] = *ret;
+	index_slot(table, stack, class)->id = *ret;
 	return 0;
 }
 
 int site_table_get(struct site_table *table, stack_id stack, uint8_t class, site_id *ret)
 {
-	site_id id = table->count ? table->index[index_slot(table, stack, class)] : 0;
+	site_id id = table->count ? index_slot(table, stack, class)->id : 0;
 
 	if (!id)
 		return site_add(table, stack, class, ret);

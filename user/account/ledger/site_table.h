@@ -13,11 +13,17 @@
 #include "account/ledger/ledger.h"
 #include "account/ledger/memory_bound.h"
 
+/* The tag spares most looks at sites that are not meant. */
+struct site_slot {
+	uint32_t tag;
+	site_id id; /* 0: free */
+};
+
 struct site_table {
 	struct call_site **chunks;
-	site_id *index;         /* open addressing; 0: free */
-	site_id *changed;       /* room for every site */
-	uint32_t *frozen_slots; /* of a copy: all histograms in one piece */
+	struct site_slot *index; /* open addressing */
+	site_id *changed;        /* room for every site */
+	uint32_t *frozen_slots;  /* of a copy: all histograms in one piece */
 	size_t count, chunk_capacity, index_capacity, changed_count, changed_capacity;
 	uint64_t seed, histogram_lost;
 	struct memory_bound *memory;
