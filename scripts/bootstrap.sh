@@ -11,7 +11,7 @@ build="gcc libc6-dev make pkg-config clang bpftool libbpf-dev libelf-dev libdw-d
 # checks · sanitizers and fuzzing · tests · allocators and programs that the tests look at
 test="g++ git clang-format clang-tidy llvm universal-ctags shellcheck
 	libclang-rt-14-dev
-	libcmocka-dev bats gdb elfutils python3 protobuf-compiler procps chromium man-db
+	libcmocka-dev bats gdb elfutils xz-utils python3 protobuf-compiler procps chromium man-db
 	libjemalloc2 libgoogle-perftools4 libtcmalloc-minimal4 libmimalloc2.0 musl-tools
 	redis-server redis-tools nginx-light apache2-utils"
 kernel="qemu-system-x86 cpio busybox-static"
