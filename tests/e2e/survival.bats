@@ -40,6 +40,7 @@ refused()
 @test "the target forks all the time" { survive target_forks; }
 @test "the target exits: its status is its own" { survive target_exits; }
 @test "a ring that overflows is counted and blocks nobody" { survive overflow; }
+@test "detaching under load invents no block" { survive detach_under_load; }
 @test "2,000 threads at once" { survive threads; }
 @test "two processes in one hunt" { survive several; }
 @test "a command of ours that is killed" { survive command_killed; }

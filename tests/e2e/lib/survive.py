@@ -236,6 +236,20 @@ def case_overflow(options):
     print(f"{during} pairs in 2 s, {report['quality']['lost_events']} events lost and counted")
 
 
+def case_detach_under_load(options):
+    """A cut through a stream of pairs: nothing is held but what each thread has in its hands."""
+    with churn(options, "--threads=2") as target:
+        hunt = Hunt(options, "--ring", "256MiB", "--for", "60s", target.pid)
+        hunt.attached(target.pid)
+        time.sleep(1.5)
+        report = hunt.stop()
+    expect(not report["quality"]["lost_events"], f"{report['quality']['lost_events']} events lost")
+    held = sum(site["outstanding_count"] for site in report["sites"])
+    notes = report["quality"]["notes"]
+    expect(held <= 2, f"{held} blocks held by a program that frees each at once; {notes}")
+    expect(not any("whose free was not seen" in str(note) for note in notes), str(notes))
+
+
 def case_threads(options):
     program = ("import threading, time\n"
                "threading.stack_size(262144)\n"

@@ -115,7 +115,7 @@ static int plan_function(struct plan *plan, const struct allocator_function *f,
 	return 0;
 }
 
-static int attach_module(struct probe *probe, int pid, struct plan *plan, struct fd_vec *links)
+static int attach_module(struct probe *probe, struct plan *plan, struct probed_process *process)
 {
 	_cleanup_close_ int fd = module_open(plan->module);
 	int err = fd < 0 ? fd : 0;
@@ -124,8 +124,10 @@ static int attach_module(struct probe *probe, int pid, struct plan *plan, struct
 	 * reverse is an unmatched free. */
 	for (int kind = LINK_ENTRY; !err && kind <= LINK_RET_INSN; kind++) {
 		plan->lists[kind].path_fd = fd;
-		plan->lists[kind].pid = pid;
-		err = links_attach(probe, kind, &plan->lists[kind], links);
+		plan->lists[kind].pid = process->pid;
+		err = links_attach(probe, kind, &plan->lists[kind],
+				   kind == LINK_ENTRY ? &process->entry_links
+						      : &process->call_links);
 	}
 	return err;
 }
@@ -139,8 +141,8 @@ static bool already_planned(const struct allocator_set *set, size_t index)
 	return false;
 }
 
-static int attach_all(struct probe *probe, int pid, const struct allocator_set *set,
-		      struct fd_vec *links, struct probe_attached *attached)
+static int attach_all(struct probe *probe, const struct allocator_set *set,
+		      struct probed_process *process, struct probe_attached *attached)
 {
 	int err = 0;
 
@@ -154,7 +156,7 @@ static int attach_all(struct probe *probe, int pid, const struct allocator_set *
 				err = plan_function(&plan, &set->functions[f], attached);
 		}
 		if (!err)
-			err = attach_module(probe, pid, &plan, links);
+			err = attach_module(probe, &plan, process);
 	}
 	return err;
 }
@@ -195,11 +197,12 @@ int probe_attach(struct probe *probe, const struct target *target, const struct 
 			"use a kernel from 6.13.4 or with that fix; `holdfast scan` needs no probe");
 	}
 	began_ns = clock_now_ns();
-	err = attach_all(probe, target->key.pid, set, &process->links, &attached);
-	if (!err && !process->links.count)
+	err = attach_all(probe, set, process, &attached);
+	if (!err && !process->entry_links.count && !process->call_links.count)
 		err = -EINVAL;
 	if (err) {
-		links_close(&process->links);
+		links_close(&process->call_links);
+		links_close(&process->entry_links);
 		return refuse_attach(err, target->key.pid, error);
 	}
 	attached.attach_ns = clock_now_ns() - began_ns;

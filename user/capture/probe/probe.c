@@ -167,8 +167,10 @@ void probe_free(struct probe *probe)
 	if (!probe)
 		return;
 	probe_detach(probe, 0);
-	for (size_t i = 0; i < probe->processes.count; i++)
-		vec_done(&probe->processes.items[i].links);
+	for (size_t i = 0; i < probe->processes.count; i++) {
+		vec_done(&probe->processes.items[i].call_links);
+		vec_done(&probe->processes.items[i].entry_links);
+	}
 	vec_done(&probe->processes);
 	vec_done(&probe->tables);
 	vec_done(&probe->tracepoints);
@@ -249,15 +251,24 @@ void probe_forget_process(struct probe *probe, int pid)
 	if (!process)
 		return;
 	bpf_map__delete_elem(probe->skeleton->maps.processes, &key, sizeof(key), 0);
-	links_close(&process->links);
-	vec_done(&process->links);
+	links_close(&process->call_links);
+	links_close(&process->entry_links);
+	vec_done(&process->call_links);
+	vec_done(&process->entry_links);
 	space_release(probe, process->space);
 	vec_remove_unordered(&probe->processes, (size_t)(process - probe->processes.items));
 }
 
+static void take_links(struct fd_vec *links, struct fd_vec *all)
+{
+	if (vec_append(all, links->items, links->count))
+		links_close(links);
+	vec_clear(links);
+}
+
 void probe_detach(struct probe *probe, int pid)
 {
-	struct fd_vec links = VEC_INIT;
+	struct fd_vec call_links = VEC_INIT, entry_links = VEC_INIT;
 	uint32_t key;
 
 	for (size_t i = 0; i < probe->processes.count; i++) {
@@ -265,12 +276,14 @@ void probe_detach(struct probe *probe, int pid)
 
 		if (pid && process->pid != pid)
 			continue;
-		if (vec_append(&links, process->links.items, process->links.count))
-			links_close(&process->links);
-		vec_clear(&process->links);
+		take_links(&process->call_links, &call_links);
+		take_links(&process->entry_links, &entry_links);
 	}
-	links_close(&links);
-	vec_done(&links);
+	/* Releases last: a block whose release nobody sees any more would look like one that is held. */
+	links_close(&call_links);
+	links_close(&entry_links);
+	vec_done(&call_links);
+	vec_done(&entry_links);
 	if (pid)
 		return;
 	links_close(&probe->tracepoints);

@@ -24,7 +24,8 @@ struct probed_process {
 	int pid;
 	uint32_t space; /* slot in the table of spaces */
 	struct hf_process entry;
-	struct fd_vec links; /* of its allocator probes */
+	/* Of its allocator probes: those that tell what is handed out, and the others. */
+	struct fd_vec call_links, entry_links;
 };
 
 /* A module whose unwind table the kernel side has. */
