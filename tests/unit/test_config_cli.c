@@ -197,80 +197,75 @@ static void short_options_may_stand_together(void **state)
 	run_done(&r);
 }
 
+/* A command line that is wrong, and what the error must say of it. */
+static const struct {
+	enum command_id command;
+	const char *args[6];
+	const char *in_what; /* must occur in the first line … */
+	const char *in_rest; /* … and in one of the others */
+} wrong_lines[] = {
+	{COMMAND_hunt, {NULL}, "PID", "usage: holdfast hunt"},
+	{COMMAND_hunt, {"abc"}, "'abc' is not a PID", "holdfast ps"},
+	{COMMAND_hunt, {"0"}, "'0' is not a PID", "positive"},
+	{COMMAND_hunt, {"-5"}, "no option -5", "hunt --help"},
+	{COMMAND_hunt, {"99999999999"}, "is not a PID", ""},
+	{COMMAND_hunt, {"1", "--for", "soon"}, "--for: 'soon'", "10ms"},
+	{COMMAND_hunt, {"1", "--for", "60"}, "--for: '60'", "ms"},
+	{COMMAND_hunt, {"1", "--for", "-5s"}, "--for: '-5s'", ""},
+	{COMMAND_hunt, {"1", "--for", "0s"}, "--for: '0s' is out of range", "from 100ms to 365d"},
+	{COMMAND_hunt, {"1", "--for", "366d"}, "out of range", "365d"},
+	{COMMAND_hunt, {"1", "--for", ""}, "--for is empty", "10ms"},
+	{COMMAND_hunt, {"1", "--for"}, "--for lacks its value", "a time"},
+	{COMMAND_hunt, {"1", "--budget", "-3%"}, "--budget: '-3%'", "not negative"},
+	{COMMAND_hunt, {"1", "--budget", "101%"}, "out of range", "100%"},
+	{COMMAND_hunt, {"1", "--budget", "0%"}, "out of range", "0.01%"},
+	{COMMAND_hunt, {"1", "--budget", "nan"}, "'nan'", ""},
+	{COMMAND_hunt, {"1", "--memory", "1"}, "out of range", "16MiB"},
+	{COMMAND_hunt, {"1", "--memory", "99999999999G"}, "out of range", "1TiB"},
+	{COMMAND_hunt, {"1", "--ring", "lots"}, "--ring: 'lots'", "64KiB"},
+	{COMMAND_hunt, {"1", "--frames", "0"}, "out of range", "from 1 to 256"},
+	{COMMAND_hunt, {"1", "--frames", "some"}, "'some'", "all"},
+	{COMMAND_hunt, {"1", "--faults", "maybe"}, "'maybe'", "on or off"},
+	{COMMAND_hunt, {"1", "--fail-on", "grow"}, "'grow'", "growing, warming"},
+	{COMMAND_hunt, {"1", "--fail-on", ""}, "empty", "growing"},
+	{COMMAND_hunt, {"1", "--log-level", "loud"}, "'loud'", "error, warn, info, debug"},
+	{COMMAND_hunt, {"1", "--alloc", "my_alloc"}, "'my_alloc'", "size=arg1"},
+	{COMMAND_hunt, {"1", "--free", "f(size=arg1)"}, "'f(size=arg1)'", "ptr=arg1"},
+	{COMMAND_hunt, {"1", "--exact=yes"}, "--exact takes no value", ""},
+	{COMMAND_hunt, {"1", "--html", "--json", "x"}, "--html lacks its value", "file"},
+	{COMMAND_hunt, {"1", "--html", ""}, "--html is empty", "file"},
+	{COMMAND_hunt, {"1", "-o"}, "--output lacks its value", "a text"},
+	{COMMAND_hunt, {"1", "--", "ls"}, "either PIDs or a command", "usage"},
+	{COMMAND_hunt, {"--"}, "no command behind --", ""},
+	{COMMAND_hunt, {"1", "--bugdet", "3%"}, "no option --bugdet", "--budget"},
+	{COMMAND_hunt, {"1", "--spee=x"}, "no option --spee", "--speedscope"},
+	{COMMAND_hunt, {"1", "--nonsense"}, "no option --nonsense", "hunt --help"},
+	{COMMAND_hunt, {"1", "-x"}, "no option -x", "hunt --help"},
+	{COMMAND_hunt, {"1", "--fail-above", "1/s"}, "no option --fail-above", "diff"},
+	{COMMAND_hunt, {"1", "--json", "-", "--html", "-"}, "both write to stdout", "different"},
+	{COMMAND_hunt, {"1", "--json", "a", "--html", "a"}, "both write to a", "different"},
+	{COMMAND_diff, {"a"}, "A B", "usage: holdfast diff"},
+	{COMMAND_diff, {"a", "b", "c"}, "'c' is one argument too many", "usage"},
+	{COMMAND_diff, {"a", "b", "--fail-above", "1MiB"}, "'1MiB'", "1MiB/min"},
+	{COMMAND_report, {""}, "empty", ""},
+	{COMMAND_ps, {"1"}, "'1' is one argument too many", "usage"},
+};
+
 static void wrong_command_lines_are_usage_errors_that_say_what_helps(void **state)
 {
-	static const struct {
-		enum command_id command;
-		const char *args[6];
-		const char *in_what; /* must occur in the first line … */
-		const char *in_rest; /* … and in one of the others */
-	} cases[] = {
-		{COMMAND_hunt, {NULL}, "PID", "usage: holdfast hunt"},
-		{COMMAND_hunt, {"abc"}, "'abc' is not a PID", "holdfast ps"},
-		{COMMAND_hunt, {"0"}, "'0' is not a PID", "positive"},
-		{COMMAND_hunt, {"-5"}, "no option -5", "hunt --help"},
-		{COMMAND_hunt, {"99999999999"}, "is not a PID", ""},
-		{COMMAND_hunt, {"1", "--for", "soon"}, "--for: 'soon'", "10ms"},
-		{COMMAND_hunt, {"1", "--for", "60"}, "--for: '60'", "ms"},
-		{COMMAND_hunt, {"1", "--for", "-5s"}, "--for: '-5s'", ""},
-		{COMMAND_hunt,
-		 {"1", "--for", "0s"},
-		 "--for: '0s' is out of range",
-		 "from 100ms to 365d"},
-		{COMMAND_hunt, {"1", "--for", "366d"}, "out of range", "365d"},
-		{COMMAND_hunt, {"1", "--for", ""}, "--for is empty", "10ms"},
-		{COMMAND_hunt, {"1", "--for"}, "--for lacks its value", "a time"},
-		{COMMAND_hunt, {"1", "--budget", "-3%"}, "--budget: '-3%'", "not negative"},
-		{COMMAND_hunt, {"1", "--budget", "101%"}, "out of range", "100%"},
-		{COMMAND_hunt, {"1", "--budget", "0%"}, "out of range", "0.01%"},
-		{COMMAND_hunt, {"1", "--budget", "nan"}, "'nan'", ""},
-		{COMMAND_hunt, {"1", "--memory", "1"}, "out of range", "16MiB"},
-		{COMMAND_hunt, {"1", "--memory", "99999999999G"}, "out of range", "1TiB"},
-		{COMMAND_hunt, {"1", "--ring", "lots"}, "--ring: 'lots'", "64KiB"},
-		{COMMAND_hunt, {"1", "--frames", "0"}, "out of range", "from 1 to 256"},
-		{COMMAND_hunt, {"1", "--frames", "some"}, "'some'", "all"},
-		{COMMAND_hunt, {"1", "--faults", "maybe"}, "'maybe'", "on or off"},
-		{COMMAND_hunt, {"1", "--fail-on", "grow"}, "'grow'", "growing, warming"},
-		{COMMAND_hunt, {"1", "--fail-on", ""}, "empty", "growing"},
-		{COMMAND_hunt, {"1", "--log-level", "loud"}, "'loud'", "error, warn, info, debug"},
-		{COMMAND_hunt, {"1", "--alloc", "my_alloc"}, "'my_alloc'", "size=arg1"},
-		{COMMAND_hunt, {"1", "--free", "f(size=arg1)"}, "'f(size=arg1)'", "ptr=arg1"},
-		{COMMAND_hunt, {"1", "--exact=yes"}, "--exact takes no value", ""},
-		{COMMAND_hunt, {"1", "--html", "--json", "x"}, "--html lacks its value", "file"},
-		{COMMAND_hunt, {"1", "--html", ""}, "--html is empty", "file"},
-		{COMMAND_hunt, {"1", "-o"}, "--output lacks its value", "a text"},
-		{COMMAND_hunt, {"1", "--", "ls"}, "either PIDs or a command", "usage"},
-		{COMMAND_hunt, {"--"}, "no command behind --", ""},
-		{COMMAND_hunt, {"1", "--bugdet", "3%"}, "no option --bugdet", "--budget"},
-		{COMMAND_hunt, {"1", "--spee=x"}, "no option --spee", "--speedscope"},
-		{COMMAND_hunt, {"1", "--nonsense"}, "no option --nonsense", "hunt --help"},
-		{COMMAND_hunt, {"1", "-x"}, "no option -x", "hunt --help"},
-		{COMMAND_hunt, {"1", "--fail-above", "1/s"}, "no option --fail-above", "diff"},
-		{COMMAND_hunt,
-		 {"1", "--json", "-", "--html", "-"},
-		 "both write to stdout",
-		 "different"},
-		{COMMAND_hunt, {"1", "--json", "a", "--html", "a"}, "both write to a", "different"},
-		{COMMAND_diff, {"a"}, "A B", "usage: holdfast diff"},
-		{COMMAND_diff, {"a", "b", "c"}, "'c' is one argument too many", "usage"},
-		{COMMAND_diff, {"a", "b", "--fail-above", "1MiB"}, "'1MiB'", "1MiB/min"},
-		{COMMAND_report, {""}, "empty", ""},
-		{COMMAND_ps, {"1"}, "'1' is one argument too many", "usage"},
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < sizeof(wrong_lines) / sizeof(wrong_lines[0]); i++) {
 		struct run r;
 		bool rest;
 
-		parse(&r, cases[i].command, cases[i].args);
-		rest = strstr(r.err.why.buf, cases[i].in_rest) ||
-		       strstr(r.err.fix.buf, cases[i].in_rest);
-		if (r.err.code != HF_E_USAGE || !strstr(r.err.what.buf, cases[i].in_what) ||
+		parse(&r, wrong_lines[i].command, wrong_lines[i].args);
+		rest = strstr(r.err.why.buf, wrong_lines[i].in_rest) ||
+		       strstr(r.err.fix.buf, wrong_lines[i].in_rest);
+		if (r.err.code != HF_E_USAGE || !strstr(r.err.what.buf, wrong_lines[i].in_what) ||
 		    !rest) {
 			error_print(&r.err, stderr);
-			fail_msg("case %zu: wanted '%s' and '%s'", i, cases[i].in_what,
-				 cases[i].in_rest);
+			fail_msg("case %zu: wanted '%s' and '%s'", i, wrong_lines[i].in_what,
+				 wrong_lines[i].in_rest);
 		}
 		assert_true(r.err.fix.len > 0);
 		run_done(&r);

@@ -56,18 +56,16 @@ static bool is_harmless(enum verdict_state state)
 	       state == VERDICT_BACKLOG || state == VERDICT_FRAGMENTED;
 }
 
-static int exit_code(const struct config *config, const struct report *report, enum session_end end)
+static int exit_code(const struct config *config, const struct report *report)
 {
 	enum verdict_state gate;
 
 	if (report->verdict.state == VERDICT_LEAKING)
 		return EXIT_FOUND;
 	if (config->fail_on && !verdict_state_parse(config->fail_on, &gate) &&
-	    report->verdict.state >= gate && !is_harmless(report->verdict.state))
+	    report->verdict.state >= gate)
 		return EXIT_FOUND;
-	if (end == SESSION_SIGNAL && !report->verdict.firm)
-		return EXIT_UNSURE;
-	return is_harmless(report->verdict.state) ? EXIT_DONE : EXIT_UNSURE;
+	return is_harmless(report->verdict.state) && report->verdict.firm ? EXIT_DONE : EXIT_UNSURE;
 }
 
 int command_hunt(struct config *config, struct hf_error *error)
@@ -94,7 +92,7 @@ int command_hunt(struct config *config, struct hf_error *error)
 	err = output_report(config, report, true, error);
 	setup_end_command(config, &setup);
 	if (!err)
-		err = exit_code(config, report, end);
+		err = exit_code(config, report);
 	report_free(report);
 	return err;
 }
