@@ -106,6 +106,28 @@ static void many_pages_keep_every_block(void **state)
 	}
 }
 
+/* No address makes such keys on purpose, but chance may: they all want the last slot of their page. */
+static void keys_that_crowd_at_the_end_of_a_page_find_room(void **state)
+{
+	struct fixture f;
+	struct block found, old;
+
+	(void)state;
+	setup(&f, UINT64_C(1) << 30, 1);
+	for (uint64_t i = 0; i < 100; i++) {
+		struct block block = {.key = UINT64_MAX - (i << 48), .size_bytes = i, .site = 1};
+
+		assert_int_equal(block_table_put(&f.table, &block, &old), 0);
+		assert_int_equal(block_table_verify(&f.table), 0);
+	}
+	for (uint64_t i = 0; i < 100; i++) {
+		assert_true(block_table_find(&f.table, UINT64_MAX - (i << 48), &found));
+		assert_int_equal(found.size_bytes, i);
+		assert_true(block_table_remove(&f.table, UINT64_MAX - (i << 48), &old));
+	}
+	teardown(&f);
+}
+
 static void sizes_beyond_32_bits_are_kept_exactly(void **state)
 {
 	struct fixture f;
@@ -177,6 +199,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_key_tells_its_address),
 		cmocka_unit_test(many_pages_keep_every_block),
+		cmocka_unit_test(keys_that_crowd_at_the_end_of_a_page_find_room),
 		cmocka_unit_test(sizes_beyond_32_bits_are_kept_exactly),
 		cmocka_unit_test(a_replaced_block_is_handed_back),
 		cmocka_unit_test(a_full_table_refuses_and_changes_nothing),

@@ -335,6 +335,27 @@ static void lifetimes_and_sizes_are_counted_by_powers_of_two(void **state)
 	done(l);
 }
 
+static void a_histogram_grows_both_ways(void **state)
+{
+	struct ledger *l = new_ledger();
+	const struct histogram *sizes;
+
+	(void)state;
+	for (unsigned int i = 0; i < 12; i++) {
+		unsigned int bit = i % 2 ? 20 + 2 * i : 20 - i; /* 20 22 18 26 16 ... */
+
+		alloc_at(l, P + i * 64, UINT64_C(1) << bit, i);
+		sizes = &ledger_site(l, 1)->size_log2;
+		for (unsigned int slot = 0, sum = 0; slot < LEDGER_HISTOGRAM_SLOTS; slot++) {
+			assert_true(histogram_at(sizes, slot) <= 1);
+			sum += histogram_at(sizes, slot);
+			assert_true(slot < LEDGER_HISTOGRAM_SLOTS - 1 || sum == i + 1);
+		}
+		assert_int_equal(histogram_at(sizes, bit), 1);
+	}
+	done(l);
+}
+
 static void a_histogram_slot_saturates(void **state)
 {
 	struct ledger *l = new_ledger();
@@ -676,6 +697,7 @@ int main(void)
 		cmocka_unit_test(a_thread_that_ended_has_nothing_to_undo),
 		cmocka_unit_test(temporary_is_freed_before_the_threads_next_allocation),
 		cmocka_unit_test(lifetimes_and_sizes_are_counted_by_powers_of_two),
+		cmocka_unit_test(a_histogram_grows_both_ways),
 		cmocka_unit_test(a_histogram_slot_saturates),
 		cmocka_unit_test(a_custom_block_and_the_heap_block_below_it_live_side_by_side),
 		cmocka_unit_test(new_and_malloc_share_their_addresses),

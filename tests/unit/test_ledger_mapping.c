@@ -346,6 +346,26 @@ static void lifetimes_of_mappings_are_counted_when_the_last_of_a_piece_goes(void
 	done(l);
 }
 
+static void rising_addresses_fill_their_chunks(void **state)
+{
+	struct ledger *l = new_ledger();
+	uint64_t before = counts_of(l).memory_bytes;
+
+	(void)state;
+	for (uint64_t i = 0; i < 10000; i++) {
+		struct ledger_alloc map = {.address = BASE + i * 2 * PAGE,
+					   .size_bytes = PAGE,
+					   .stack = 1,
+					   .tid = 1,
+					   .class = SITE_MAPPING};
+
+		assert_int_equal(ledger_record_map(l, &map), 0);
+	}
+	/* 32 each; a first site and its table come on top */
+	assert_true(counts_of(l).memory_bytes - before < 10000 * 35 + 15000);
+	done(l);
+}
+
 /* Far too slow if a change costs as much as there are ranges. */
 static void a_hundred_thousand_ranges_come_and_go_in_any_order(void **state)
 {
@@ -398,6 +418,7 @@ int main(void)
 		cmocka_unit_test(mremap_moves_and_a_failed_one_does_not),
 		cmocka_unit_test(what_the_kernel_refuses_cuts_nothing),
 		cmocka_unit_test(lifetimes_of_mappings_are_counted_when_the_last_of_a_piece_goes),
+		cmocka_unit_test(rising_addresses_fill_their_chunks),
 		cmocka_unit_test(a_hundred_thousand_ranges_come_and_go_in_any_order),
 	};
 
