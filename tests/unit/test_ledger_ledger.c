@@ -530,8 +530,12 @@ static void hostile_numbers_of_threads_are_forgotten_oldest_first(void **state)
 		alloc_by(l, tid, P + tid * UINT64_C(32), tid);
 	assert_int_equal(counts_of(l).threads_forgotten, 1000);
 	free_by(l, 1, P + 32, threads + 1); /* forgotten: no longer known as its last */
+	free_by(l, 1000, P + UINT64_C(1000) * 32, threads + 1);
+	assert_int_equal(ledger_site(l, 1)->temporary_count, 0);
+	free_by(l, 1001, P + UINT64_C(1001) * 32, threads + 1);
+	free_by(l, threads - 1, P + (threads - 1) * UINT64_C(32), threads + 1);
 	free_by(l, threads, P + threads * UINT64_C(32), threads + 1);
-	assert_int_equal(ledger_site(l, 1)->temporary_count, 1);
+	assert_int_equal(ledger_site(l, 1)->temporary_count, 3);
 	memory = counts_of(l).memory_bytes;
 	for (uint32_t tid = 1; tid <= threads; tid++)
 		ledger_thread_exit(l, tid);

@@ -48,6 +48,14 @@ static void unmap_by(struct ledger *l, uint32_t tid, uint64_t first, uint64_t co
 	assert_int_equal(ledger_verify(l), 0);
 }
 
+static void unmap_quietly(struct ledger *l, uint64_t page)
+{
+	struct ledger_release unmap = {
+		.address = BASE + page * PAGE, .time_ns = 5000, .tid = 1, .class = SITE_MAPPING};
+
+	ledger_record_unmap(l, &unmap, PAGE);
+}
+
 static void unmap_pages(struct ledger *l, uint64_t first, uint64_t count)
 {
 	unmap_by(l, 1, first, count, false);
@@ -400,6 +408,31 @@ static void a_hundred_thousand_ranges_come_and_go_in_any_order(void **state)
 	done(l);
 }
 
+static void chunks_that_thin_out_are_joined(void **state)
+{
+	struct ledger *l = new_ledger();
+	uint64_t memory;
+
+	(void)state;
+	for (uint64_t i = 0; i < 16384; i++) {
+		struct ledger_alloc map = {.address = BASE + i * 2 * PAGE,
+					   .size_bytes = PAGE,
+					   .stack = 1,
+					   .tid = 1,
+					   .class = SITE_MAPPING};
+
+		assert_int_equal(ledger_record_map(l, &map), 0);
+	}
+	memory = counts_of(l).memory_bytes;
+	for (uint64_t i = 0; i < 16384; i++) {
+		if (i % 16)
+			unmap_quietly(l, i * 2);
+	}
+	assert_int_equal(counts_of(l).mapped_count, 1024);
+	assert_true(counts_of(l).memory_bytes < memory / 3);
+	done(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -420,6 +453,7 @@ int main(void)
 		cmocka_unit_test(lifetimes_of_mappings_are_counted_when_the_last_of_a_piece_goes),
 		cmocka_unit_test(rising_addresses_fill_their_chunks),
 		cmocka_unit_test(a_hundred_thousand_ranges_come_and_go_in_any_order),
+		cmocka_unit_test(chunks_that_thin_out_are_joined),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -169,19 +169,34 @@ int range_set_insert(struct range_set *set, const struct range *range)
 }
 
 /* Two neighbours that fit well into one become one, so that memory falls with the ranges. */
-static void join_with_next(struct range_set *set, struct range_position *position)
+static bool join_with_next(struct range_set *set, size_t at)
 {
-	struct range_chunk *chunk = set->chunks[position->chunk];
-	struct range_chunk *next;
+	struct range_chunk *chunk, *next;
 
-	if (position->chunk + 1 >= set->chunk_count)
-		return;
-	next = set->chunks[position->chunk + 1];
+	if (at + 1 >= set->chunk_count)
+		return false;
+	chunk = set->chunks[at];
+	next = set->chunks[at + 1];
 	if (chunk->count + next->count > CHUNK_RANGES / 2)
-		return;
+		return false;
 	memcpy(&chunk->items[chunk->count], next->items, next->count * sizeof(struct range));
 	chunk->count += next->count;
-	chunk_remove(set, position->chunk + 1);
+	chunk_remove(set, at + 1);
+	return true;
+}
+
+static void join_around(struct range_set *set, struct range_position *position)
+{
+	uint32_t before;
+
+	join_with_next(set, position->chunk);
+	if (!position->chunk)
+		return;
+	before = set->chunks[position->chunk - 1]->count;
+	if (!join_with_next(set, position->chunk - 1))
+		return;
+	position->chunk--;
+	position->item += before;
 }
 
 void range_set_erase(struct range_set *set, struct range_position *position)
@@ -197,8 +212,8 @@ void range_set_erase(struct range_set *set, struct range_position *position)
 		chunk_remove(set, position->chunk);
 		return;
 	}
-	join_with_next(set, position);
-	if (position->item >= chunk->count)
+	join_around(set, position);
+	if (position->item >= set->chunks[position->chunk]->count)
 		*position = (struct range_position){position->chunk + 1, 0};
 }
 
