@@ -385,7 +385,8 @@ const char *elf_string_at(const struct elf_strings *strings, uint64_t offset)
 	return offset < strings->size ? strings->bytes + offset : NULL;
 }
 
-const Elf64_Shdr *elf_find_section(const struct elf_file *file, const char *name)
+/* The first section of that name, or NULL. */
+static const Elf64_Shdr *find_section(const struct elf_file *file, const char *name)
 {
 	for (size_t i = 1; i < file->section_count; i++) {
 		const char *found = elf_string_at(&file->section_names, file->sections[i].sh_name);
@@ -398,7 +399,7 @@ const Elf64_Shdr *elf_find_section(const struct elf_file *file, const char *name
 
 int elf_file_section(const struct elf_file *file, const char *name, struct elf_section *ret)
 {
-	const Elf64_Shdr *section = elf_find_section(file, name);
+	const Elf64_Shdr *section = find_section(file, name);
 	const uint8_t *data;
 	int err;
 

@@ -39,9 +39,6 @@ int elf_view_strings(const struct elf_file *file, uint64_t offset, uint64_t size
 /* NULL past the table's end. */
 const char *elf_string_at(const struct elf_strings *strings, uint64_t offset);
 
-/* The first section of that name, or NULL. */
-const Elf64_Shdr *elf_find_section(const struct elf_file *file, const char *name);
-
 /* Fill in what the names say; what is damaged counts as absent. */
 void elf_read_build_id(struct elf_file *file);
 void elf_read_dynamic(struct elf_file *file);
