@@ -2,6 +2,7 @@
 #include "process/symbol/debug_info_internal.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include <dwarf.h>
 
@@ -179,10 +180,35 @@ size_t die_inlined_at(Dwarf_Die *function, uint64_t address, struct die_budget *
 	return count;
 }
 
-static const char *string_of(Dwarf_Die *die, unsigned attribute)
+const char *die_string(const struct die_names *names, Dwarf_Attribute *attribute)
+{
+	const char *text = attribute ? (const char *)attribute->valp : NULL;
+
+	if (!text)
+		return NULL;
+	if (dwarf_whatform(attribute) != DW_FORM_string)
+		return dwarf_formstring(attribute);
+	for (size_t i = 0; i < names->area_count; i++) {
+		const struct die_area *area = &names->areas[i];
+
+		if (text >= area->start && text < area->end)
+			return memchr(text, '\0', (size_t)(area->end - text)) ? text : NULL;
+	}
+	return NULL;
+}
+
+bool die_directory_is_sound(const struct die_names *names, Dwarf_Die *unit)
 {
 	Dwarf_Attribute value;
-	const char *text = dwarf_formstring(dwarf_attr_integrate(die, attribute, &value));
+
+	return !dwarf_attr(unit, DW_AT_comp_dir, &value) ||
+	       dwarf_whatform(&value) != DW_FORM_string || die_string(names, &value);
+}
+
+static const char *string_of(const struct die_names *names, Dwarf_Die *die, unsigned attribute)
+{
+	Dwarf_Attribute value;
+	const char *text = die_string(names, dwarf_attr_integrate(die, attribute, &value));
 
 	return text && *text ? text : NULL;
 }
@@ -210,9 +236,9 @@ static Dwarf_Die declaration_of(const Dwarf_Die *function)
 	return die;
 }
 
-static void add_scope(Dwarf_Die *die, struct strbuf *text)
+static void add_scope(const struct die_names *names, Dwarf_Die *die, struct strbuf *text)
 {
-	const char *name = dwarf_diename(die);
+	const char *name = string_of(names, die, DW_AT_name);
 
 	switch (dwarf_tag(die)) {
 	case DW_TAG_namespace:
@@ -238,8 +264,8 @@ static void add_scope(Dwarf_Die *die, struct strbuf *text)
  * DWARF has no way up, so go down to the declaration: at each level it lies in the last entry that
  * begins before it.
  */
-static int add_scopes(Dwarf_Die *unit, Dwarf_Off target, struct die_budget *budget,
-		      struct strbuf *text)
+static int add_scopes(const struct die_names *names, Dwarf_Die *unit, Dwarf_Off target,
+		      struct die_budget *budget, struct strbuf *text)
 {
 	Dwarf_Die holder, next;
 
@@ -253,7 +279,7 @@ static int add_scopes(Dwarf_Die *unit, Dwarf_Off target, struct die_budget *budg
 			holder = next;
 		if (dwarf_dieoffset(&holder) == target)
 			return text->failed ? -ENOMEM : 0;
-		add_scope(&holder, text);
+		add_scope(names, &holder, text);
 		if (budget->exhausted || dwarf_child(&holder, &holder))
 			return -ENOENT;
 	}
@@ -286,23 +312,23 @@ static uint64_t key_of(Dwarf_Die *function, Dwarf_Die *declaration)
 const char *die_name(Dwarf_Die *function, struct die_names *names, struct die_budget *budget)
 {
 	_cleanup_(strbuf_done) struct strbuf text = STRBUF_INIT;
-	const char *name = string_of(function, DW_AT_linkage_name);
+	const char *name = string_of(names, function, DW_AT_linkage_name);
 	Dwarf_Die declaration, unit;
 	uint64_t key, known;
 	char *kept;
 
 	if (!name)
-		name = string_of(function, DW_AT_MIPS_linkage_name);
+		name = string_of(names, function, DW_AT_MIPS_linkage_name);
 	if (name)
 		return name;
-	name = string_of(function, DW_AT_name);
+	name = string_of(names, function, DW_AT_name);
 	declaration = declaration_of(function);
 	if (!name || !dwarf_diecu(&declaration, &unit, NULL, NULL) || !has_namespaces(&unit))
 		return name;
 	key = key_of(function, &declaration);
 	if (map64_get(&names->by_die, key, &known))
 		return (const char *)(uintptr_t)known;
-	if (add_scopes(&unit, dwarf_dieoffset(&declaration), budget, &text))
+	if (add_scopes(names, &unit, dwarf_dieoffset(&declaration), budget, &text))
 		return name;
 	strbuf_addf(&text, "%.1024s", name);
 	if (text.failed)

@@ -157,3 +157,18 @@ int debug_elf_open(const struct debug_elf_file *file, Elf **ret, bool *ret_old)
 		*ret_old = old;
 	return 0;
 }
+
+bool debug_elf_strings_end(Elf *elf)
+{
+	static const char *const names[] = {".debug_str", ".debug_line_str"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		Elf_Scn *section = debug_elf_section(elf, names[i]);
+		const Elf_Data *data = section ? elf_getdata(section, NULL) : NULL;
+
+		if (data && data->d_buf && data->d_size &&
+		    ((const char *)data->d_buf)[data->d_size - 1] != '\0')
+			return false;
+	}
+	return true;
+}

@@ -39,6 +39,10 @@ bool debug_elf_has_build_id(int fd, const struct build_id *id);
  */
 int debug_elf_open(const struct debug_elf_file *file, Elf **ret, bool *ret_old);
 
+/* Do the string sections end with a NUL, as they must? libdw (0.188) does not look. To be asked after
+ * dwarf_begin_elf(), which inflates sections. */
+bool debug_elf_strings_end(Elf *elf);
+
 /* The section ".debug_x", or ".zdebug_x" of old; NULL if absent or empty. */
 Elf_Scn *debug_elf_section(Elf *elf, const char *name);
 

@@ -48,6 +48,32 @@ struct debug_info {
 	uint64_t curtailed;
 };
 
+static void add_areas(struct debug_info *info, Elf *elf)
+{
+	static const char *const sections[] = {".debug_info", ".debug_types"};
+
+	for (size_t i = 0; i < sizeof(sections) / sizeof(*sections); i++) {
+		Elf_Scn *section = debug_elf_section(elf, sections[i]);
+		const Elf_Data *data = section ? elf_getdata(section, NULL) : NULL;
+		const char *start = data ? data->d_buf : NULL;
+
+		if (start)
+			info->names.areas[info->names.area_count++] =
+				(struct die_area){start, start + data->d_size};
+	}
+}
+
+static Dwarf *begin_dwarf(Elf *elf)
+{
+	Dwarf *dwarf = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
+
+	if (dwarf && !debug_elf_strings_end(elf)) {
+		dwarf_end(dwarf);
+		return NULL;
+	}
+	return dwarf;
+}
+
 static int open_dwarf(struct debug_info *info)
 {
 	Elf_Scn *lines;
@@ -59,16 +85,21 @@ static int open_dwarf(struct debug_info *info)
 		err = debug_elf_open(&info->source, &info->elf, &info->once);
 	if (err)
 		return err;
-	info->dwarf = dwarf_begin_elf(info->elf, DWARF_C_READ, NULL);
+	info->dwarf = begin_dwarf(info->elf);
 	if (!info->dwarf)
 		return -ENOENT;
 	if (!info->alternate_elf &&
 	    !debug_elf_open(&info->supplementary, &info->alternate_elf, NULL))
-		info->alternate = dwarf_begin_elf(info->alternate_elf, DWARF_C_READ, NULL);
+		info->alternate = begin_dwarf(info->alternate_elf);
 	/* without one libdw would open whatever path the file names */
 	dwarf_setalt(info->dwarf, info->alternate ? info->alternate : info->empty.dwarf);
 	lines = debug_elf_section(info->elf, ".debug_line");
 	info->line_section = lines ? elf_getdata(lines, NULL) : NULL;
+	/* only now: dwarf_begin_elf() inflates compressed sections */
+	info->names.area_count = 0;
+	add_areas(info, info->elf);
+	if (info->alternate)
+		add_areas(info, info->alternate_elf);
 	return 0;
 }
 
@@ -261,7 +292,7 @@ static bool lines_allowed(struct debug_info *info, struct unit *unit, Dwarf_Die 
 	if (unit->lines_held)
 		return true;
 	unit->line_bytes = line_program_bytes(info, die);
-	if (!unit->line_bytes)
+	if (!unit->line_bytes || !die_directory_is_sound(&info->names, die))
 		return false;
 	if (unit->line_bytes > MAX_LINE_UNIT_BYTES) {
 		info->budget.exhausted = true;

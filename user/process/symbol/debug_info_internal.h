@@ -42,11 +42,27 @@ int die_collect_functions(Dwarf_Die *unit, bool deep, struct die_budget *budget,
 size_t die_inlined_at(Dwarf_Die *function, uint64_t address, struct die_budget *budget,
 		      Dwarf_Die ret_chain[static DIE_MAX_INLINE]);
 
-/* Names that had to be put together, by entry. */
+/* The bytes of a section with entries. */
+struct die_area {
+	const char *start, *end;
+};
+
+/* What it takes to name an entry. */
 struct die_names {
-	struct arena arena;
+	struct die_area areas[4]; /* of the open file and its supplementary file */
+	size_t area_count;
+	struct arena arena; /* names that had to be put together */
 	struct map64 by_die;
 };
+
+/*
+ * The attribute's string, or NULL. libdw (0.188) takes one that stands in the entry itself for terminated,
+ * and so does dwarf_getsrclines() with the unit's directory: ask here first.
+ */
+const char *die_string(const struct die_names *names, Dwarf_Attribute *attribute);
+
+/* May libdw read the unit's lines? */
+bool die_directory_is_sound(const struct die_names *names, Dwarf_Die *unit);
 
 /* Linkage name, else the name with its namespaces and classes; NULL if it has none. */
 const char *die_name(Dwarf_Die *function, struct die_names *names, struct die_budget *budget);
