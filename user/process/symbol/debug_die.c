@@ -180,7 +180,8 @@ size_t die_inlined_at(Dwarf_Die *function, uint64_t address, struct die_budget *
 	return count;
 }
 
-const char *die_string(const struct die_names *names, Dwarf_Attribute *attribute)
+/* The attribute's string, or NULL. libdw (0.188) takes one that stands in the entry for terminated. */
+static const char *die_string(const struct die_names *names, Dwarf_Attribute *attribute)
 {
 	const char *text = attribute ? (const char *)attribute->valp : NULL;
 

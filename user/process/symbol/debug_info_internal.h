@@ -55,13 +55,7 @@ struct die_names {
 	struct map64 by_die;
 };
 
-/*
- * The attribute's string, or NULL. libdw (0.188) takes one that stands in the entry itself for terminated,
- * and so does dwarf_getsrclines() with the unit's directory: ask here first.
- */
-const char *die_string(const struct die_names *names, Dwarf_Attribute *attribute);
-
-/* May libdw read the unit's lines? */
+/* May libdw read the unit's lines? dwarf_getsrclines() takes the directory's name for terminated. */
 bool die_directory_is_sound(const struct die_names *names, Dwarf_Die *unit);
 
 /* Linkage name, else the name with its namespaces and classes; NULL if it has none. */
