@@ -43,9 +43,16 @@ function take_row(row,   n) {
 		example[commands] = part[9]
 		return
 	}
+	if (row ~ /^DEFAULT/) {
+		if (n != 3)
+			fail("DEFAULT with " n " columns: " row)
+		special[part[2]] = special[part[2]] " " part[1] ": " part[3] "."
+		return
+	}
 	if (n != 10)
 		fail("OPTION with " n " columns: " row)
 	name[++options] = part[2]
+	field[options] = part[1]
 	letter[options] = part[3] == "0" ? "" : substr(part[3], 2, 1)
 	kind[options] = part[4]
 	arg[options] = part[5]
@@ -57,7 +64,7 @@ function take_row(row,   n) {
 	gsub(/-/, "_", key[options])
 }
 
-/^(COMMAND|OPTION)[(]/ { row = "" ; in_row = 1 }
+/^(COMMAND|OPTION|DEFAULT)[(]/ { row = "" ; in_row = 1 }
 in_row {
 	row = row $0
 	if ($0 ~ /[)][ \t]*$/) {
@@ -78,7 +85,7 @@ function troff(text) {
 }
 
 # Alternatives or a range, in words.
-function allowed(i,   text, two) {
+function allowed(i,   text, two, word) {
 	text = range[i]
 	if (text == "" || kind[i] == "SWITCH")
 		return ""
@@ -86,9 +93,10 @@ function allowed(i,   text, two) {
 		gsub(/[|]/, ", ", text)
 		return "One of: " text ". "
 	}
-	sub(/[|]all$/, "", text)
-	split(text, two, "[.][.]")
-	return "From " two[1] " to " two[2] (range[i] ~ /[|]all$/ ? ", or all" : "") ". "
+	split(text, two, "[|]")
+	word = two[2]
+	split(two[1], two, "[.][.]")
+	return "From " two[1] " to " two[2] (word == "" ? "" : ", or " word) ". "
 }
 
 function man_option(i,   text) {
@@ -99,7 +107,7 @@ function man_option(i,   text) {
 	print troff(toupper(substr(help[i], 1, 1)) substr(help[i], 2)) "."
 	text = allowed(i)
 	if (initial[i] != "")
-		text = text "Default: " initial[i] ". "
+		text = text "Default: " initial[i] "." special[field[i]] " "
 	if (kind[i] ~ /_LIST$/)
 		text = text "May be repeated. "
 	text = text (takers[i] == "*" ? "All commands." : "Commands: " takers[i] ".")

@@ -229,10 +229,10 @@ assert eval(sys.argv[1]), sys.argv[1]' "$1" "${2:-$BATS_TEST_TMPDIR/out}"
 		json.dump(report, open("twice.json", "w"))
 	PY
 	ends 1 diff r.json.gz twice.json --fail-above 1KiB/min
+	grep -q leaked_block "$BATS_TEST_TMPDIR/out"
 	ends 0 diff twice.json r.json.gz --fail-above 1KiB/min
 	ends 0 diff first.json.gz r.json.gz --fail-above 1GiB/s
 	ends 0 diff first.json.gz r.json.gz
-	grep -q leaked_block "$BATS_TEST_TMPDIR/out"
 }
 
 @test "attach: a line or an object each interval" {
@@ -245,6 +245,14 @@ assert eval(sys.argv[1]), sys.argv[1]' "$1" "${2:-$BATS_TEST_TMPDIR/out}"
 		json 'd["schema"] == "holdfast.interval/1" and d["lost_events"] == 0' line.json
 	done < "$BATS_TEST_TMPDIR/out"
 	[ "$(wc -l < "$BATS_TEST_TMPDIR/out")" -ge 3 ]
+}
+
+@test "attach calls nothing steady before it has seen enough" {
+	ends 0 attach --for 2s --interval 300ms "$pid"
+	grep -q ' watching ' "$BATS_TEST_TMPDIR/out"
+	! grep -q steady "$BATS_TEST_TMPDIR/out"
+	ends 0 attach --for 1s --interval 300ms --json - "$pid"
+	! grep -q steady "$BATS_TEST_TMPDIR/out"
 }
 
 @test "attach ends when its reader does" {

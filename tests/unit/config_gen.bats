@@ -26,6 +26,10 @@ page() { gen holdfast.1 | man -l --warnings=w -E UTF-8 - 2>"$BATS_TEST_TMPDIR/co
 	done
 }
 
+@test "man page: a command's own default stands beside the common one" {
+	grep -q 'Default: 60s. attach: forever. Commands: hunt attach record.' <<<"$(MANWIDTH=200 page)"
+}
+
 @test "man page: exit codes agree with the table of errors" {
 	text=$(MANWIDTH=200 page)
 	sed -n 's/^\tX(\([A-Z]*\), \([0-9]*\), E.*/\1 \2/p' user/base/err.h | while read -r name code; do

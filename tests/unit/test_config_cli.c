@@ -67,7 +67,6 @@ static void defaults_are_those_of_the_product(void **state)
 	assert_true(r.config.interval_ns == 1000000000);
 	assert_true(r.config.memory_bytes == 1ULL << 30);
 	assert_true(r.config.ring_bytes == 16 << 20);
-	assert_true(r.config.max_stop_ns == 300000000);
 	assert_true(r.config.faults);
 	assert_false(r.config.exact || r.config.no_follow || r.config.keep || r.config.quiet);
 	assert_string_equal(r.config.log_level, "warn");
@@ -76,6 +75,27 @@ static void defaults_are_those_of_the_product(void **state)
 	assert_int_equal(r.config.source[OPT_for_ns], CONFIG_DEFAULT);
 	assert_null(r.config.command_argv);
 	run_done(&r);
+}
+
+static void attach_watches_without_end_unless_told_otherwise(void **state)
+{
+	struct run r;
+
+	(void)state;
+	PARSED(&r, attach, "7");
+	assert_true(r.config.for_ns == 0);
+	run_done(&r);
+	PARSED(&r, attach, "7", "--for", "5s");
+	assert_true(r.config.for_ns == 5000000000);
+	run_done(&r);
+	PARSED(&r, hunt, "7", "--for", "forever");
+	assert_true(r.config.for_ns == 0);
+	run_done(&r);
+	setenv("HOLDFAST_FOR", "3s", 1);
+	PARSED(&r, attach, "7");
+	assert_true(r.config.for_ns == 3000000000);
+	run_done(&r);
+	unsetenv("HOLDFAST_FOR");
 }
 
 static void every_kind_of_value_is_stored(void **state)
@@ -420,6 +440,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_those_of_the_product),
+		cmocka_unit_test(attach_watches_without_end_unless_told_otherwise),
 		cmocka_unit_test(every_kind_of_value_is_stored),
 		cmocka_unit_test(several_pids_are_kept_in_order_once_each),
 		cmocka_unit_test(a_command_behind_two_dashes_keeps_its_own_options),

@@ -93,6 +93,34 @@ static void every_option_is_in_the_help_of_its_commands_and_in_no_other(void **s
 	}
 }
 
+static void the_help_shows_the_default_that_the_command_has(void **state)
+{
+	(void)state;
+	assert_non_null(strstr(help_of(&command_rows[COMMAND_hunt]), "at most this long (60s)"));
+	assert_non_null(
+		strstr(help_of(&command_rows[COMMAND_attach]), "at most this long (forever)"));
+}
+
+/* Each of these is looked at in vain by a command that takes it: it must be refused there. */
+static void options_that_a_command_does_not_use_are_not_its_options(void **state)
+{
+	static const struct {
+		enum option_id option;
+		enum command_id command;
+	} unused[] = {
+		{OPT_max_stop_ns, COMMAND_hunt},
+		{OPT_frames, COMMAND_attach},
+		{OPT_frames, COMMAND_diff},
+		{OPT_show_content, COMMAND_attach},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(unused) / sizeof(unused[0]); i++)
+		assert_false(option_applies(&option_rows[unused[i].option],
+					    &command_rows[unused[i].command]));
+	assert_true(option_applies(&option_rows[OPT_show_content], &command_rows[COMMAND_ps]));
+}
+
 static void names_letters_and_keys_are_unique(void **state)
 {
 	(void)state;
@@ -220,6 +248,8 @@ int main(void)
 		cmocka_unit_test(the_help_of_each_command_fits_a_screen_and_has_an_example),
 		cmocka_unit_test(the_overview_lists_every_command_and_tells_which_are_not_built),
 		cmocka_unit_test(every_option_is_in_the_help_of_its_commands_and_in_no_other),
+		cmocka_unit_test(the_help_shows_the_default_that_the_command_has),
+		cmocka_unit_test(options_that_a_command_does_not_use_are_not_its_options),
 		cmocka_unit_test(names_letters_and_keys_are_unique),
 		cmocka_unit_test(the_commands_of_an_option_exist),
 		cmocka_unit_test(ranges_and_defaults_are_values_of_their_kind),

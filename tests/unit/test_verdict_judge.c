@@ -483,6 +483,33 @@ static void nothing_seen_is_steady_and_not_firm(void **state)
 	world_done(&w);
 }
 
+static void steady_is_said_only_when_it_is_more_likely_than_not(void **state)
+{
+	bool said = false;
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	for (int s = 0; s < 60; s++) {
+		struct verdict *v;
+		double seen;
+
+		grow(&w, 1, 0);
+		v = judge(&w);
+		assert_int_equal(v->state, VERDICT_STEADY);
+		seen = v->observed_seconds;
+		said = verdict_state_so_far(v->state, seen) == VERDICT_STEADY;
+		assert_int_equal(said, v->confidence >= 0.5);
+		assert_false(said && s < 10);
+		/* what rests on evidence is said at once */
+		assert_int_equal(verdict_state_so_far(VERDICT_CYCLIC, seen), VERDICT_CYCLIC);
+		assert_int_equal(verdict_state_so_far(VERDICT_GROWING, seen), VERDICT_GROWING);
+		verdict_free(v);
+	}
+	assert_true(said);
+	world_done(&w);
+}
+
 static void no_state_of_later_issues_is_ever_given(void **state)
 {
 	enum verdict_state parsed;
@@ -538,6 +565,7 @@ int main(void)
 		cmocka_unit_test(rss_that_no_site_explains_is_not_steady),
 		cmocka_unit_test(rss_growth_is_explained_by_the_site_that_causes_it),
 		cmocka_unit_test(nothing_seen_is_steady_and_not_firm),
+		cmocka_unit_test(steady_is_said_only_when_it_is_more_likely_than_not),
 		cmocka_unit_test(no_state_of_later_issues_is_ever_given),
 		cmocka_unit_test(poisson_interval_agrees_with_tables),
 		cmocka_unit_test(share_interval_agrees_with_wilson),

@@ -34,7 +34,7 @@ static void add_line(const struct session_view *view, const struct report *repor
 	strbuf_add_grouped(out, view->live_count);
 	strbuf_addf(out, "  %.1f k malloc/s", view->allocs_per_second / 1e3);
 	if (view->verdict) {
-		strbuf_addf(out, "  %s ", verdict_state_name(view->verdict->state));
+		strbuf_addf(out, "  %s ", attach_state_name(view, view->verdict->state));
 		units_add_rate(out, view->verdict->growth_bytes_per_second);
 	}
 	strbuf_addf(out, "  lost %lu", (unsigned long)view->lost_events);
@@ -48,14 +48,14 @@ static void add_line(const struct session_view *view, const struct report *repor
 	strbuf_addch(out, '\n');
 }
 
-static void json_site(struct json_out *json, const struct report *report,
-		      const struct report_site *site)
+static void json_site(struct json_out *json, const struct session_view *view,
+		      const struct report *report, const struct report_site *site)
 {
 	json_out_begin_object(json, NULL);
 	json_out_int(json, "pid", site->pid);
 	json_out_string(json, "function", attach_site_name(report, site));
 	json_out_string(json, "allocator", site->allocator);
-	json_out_string(json, "state", verdict_state_name(site->state));
+	json_out_string(json, "state", attach_state_name(view, site->state));
 	json_out_u64(json, "outstanding_bytes", site->outstanding_bytes);
 	json_out_u64(json, "outstanding_count", site->outstanding_count);
 	json_out_double(json, "growth_bytes_per_second", site->growth_bytes_per_second);
@@ -83,12 +83,13 @@ static void add_json(const struct session_view *view, const struct report *repor
 	json_out_u64(&json, "events", view->events);
 	json_out_u64(&json, "lost_events", view->lost_events);
 	json_out_string(&json, "state",
-			view->verdict ? verdict_state_name(view->verdict->state) : "watching");
+			attach_state_name(view,
+					  view->verdict ? view->verdict->state : VERDICT_WATCHING));
 	json_out_double(&json, "growth_bytes_per_second",
 			view->verdict ? view->verdict->growth_bytes_per_second : 0);
 	json_out_begin_array(&json, "sites");
 	for (size_t i = 0; report && i < report->site_count && i < SITES_SHOWN; i++)
-		json_site(&json, report, &report->sites[i]);
+		json_site(&json, view, report, &report->sites[i]);
 	json_out_end_array(&json);
 	json_out_end_object(&json);
 	sink_putc(&sink, '\n');
@@ -143,7 +144,6 @@ int command_attach(struct config *config, struct hf_error *error)
 	_cleanup_(setup_done) struct setup setup = {0};
 	_cleanup_(session_freep) struct session *session = NULL;
 	struct attach attach = {.config = config, .error = error};
-	uint64_t for_ns = config->source[OPT_for_ns] == CONFIG_DEFAULT ? 0 : config->for_ns;
 	enum session_end end;
 	int err = setup_session(config, NULL, &setup, &session, error);
 
@@ -151,7 +151,7 @@ int command_attach(struct config *config, struct hf_error *error)
 		return err;
 	err = open_view(&attach, session);
 	if (!err)
-		err = session_run(session, for_ns, on_tick, &attach, &end);
+		err = session_run(session, config->for_ns, on_tick, &attach, &end);
 	session_detach(session);
 	attach_view_free(attach.view);
 	if (err)

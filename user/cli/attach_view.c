@@ -12,6 +12,7 @@
 #include "base/units.h"
 
 #define HEADER_LINES 5
+#define NS_PER_S     1e9
 
 enum order { ORDER_HELD, ORDER_GROWTH, ORDER_BLOCKS, ORDER_COUNT };
 
@@ -25,6 +26,10 @@ struct attach_view {
 	size_t count, selected, top;
 	enum order by;
 	bool stack_shown, paused;
+	/* The newest verdict; its words stay while keys redraw. */
+	bool judged;
+	enum verdict_state state;
+	double confidence, growth_bytes_per_second, rss_growth_bytes_per_second;
 };
 
 int attach_view_new(struct attach_view **ret)
@@ -147,11 +152,11 @@ static void draw_header(const struct attach_view *view)
 		    n->allocs_per_second / 1e3, n->frees_per_second / 1e3, n->overhead_percent);
 	put(1, A_NORMAL, line.buf);
 	strbuf_reset(&line);
-	if (n->verdict) {
-		strbuf_addf(&line, "%s  ", verdict_state_name(n->verdict->state));
-		units_add_rate(&line, n->verdict->growth_bytes_per_second);
-		strbuf_addf(&line, "  confidence %.2f  RSS ", n->verdict->confidence);
-		units_add_rate(&line, n->verdict->rss_growth_bytes_per_second);
+	if (view->judged) {
+		strbuf_addf(&line, "%s  ", attach_state_name(n, view->state));
+		units_add_rate(&line, view->growth_bytes_per_second);
+		strbuf_addf(&line, "  confidence %.2f  RSS ", view->confidence);
+		units_add_rate(&line, view->rss_growth_bytes_per_second);
 	}
 	put(2, A_BOLD, line.buf);
 	strbuf_reset(&line);
@@ -172,6 +177,12 @@ const char *attach_site_name(const struct report *report, const struct report_si
 	return frame->function[0] ? frame->function : report_basename(frame->module);
 }
 
+const char *attach_state_name(const struct session_view *numbers, enum verdict_state state)
+{
+	return verdict_state_name(
+		verdict_state_so_far(state, (double)numbers->elapsed_ns / NS_PER_S));
+}
+
 static void draw_site(const struct attach_view *view, int row, size_t index)
 {
 	const struct report_site *site = view->order[index];
@@ -183,7 +194,7 @@ static void draw_site(const struct attach_view *view, int row, size_t index)
 		units_add_rate(&growth, site->growth_bytes_per_second);
 	strbuf_addf(&line, "%9s %10lu %16s  %-10s %-7s ", held.buf,
 		    (unsigned long)site->outstanding_count, growth.buf,
-		    verdict_state_name(site->state), site->allocator);
+		    attach_state_name(&view->numbers, site->state), site->allocator);
 	add_name(&line, attach_site_name(view->report, site));
 	put(row, index == view->selected ? A_REVERSE : A_NORMAL, line.buf);
 }
@@ -253,16 +264,30 @@ static void draw(struct attach_view *view)
 	refresh();
 }
 
+static void take_numbers(struct attach_view *view, const struct session_view *numbers)
+{
+	const struct verdict *verdict = numbers->verdict;
+
+	view->numbers = *numbers;
+	view->numbers.verdict = NULL; /* borrowed for the call */
+	view->judged = verdict != NULL;
+	if (!verdict)
+		return;
+	view->state = verdict->state;
+	view->confidence = verdict->confidence;
+	view->growth_bytes_per_second = verdict->growth_bytes_per_second;
+	view->rss_growth_bytes_per_second = verdict->rss_growth_bytes_per_second;
+}
+
 void attach_view_update(struct attach_view *view, const struct session_view *numbers,
 			struct report *report)
 {
-	view->numbers = *numbers;
+	take_numbers(view, numbers);
 	if (report && view->paused)
 		report_free(report);
 	else if (report)
 		take_report(view, report);
 	draw(view);
-	view->numbers.verdict = NULL; /* borrowed for the call */
 }
 
 static void select_by(struct attach_view *view, long step)

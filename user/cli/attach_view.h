@@ -12,6 +12,9 @@ struct attach_view;
 /* What a site is called in one word: its first own function, else its module. Borrowed. */
 const char *attach_site_name(const struct report *report, const struct report_site *site);
 
+/* What is said of a state by now, see verdict_state_so_far(). */
+const char *attach_state_name(const struct session_view *numbers, enum verdict_state state);
+
 /* Takes the terminal over. -ENOTTY. */
 int attach_view_new(struct attach_view **ret);
 /* Gives it back as it was. */

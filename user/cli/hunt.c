@@ -23,14 +23,15 @@ static void show_progress(const struct hunt *hunt, const struct session_view *vi
 {
 	_cleanup_(strbuf_done) struct strbuf line = STRBUF_INIT;
 
-	strbuf_addf(&line, "\r\033[K%3.0f s of %.0f  %.1f k malloc/s  ",
-		    (double)view->elapsed_ns / NS_PER_S, (double)hunt->config->for_ns / NS_PER_S,
-		    view->allocs_per_second / 1e3);
+	output_add_progress(&line, hunt->config, view->elapsed_ns);
+	strbuf_addf(&line, "  %.1f k malloc/s  ", view->allocs_per_second / 1e3);
 	strbuf_add_human_bytes(&line, view->live_bytes);
 	strbuf_addstr(&line, " held since attach  RSS ");
 	strbuf_add_human_bytes(&line, view->rss_bytes);
 	if (view->verdict) {
-		strbuf_addf(&line, "  %s ", verdict_state_name(view->verdict->state));
+		strbuf_addf(&line, "  %s ",
+			    verdict_state_name(verdict_state_so_far(
+				    view->verdict->state, (double)view->elapsed_ns / NS_PER_S)));
 		units_add_rate(&line, view->verdict->growth_bytes_per_second);
 	}
 	if (view->lost_events)

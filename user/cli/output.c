@@ -48,6 +48,13 @@ bool output_shows_progress(const struct config *config)
 	return isatty(STDERR_FILENO) && !config->quiet && !is_dumb();
 }
 
+void output_add_progress(struct strbuf *line, const struct config *config, uint64_t elapsed_ns)
+{
+	strbuf_addf(line, "\r\033[K%3.0f s", (double)elapsed_ns / 1e9);
+	if (config->for_ns)
+		strbuf_addf(line, " of %.0f", (double)config->for_ns / 1e9);
+}
+
 /* One output file: its format and its name. */
 struct file {
 	enum export_format format;

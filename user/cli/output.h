@@ -14,6 +14,8 @@
 void output_options(const struct config *config, struct export_options *ret);
 /* stderr is a terminal and neither --quiet nor the log speak: progress may be shown. */
 bool output_shows_progress(const struct config *config);
+/* Over the line that stands there: "12 s of 60". */
+void output_add_progress(struct strbuf *line, const struct config *config, uint64_t elapsed_ns);
 
 /*
  * Writes the report to every file that the config names; with @defaults also to PREFIX.json.gz and PREFIX.html.

@@ -21,8 +21,8 @@ static void show_progress(const struct record *record, const struct session_view
 {
 	_cleanup_(strbuf_done) struct strbuf line = STRBUF_INIT;
 
-	strbuf_addf(&line, "\r\033[K%3.0f s of %.0f  %lu events  ", (double)view->elapsed_ns / 1e9,
-		    (double)record->config->for_ns / 1e9, (unsigned long)view->events);
+	output_add_progress(&line, record->config, view->elapsed_ns);
+	strbuf_addf(&line, "  %lu events  ", (unsigned long)view->events);
 	strbuf_add_human_bytes(&line, recording_bytes(record->recording));
 	strbuf_addstr(&line, " written");
 	if (view->lost_events)

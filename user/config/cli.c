@@ -306,6 +306,8 @@ int config_parse_cli(struct config *config, const struct command_row *command, i
 		return result;
 	result = check_positionals(config, command, err);
 	if (!result)
+		result = settings_apply_defaults(config, command, err);
+	if (!result)
 		result = settings_apply_environment(config, err);
 	if (!result)
 		result = settings_apply_file(config, err);

@@ -35,9 +35,11 @@ OPTION_KINDS(OPTION_KIND_TYPE)
 #undef OPTION_KIND_TYPE
 
 struct config {
+#define DEFAULT(...)
 #define COMMAND(...)
 #define OPTION(field, name, short_name, kind, ...) config_type_##kind field;
 #include "config/options.def"
+#undef DEFAULT
 #undef OPTION
 #undef COMMAND
 	enum config_source source[OPTION_COUNT];

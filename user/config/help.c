@@ -18,10 +18,10 @@ static void add_long_name(struct strbuf *out, const struct option_row *row)
 }
 
 /* The shown default: what is never given, or on, need not be said. */
-static void add_default(struct strbuf *out, const struct option_row *row)
+static void add_default(struct strbuf *out, const char *initial)
 {
-	if (*row->initial)
-		strbuf_addf(out, " (%s)", row->initial);
+	if (*initial)
+		strbuf_addf(out, " (%s)", initial);
 }
 
 static void add_main_options(struct strbuf *out, const struct command_row *command)
@@ -40,7 +40,7 @@ static void add_main_options(struct strbuf *out, const struct command_row *comma
 		if (out->len - start < HELP_COLUMN)
 			strbuf_add_repeat(out, ' ', HELP_COLUMN - (out->len - start));
 		strbuf_addstr(out, row->help);
-		add_default(out, row);
+		add_default(out, option_initial(row, command));
 		strbuf_addch(out, '\n');
 	}
 }

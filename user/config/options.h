@@ -21,7 +21,7 @@ VEC_STRUCT(string_vec, char *);
 	X(FLAG, bool)                    /* no argument */                           \
 	X(SWITCH, bool)                  /* on or off */                             \
 	X(SIZE, uint64_t)                /* bytes */                                 \
-	X(DURATION, uint64_t)            /* ns */                                    \
+	X(DURATION, uint64_t)            /* ns; "forever" is 0 */                    \
 	X(PERCENT, double)               /* 2% is 2.0 */                             \
 	X(RATE, double)                  /* bytes per second */                      \
 	X(NUMBER, uint64_t)              /* "all" is UINT64_MAX */                   \
@@ -43,9 +43,11 @@ enum option_group { OPTION_GROUP_MAIN, OPTION_GROUP_MORE };
 
 /* OPT_for_ns, OPT_budget_percent, … */
 enum option_id {
+#define DEFAULT(...)
 #define COMMAND(...)
 #define OPTION(field, ...) OPT_##field,
 #include "config/options.def"
+#undef DEFAULT
 #undef OPTION
 #undef COMMAND
 	OPTION_COUNT
@@ -55,8 +57,9 @@ struct option_row {
 	const char *name; /* without the dashes */
 	char short_name;  /* 0: none */
 	enum option_kind kind;
-	const char *arg;      /* what the help calls the argument; "" for a flag */
-	const char *initial;  /* the default as one would write it; "": not given */
+	const char *arg; /* what the help calls the argument; "" for a flag */
+	const char *
+		initial; /* the default as one would write it; "": not given. See option_initial() */
 	const char *range;    /* "10ms..1d", "on|off", "1..256|all", or "" */
 	const char *commands; /* words, or "*" */
 	enum option_group group;
@@ -68,9 +71,11 @@ extern const struct option_row option_rows[OPTION_COUNT];
 
 /* COMMAND_hunt, COMMAND_attach, … */
 enum command_id {
+#define DEFAULT(...)
 #define OPTION(...)
 #define COMMAND(name, ...) COMMAND_##name,
 #include "config/options.def"
+#undef DEFAULT
 #undef COMMAND
 #undef OPTION
 	COMMAND_COUNT
@@ -99,6 +104,8 @@ int command_check_built(const struct command_row *command, struct hf_error *err)
 /* By long name of `len` bytes; NULL if there is none. */
 const struct option_row *option_find(const char *name, size_t len);
 const struct option_row *option_find_short(char letter);
+/* The default that this command has, as one would write it; "": not given. */
+const char *option_initial(const struct option_row *option, const struct command_row *command);
 bool option_applies(const struct option_row *option, const struct command_row *command);
 /* True if `word` is one of the words in `list`, separated by `separator`. */
 bool word_in_list(const char *list, char separator, const char *word, size_t len);

@@ -36,6 +36,21 @@ int config_init(struct config *config)
 	return 0;
 }
 
+int settings_apply_defaults(struct config *config, const struct command_row *command,
+			    struct hf_error *err)
+{
+	const struct value_place place = {CONFIG_DEFAULT, "default"};
+	int result = 0;
+
+	for (size_t i = 0; !result && i < OPTION_COUNT; i++) {
+		const char *initial = option_initial(&option_rows[i], command);
+
+		if (initial != option_rows[i].initial)
+			result = value_set(config, (enum option_id)i, initial, &place, err);
+	}
+	return result;
+}
+
 void config_done(struct config *config)
 {
 	for (size_t i = 0; i < OPTION_COUNT; i++)

@@ -33,7 +33,7 @@ const char *value_kind_description(enum option_kind kind)
 	case OPTION_RATE:
 		return "a growth: a size per s, min or h, such as 1MiB/min";
 	case OPTION_NUMBER:
-		return "a number, or all";
+		return "a number";
 	case OPTION_STRING:
 		return "a text that is not empty";
 	case OPTION_PATH:
@@ -81,12 +81,24 @@ static int parse_flag(const char *text, bool *ret)
 	return 0;
 }
 
-static int parse_count(const char *text, uint64_t *ret)
+/* The word behind the range of numbers, "all" or "forever"; NULL: there is none. */
+static const char *word_of(const struct option_row *row)
 {
-	if (strcmp(text, "all") != 0)
-		return units_parse_u64(text, ret);
-	*ret = CONFIG_ALL;
-	return 0;
+	const char *bar = strstr(row->range, "..") ? strchr(row->range, '|') : NULL;
+
+	return bar ? bar + 1 : NULL;
+}
+
+static bool is_word_of(const struct option_row *row, const char *text)
+{
+	const char *word = word_of(row);
+
+	return word && !strcmp(text, word);
+}
+
+static uint64_t number_of_word(enum option_kind kind)
+{
+	return kind == OPTION_NUMBER ? CONFIG_ALL : 0;
 }
 
 static int check_spec(enum option_kind kind, const char *text)
@@ -108,6 +120,10 @@ static int parse_value(const struct option_row *row, const char *text, union val
 {
 	int err;
 
+	if (is_word_of(row, text)) {
+		ret->number = number_of_word(row->kind);
+		return 0;
+	}
 	switch (row->kind) {
 	case OPTION_FLAG:
 	case OPTION_SWITCH:
@@ -117,7 +133,7 @@ static int parse_value(const struct option_row *row, const char *text, union val
 	case OPTION_DURATION:
 		return units_parse_duration(text, &ret->number);
 	case OPTION_NUMBER:
-		return parse_count(text, &ret->number);
+		return units_parse_u64(text, &ret->number);
 	case OPTION_PERCENT:
 		return units_parse_percent(text, &ret->real);
 	case OPTION_RATE:
@@ -150,14 +166,14 @@ static int parse_bound(const struct option_row *row, const char *start, const ch
 	return text ? parse_value(row, text, ret) : -ENOMEM;
 }
 
-/* 0, -ERANGE, or -ENOMEM. "1..256|all" leaves `all` out of the comparison. */
+/* 0, -ERANGE, or -ENOMEM. */
 static int check_range(const struct option_row *row, const union value *value)
 {
 	const char *dots = strstr(row->range, "..");
 	union value low, high;
 	int err;
 
-	if (!dots || (row->kind == OPTION_NUMBER && value->number == CONFIG_ALL))
+	if (!dots)
 		return 0;
 	err = parse_bound(row, row->range, dots, &low);
 	if (!err)
@@ -183,6 +199,8 @@ static void describe_allowed(const struct option_row *row, struct strbuf *out)
 	if (dots)
 		strbuf_addf(out, "; from %.*s to %.*s", (int)(dots - row->range), row->range,
 			    (int)(strchrnul(dots, '|') - dots - 2), dots + 2);
+	if (word_of(row))
+		strbuf_addf(out, ", or %s", word_of(row));
 }
 
 static int refuse(const struct option_row *row, const char *text, const struct value_place *place,
@@ -253,7 +271,7 @@ int value_set(struct config *config, enum option_id id, const char *text,
 	union value value = {.text = NULL};
 	int why = parse_value(row, text, &value);
 
-	if (!why && !is_text(row->kind) && !is_list(row->kind))
+	if (!why && !is_text(row->kind) && !is_list(row->kind) && !is_word_of(row, text))
 		why = check_range(row, &value);
 	if (why)
 		return refuse(row, text, place, why, err);

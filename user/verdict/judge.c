@@ -220,12 +220,17 @@ static void sum_processes(struct verdict *v)
 	v->rss_growth_high = v->rss_growth_bytes_per_second + sqrt(above);
 }
 
+static double steady_confidence(double observed_seconds)
+{
+	double seen = fmin(1, observed_seconds / VERDICT_FIRM_STEADY_S);
+
+	return estimate_logistic(LOGIT_STEADY + LOGIT_STEADY_SEEN * seen);
+}
+
 static void judge_flat(struct verdict *v, bool swings)
 {
-	double seen = fmin(1, v->observed_seconds / VERDICT_FIRM_STEADY_S);
-
 	v->state = swings ? VERDICT_CYCLIC : VERDICT_STEADY;
-	v->confidence = estimate_logistic(LOGIT_STEADY + LOGIT_STEADY_SEEN * seen);
+	v->confidence = steady_confidence(v->observed_seconds);
 	v->seconds_to_firm = fmax(0, VERDICT_FIRM_STEADY_S - v->observed_seconds);
 	overall_evidence(v, EVIDENCE_DURATION,
 			 (struct evidence){.value = v->observed_seconds,
@@ -358,6 +363,13 @@ void verdict_free(struct verdict *verdict)
 	free(verdict->processes);
 	free(verdict->findings);
 	free(verdict);
+}
+
+enum verdict_state verdict_state_so_far(enum verdict_state state, double observed_seconds)
+{
+	return state == VERDICT_STEADY && steady_confidence(observed_seconds) < 0.5
+		       ? VERDICT_WATCHING
+		       : state;
 }
 
 bool verdict_is_firm(const struct verdict *verdict)

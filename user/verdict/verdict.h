@@ -181,6 +181,13 @@ int verdict_judge(const struct verdict_process *processes, size_t process_count,
 		  struct verdict **ret_verdict);
 void verdict_free(struct verdict *verdict);
 
+/*
+ * What may be said of @state, the verdict's or that of one of its sites, while the watch goes on:
+ * that nothing rose yet is called steady only from when on it is more likely true than not (15 s);
+ * before that it is watched.
+ */
+enum verdict_state verdict_state_so_far(enum verdict_state state, double observed_seconds);
+
 /* Nothing would be gained by watching on: a hunt may end. */
 bool verdict_is_firm(const struct verdict *verdict);
 
