@@ -66,6 +66,7 @@ LOAD_C := $(sort $(wildcard tests/load/test_*$(T)*.c))
 FUZZ_C := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 ROOT_BATS := $(sort $(wildcard tests/e2e/*$(T)*.bats tests/load/*$(T)*.bats))
 USER_BATS := $(filter-out $(ROOT_BATS) tests/e2e/% tests/load/%,$(sort $(wildcard tests/*/*$(T)*.bats)))
+WEB_TESTS := $(sort $(wildcard tests/web/test_*$(T)*.sh))
 
 # Products
 name_of = $(subst +,_,$(subst -,_,$(subst .,_,$(notdir $(1)))))
@@ -160,16 +161,17 @@ built-unit: all $(GOLDEN) $(UNIT) $(UNIT_ASAN) $(UNIT_TSAN) $(FUZZERS)
 built-root: all $(LOAD) targets
 bootstrap:
 	@scripts/bootstrap.sh build test
+	@scripts/bootstrap.sh browser || echo 'bootstrap: tests of the page in a browser will be skipped'
 check: bootstrap                                       ## everything below, one line of counts (sudo)
 	@$(OWNER) $(MAKE) $(if $(V),,-s) built-style built-unit built-root
-	@scripts/run-tests.sh $(STYLE) $(UNIT) $(UNIT_ASAN) $(UNIT_TSAN) $(REPLAY) $(USER_BATS) \
+	@scripts/run-tests.sh $(STYLE) $(UNIT) $(UNIT_ASAN) $(UNIT_TSAN) $(REPLAY) $(USER_BATS) $(WEB_TESTS) \
 		-- $(LOAD) $(ROOT_BATS)
 check-style:                                           ## layers, headers, sizes, globals, format, tidy
 	@$(OWNER) $(MAKE) $(if $(V),,-s) built-style
 	@scripts/run-tests.sh $(STYLE)
 check-unit:                                            ## unit tests, also under sanitizers; fuzz corpora
 	@$(OWNER) $(MAKE) $(if $(V),,-s) built-unit
-	@scripts/run-tests.sh $(UNIT) $(UNIT_ASAN) $(UNIT_TSAN) $(REPLAY) $(USER_BATS)
+	@scripts/run-tests.sh $(UNIT) $(UNIT_ASAN) $(UNIT_TSAN) $(REPLAY) $(USER_BATS) $(WEB_TESTS)
 check-root:                                            ## load and end-to-end tests (sudo)
 	@$(OWNER) $(MAKE) $(if $(V),,-s) built-root
 	@scripts/run-tests.sh -- $(LOAD) $(ROOT_BATS)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# bootstrap.sh [build] [test] [kernel]: installs the Debian 12 packages that building, testing and
+# bootstrap.sh [build] [test] [browser] [kernel]: installs the Debian 12 packages that building, testing and
 # "make kernel-matrix" need, and says which. Does nothing, and needs no root, when all are there.
 # Services that come with test programs (redis, nginx) are neither started now nor at the next boot.
 set -eu
@@ -11,9 +11,11 @@ build="gcc libc6-dev make pkg-config clang bpftool libbpf-dev libelf-dev libdw-d
 # checks · sanitizers and fuzzing · tests · allocators and programs that the tests look at
 test="g++ git clang-format clang-tidy llvm universal-ctags shellcheck
 	libclang-rt-14-dev
-	libcmocka-dev bats gdb elfutils xz-utils python3 protobuf-compiler procps chromium man-db
+	libcmocka-dev bats gdb elfutils xz-utils python3 protobuf-compiler procps man-db
 	libjemalloc2 libgoogle-perftools4 libtcmalloc-minimal4 libmimalloc2.0 musl-tools
 	redis-server redis-tools nginx-light apache2-utils"
+# the report's page is tested in it; npm fetches what drives it (tests/web)
+browser="chromium nodejs npm"
 kernel="qemu-system-x86 cpio busybox-static"
 services="redis-server nginx"
 
@@ -22,8 +24,9 @@ for group in "${@:-build}"; do
 	case $group in
 	build) wanted="$wanted $build" ;;
 	test) wanted="$wanted $test" ;;
+	browser) wanted="$wanted $browser" ;;
 	kernel) wanted="$wanted $kernel" ;;
-	*) echo "usage: bootstrap.sh [build] [test] [kernel]" >&2 && exit 64 ;;
+	*) echo "usage: bootstrap.sh [build] [test] [browser] [kernel]" >&2 && exit 64 ;;
 	esac
 done
 
@@ -35,7 +38,11 @@ fi
 missing=
 for package in $wanted; do
 	case $(dpkg-query -W -f '${Status}' "$package" 2>/dev/null) in
-	"install ok installed") ;;
+	"install ok installed") continue ;;
+	esac
+	case $package in # also from elsewhere: node's own packages bring npm along
+	nodejs) command -v node >/dev/null || missing="$missing $package" ;;
+	npm) command -v npm >/dev/null || missing="$missing $package" ;;
 	*) missing="$missing $package" ;;
 	esac
 done

@@ -6,7 +6,7 @@ import {tmpdir} from 'node:os';
 import {join} from 'node:path';
 import {pathToFileURL} from 'node:url';
 
-// Installed by run.sh below .output, so that the checks of our own sources never meet it.
+// Installed by test_page.sh below .output, so that the checks of our own sources never meet it.
 const require = createRequire(new URL('../../.output/web/', import.meta.url));
 const CHROMIUM = process.env.CHROMIUM || '/usr/bin/chromium';
 const ARGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
@@ -18,7 +18,7 @@ export function missing() {
 	try {
 		require.resolve('playwright-core');
 	} catch {
-		return 'playwright-core is not installed (run.sh does it by npm ci)';
+		return process.env.HF_WEB_MISSING || 'playwright-core is not installed (test_page.sh does it by npm ci)';
 	}
 	return '';
 }

@@ -77,13 +77,14 @@ struct account *accounts_find(const struct accounts *accounts, int pid)
 }
 
 /* The first process gets three quarters of what is left, its children a quarter each of the rest. */
-static uint64_t take_memory(struct accounts *accounts, bool first)
+static uint64_t memory_share(const struct accounts *accounts)
 {
+	bool first = !accounts->all.count;
+
 	uint64_t share = first ? accounts->memory_left / 4 * 3 : accounts->memory_left / 4;
 
 	if (share < CHILD_MIN_BYTES)
 		share = CHILD_MIN_BYTES;
-	accounts->memory_left -= share < accounts->memory_left ? share : accounts->memory_left;
 	return share;
 }
 
@@ -100,15 +101,15 @@ static int account_fill(struct account *account, uint64_t memory_bytes)
 }
 
 /* Room for one more: an ended process that holds nothing has nothing to tell. */
-static void drop_one(struct accounts *accounts)
+static void make_room(struct accounts *accounts)
 {
 	struct ledger_counts counts;
 
-	for (size_t i = 0; i < accounts->all.count; i++) {
+	for (size_t i = 0; accounts->all.count >= ACCOUNTS_MAX && i < accounts->all.count; i++) {
 		struct account *account = accounts->all.items[i];
 
 		ledger_counts(account->ledger, &counts);
-		if (!account->ended_ns || counts.live_count)
+		if (!account->ended_ns || (counts.live_count && !account->execed))
 			continue;
 		account_free(account);
 		vec_remove_unordered(&accounts->all, i);
@@ -117,30 +118,44 @@ static void drop_one(struct accounts *accounts)
 	}
 }
 
-int accounts_add(struct accounts *accounts, int pid, int parent_pid, uint64_t time_ns)
+static int account_new(uint64_t memory_bytes, struct account **ret)
 {
 	_cleanup_(account_freep) struct account *account = calloc(1, sizeof(*account));
-	struct account *before = accounts_find(accounts, pid);
-	int err;
+	int err = account ? account_fill(account, memory_bytes) : -ENOMEM;
 
-	if (!account)
-		return -ENOMEM;
-	if (before)
-		before->ended_ns = time_ns;
-	if (accounts->all.count >= ACCOUNTS_MAX)
-		drop_one(accounts);
-	if (accounts->all.count >= ACCOUNTS_MAX)
-		return -ENOSPC;
-	account->pid = pid;
-	account->parent_pid = parent_pid;
-	account->started_ns = time_ns;
-	err = account_fill(account, take_memory(accounts, !accounts->all.count));
+	if (!err)
+		*ret = no_free_ptr(account);
+	return err;
+}
+
+int accounts_add(struct accounts *accounts, int pid, int parent_pid, uint64_t time_ns)
+{
+	_cleanup_(account_freep) struct account *account = NULL;
+	struct account *before = accounts_find(accounts, pid);
+	uint64_t memory_bytes = memory_share(accounts);
+	int err = account_new(memory_bytes, &account);
+
 	if (!err)
 		err = vec_reserve(&accounts->all, 1);
 	if (!err)
-		err = map64_put(&accounts->by_pid, pid, (uintptr_t)account);
+		err = map64_reserve(&accounts->by_pid, accounts->by_pid.count + 1);
 	if (err)
 		return err;
+	/* Only now, when nothing but room can lack: the account of before may be what makes it. */
+	if (before)
+		before->ended_ns = time_ns;
+	make_room(accounts);
+	if (accounts->all.count >= ACCOUNTS_MAX) {
+		if (before)
+			before->ended_ns = 0;
+		return -ENOSPC;
+	}
+	account->pid = pid;
+	account->parent_pid = parent_pid;
+	account->started_ns = time_ns;
+	accounts->memory_left -= memory_bytes < accounts->memory_left ? memory_bytes
+								      : accounts->memory_left;
+	map64_put(&accounts->by_pid, pid, (uintptr_t)account);
 	return vec_push(&accounts->all, no_free_ptr(account));
 }
 
@@ -404,7 +419,8 @@ static void take_exec(struct accounts *accounts, struct account *account,
 	int parent = account->parent_pid, err;
 
 	account->execed = true;
-	err = accounts_add(accounts, account->pid, parent, event->time_ns);
+	err = accounts_add(accounts, account->pid, parent,
+			   event->time_ns); /* may drop the old one */
 	if (err) {
 		log_warn_err(err, "process %u gets no new account after its exec", event->pid);
 		return;

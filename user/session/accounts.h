@@ -60,7 +60,7 @@ int accounts_new(const struct accounts_options *options, struct accounts **ret);
 void accounts_free(struct accounts *accounts);
 DEFINE_CLEANUP(struct accounts *, accounts_free);
 
-/* Opens an account; the one that @pid has, if any, ends. */
+/* Opens an account; the one that @pid has, if any, ends. -ENOMEM, -ENOSPC: that one goes on. */
 int accounts_add(struct accounts *accounts, int pid, int parent_pid, uint64_t time_ns);
 
 /* struct event_handler's function; @user is the struct accounts. */
