@@ -221,9 +221,12 @@ void report_free(struct report *report);
 
 /*
  * The first frame (leaf first) that is the user's own: not of libc, libstdc++, an allocator,
- * ld.so or an interpreter's core. 0 where all are; stack.depth must be > 0.
+ * ld.so or an interpreter's core. Where all are: the first that has a name and is no allocator's, else the first
+ * that is none, else 0. stack.depth must be > 0.
  */
 uint32_t report_first_own_frame(const struct report *report, struct report_stack stack);
+/* Is this a wrapper around a system call that maps memory, and so not the caller that a mapping belongs to? */
+bool report_is_mapping_call(const char *function);
 /* The file's name without its folders. Borrowed. */
 const char *report_basename(const char *path);
 

@@ -2,7 +2,6 @@
 /* From a session's state to the builder of the report. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/arena.h"
 #include "base/hashmap.h"
@@ -42,20 +41,6 @@ static const char *class_name(const struct session *session, uint8_t class)
 	return "private";
 }
 
-/* Wrappers around the system calls: they are not the caller that a mapping belongs to. */
-static bool is_mapping_wrapper(const char *function)
-{
-	static const char *const names[] = {"mmap",   "mmap64",   "__mmap",  "__mmap64",
-					    "mremap", "__mremap", "brk",     "__brk",
-					    "sbrk",   "__sbrk",   "syscall", "shmat"};
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (!strcmp(function, names[i]))
-			return true;
-	}
-	return false;
-}
-
 /* The trace without the allocator itself: stacks start at its caller. */
 static void cut_allocator(struct build *build, uint8_t class, struct stack_trace *trace)
 {
@@ -65,7 +50,7 @@ static void cut_allocator(struct build *build, uint8_t class, struct stack_trace
 	if (class != SITE_MAPPING && class != SITE_BREAK)
 		return;
 	while (cut + 1 < trace->depth &&
-	       is_mapping_wrapper(resolver_function(build->resolver, trace, cut)))
+	       report_is_mapping_call(resolver_function(build->resolver, trace, cut)))
 		cut++;
 	trace->pcs += cut;
 	trace->depth -= cut;

@@ -174,6 +174,13 @@ static void put_verdict(struct json_out *j, const struct report_verdict *v)
 	json_out_end_object(j);
 }
 
+/* Index in the stack of the first frame that is the program's own. */
+static void put_own_frame(struct json_out *j, const struct report *r, struct report_stack stack)
+{
+	if (stack.depth)
+		json_out_u64(j, "own_frame", report_first_own_frame(r, stack));
+}
+
 static void put_finding(struct json_out *j, const struct report *r, const struct report_finding *f)
 {
 	json_out_begin_object(j, NULL);
@@ -195,6 +202,7 @@ static void put_finding(struct json_out *j, const struct report *r, const struct
 	json_out_double(j, "seconds_to_firm", f->seconds_to_firm);
 	put_evidence(j, f->evidence, f->evidence_count);
 	json_out_string(j, "recommendation", f->recommendation);
+	put_own_frame(j, r, f->stack);
 	json_out_begin_array(j, "stack");
 	for (uint32_t i = 0; i < f->stack.depth; i++)
 		json_frame(j, &r->frames[f->stack.frames[i]]);
@@ -219,11 +227,12 @@ static void put_histogram(struct json_out *j, const char *name, const uint32_t *
 	json_out_end_array(j);
 }
 
-static void put_site(struct json_out *j, const struct report_site *s)
+static void put_site(struct json_out *j, const struct report *r, const struct report_site *s)
 {
 	json_out_begin_object(j, NULL);
 	json_out_int(j, "pid", s->pid);
 	put_stack(j, s->stack);
+	put_own_frame(j, r, s->stack);
 	json_out_string(j, "allocator", s->allocator);
 	json_out_u64(j, "allocs", s->allocs);
 	json_out_u64(j, "frees", s->frees);
@@ -312,7 +321,7 @@ int write_json(const struct report *r, const struct export_options *options, str
 	json_out_end_array(&j);
 	json_out_begin_array(&j, "sites");
 	for (size_t i = 0; i < r->site_count; i++)
-		put_site(&j, &r->sites[i]);
+		put_site(&j, r, &r->sites[i]);
 	json_out_end_array(&j);
 	json_out_begin_array(&j, "frames");
 	for (size_t i = 0; i < r->frame_count; i++)

@@ -95,7 +95,7 @@ class FrameTable {
 	}
 }
 
-// The rule of report_first_own_frame() in C: not the libraries' and interpreters' own code, not an allocator or its wrapper.
+// For reports that do not say (own_frame): not the libraries' and interpreters' own code, not an allocator or its wrapper.
 const SUPPORT_MODULE = /^(libc\.so|libc-2\.|libstdc\+\+|libc\+\+(abi)?\.so|libgcc_s\.so|ld-(linux|musl|2\.)|libpthread|libm\.so|libdl\.so|lib(jemalloc|tcmalloc|mimalloc|python|ruby|luajit|duma|efence)|lib(perl|node|jvm|asan)\.so|\[vdso\]|\[vsyscall\]|python[23]|perl5)/;
 const SUPPORT_FUNCTION = /^(std::|__gnu_cxx::|operator new|__cxxabiv1::|alloc::alloc::|__rust_)|^([xz]?(m|c|re)alloc|x?strn?dup|reallocarray|(posix_)?memalign|p?valloc|aligned_alloc|g_(malloc0?|malloc_n|realloc|strdup|slice_alloc)|CRYPTO_(m|re)alloc|__libc_(m|c)alloc|_start|__libc_start_(main|call_main)|mmap(64)?|mremap|s?brk)$/;
 
