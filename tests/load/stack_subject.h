@@ -104,7 +104,8 @@ struct tally {
 	unsigned int labelled_equal; /* labelled incomplete, equal as far as they go */
 	unsigned int cut;            /* incomplete and not labelled */
 	unsigned int given, not_after_call;
-	unsigned int missed; /* marks that could not be compared */
+	unsigned int left_out; /* frames of theirs that are no code */
+	unsigned int missed;   /* marks that could not be compared */
 	unsigned int shown;
 	unsigned int ends[HF_STACK_END_COUNT];
 };
@@ -261,6 +262,8 @@ static void summarise(const struct tally *t, const struct program *program, cons
 	for (unsigned int i = 1; i < HF_STACK_END_COUNT; i++)
 		if (t->ends[i])
 			print_message(" (%s: %u)", stack_end_texts[i], t->ends[i]);
+	if (t->left_out)
+		print_message(", %u of their frames are no code", t->left_out);
 	print_message(", %u return addresses given, %u marks passed over\n", t->given, t->missed);
 }
 
@@ -495,7 +498,7 @@ struct comparison {
 	const char *directory; /* of tests/targets' programs */
 	/*
 	 * Stacks of each program. HF_STACKS in the environment asks for more, for a long run; a program that ends
-	 * before is then started again.
+	 * before is then started again. HF_STACKS_OF names one test.
 	 */
 	unsigned int wanted;
 	void (*follow)(struct subject *s, unsigned int wanted); /* until so many are compared */

@@ -278,5 +278,6 @@ int main(void)
 	size_t count = list_tests("libdw", stacks_equal_libdws, tests);
 
 	unsetenv("DEBUGINFOD_URLS");
+	cmocka_set_test_filter(getenv("HF_STACKS_OF"));
 	return _cmocka_run_group_tests("stacks", tests, count, NULL, NULL);
 }

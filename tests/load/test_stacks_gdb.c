@@ -12,6 +12,7 @@
  */
 #include <inttypes.h>
 #include <stdarg.h>
+#include <sys/mman.h>
 
 #include "base/strbuf.h"
 #include "stack_subject.h"
@@ -268,6 +269,44 @@ static void show_difference(struct subject *s, struct gdb *gdb, const struct sta
 		print_message("#   gdb ends: %s\n", gdb->text.buf);
 }
 
+/* Labelled incomplete though not deep: right, but worth a look. */
+static bool ends_early(const struct stack *stack)
+{
+	return stack->end != HF_STACK_COMPLETE && stack->end != HF_STACK_TRUNCATED;
+}
+
+/*
+ * Where there is neither call frame information nor a symbol, gdb takes code for frameless. In crtbegin.o's
+ * __do_global_dtors_aux of stripped libraries, which has pushed rbp, it reports that rbp as a caller. What is no code
+ * is no caller: left out, and counted.
+ */
+static void leave_out_data(struct subject *s, struct frames *frames)
+{
+	unsigned int kept = 0;
+	struct maps maps;
+
+	if (maps_read(s->child.pid, &maps))
+		return;
+	for (unsigned int i = 0; i < frames->depth; i++) {
+		const struct mapping *mapping = maps_find(&maps, frames->pcs[i]);
+
+		if (mapping && mapping->prot & PROT_EXEC)
+			frames->pcs[kept++] = frames->pcs[i];
+	}
+	s->tally->left_out += frames->depth - kept;
+	frames->depth = kept;
+	maps_done(&maps);
+}
+
+static void compare_frames(struct subject *s, struct gdb *gdb, const struct stack *stack,
+			   struct frames *theirs)
+{
+	if (first_difference(theirs, stack) < stack->depth)
+		leave_out_data(s, theirs);
+	if (!subject_compare(s, theirs, stack) || ends_early(stack))
+		show_difference(s, gdb, stack, theirs);
+}
+
 static void compare_mark(struct subject *s, struct gdb *gdb, const struct mark *mark)
 {
 	struct slots slots = {.count = 0};
@@ -277,8 +316,8 @@ static void compare_mark(struct subject *s, struct gdb *gdb, const struct mark *
 	if (!true_frames(s, gdb, mark, &slots, &frames) ||
 	    (s->trampoline && frames.pcs[0] == s->trampoline))
 		s->tally->missed++;
-	else if (!subject_compare(s, &frames, &mark->stack))
-		show_difference(s, gdb, &mark->stack, &frames);
+	else
+		compare_frames(s, gdb, &mark->stack, &frames);
 	for (unsigned int i = 0; i < slots.count; i++)
 		write_word(s->child.pid, slots.addresses[i], s->trampoline);
 }
@@ -354,5 +393,6 @@ int main(void)
 	struct CMUnitTest tests[PROGRAM_COUNT];
 	size_t count = list_tests("gdb", stacks_equal_gdbs, tests);
 
+	cmocka_set_test_filter(getenv("HF_STACKS_OF"));
 	return _cmocka_run_group_tests("stacks_gdb", tests, count, strip_targets, remove_targets);
 }

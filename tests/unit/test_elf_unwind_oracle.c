@@ -184,6 +184,7 @@ static void compare_binary(const char *path)
 {
 	struct unwind_rules *rules;
 	struct unwind_table table;
+	struct elf_section section;
 	struct elf_file *file;
 	struct tally tally = {0};
 	struct timespec start;
@@ -201,7 +202,10 @@ static void compare_binary(const char *path)
 	assert_int_equal(unwind_rules_new(&rules), 0);
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start);
 	assert_int_equal(elf_file_open_path(path, &file), 0);
-	assert_int_equal(unwind_table_init(&table, file, rules), 0);
+	assert_int_equal(elf_file_section(file, ".eh_frame", &section), 0);
+	assert_int_equal(unwind_table_init_bytes(&table, section.data, section.size,
+						 section.address, rules),
+			 0);
 	ms = milliseconds_since(&start);
 
 	for (int i = 0; i < SAMPLES; i++)

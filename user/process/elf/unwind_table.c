@@ -11,6 +11,7 @@
 #include "base/vec.h"
 #include "process/elf/eh_frame.h"
 #include "process/elf/elf_file.h"
+#include "process/elf/start_code.h"
 
 #define MAX_ROWS    (1u << 24)
 #define PAGE_OF(pc) ((pc) >> HF_ROW_PAGE_SHIFT)
@@ -101,13 +102,30 @@ static int add_fde(struct builder *b, struct eh_frame *frame, const struct eh_fd
 	return err ? err : add_row(b, limit, 0);
 }
 
-static int add_all(struct builder *b, struct eh_frame *frame)
+/* Adds those of @start's rows that lie below @limit, from *@next on. */
+static int add_start_rows(struct builder *b, const struct start_code *start, uint64_t limit,
+			  size_t *next)
 {
-	struct eh_rows scratch = {0};
 	int err = 0;
 
-	for (size_t i = 0; !err && i < frame->fde_count; i++)
-		err = add_fde(b, frame, &frame->fdes[i], &scratch);
+	for (; !err && *next < start->count && start->rows[*next].pc < limit; (*next)++)
+		err = add_rule(b, start->rows[*next].pc, start->rows[*next].rule);
+	return err;
+}
+
+static int add_all(struct builder *b, struct eh_frame *frame, const struct start_code *start)
+{
+	struct eh_rows scratch = {0};
+	size_t next = 0;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < frame->fde_count; i++) {
+		err = add_start_rows(b, start, frame->fdes[i].start, &next);
+		if (!err)
+			err = add_fde(b, frame, &frame->fdes[i], &scratch);
+	}
+	if (!err)
+		err = add_start_rows(b, start, UINT64_MAX, &next);
 	vec_done(&scratch);
 	return err;
 }
@@ -139,8 +157,8 @@ static int finish(struct builder *b, const struct eh_frame *frame, struct unwind
 	return 0;
 }
 
-int unwind_table_init_bytes(struct unwind_table *ret, const uint8_t *eh_frame, size_t size,
-			    uint64_t address, struct unwind_rules *rules)
+static int build(struct unwind_table *ret, struct eh_section section, const struct elf_file *file,
+		 struct unwind_rules *rules)
 {
 	_cleanup_(builder_done) struct builder b = {
 		.rules = rules,
@@ -149,13 +167,22 @@ int unwind_table_init_bytes(struct unwind_table *ret, const uint8_t *eh_frame, s
 		.last_pc = NO_PC,
 	};
 	_cleanup_(eh_frame_done) struct eh_frame frame = {0};
-	int err = eh_frame_init(&frame, (struct eh_section){eh_frame, size, address});
+	struct start_code start = {.count = 0};
+	int err = eh_frame_init(&frame, section);
 
 	if (!err && frame.fde_count == 0 && frame.far_entries)
 		err = -EFBIG;
+	if (!err && file && frame.fde_count)
+		start_code_find(file, &frame, &start);
 	if (!err)
-		err = add_all(&b, &frame);
+		err = add_all(&b, &frame, &start);
 	return err ? err : finish(&b, &frame, ret);
+}
+
+int unwind_table_init_bytes(struct unwind_table *ret, const uint8_t *eh_frame, size_t size,
+			    uint64_t address, struct unwind_rules *rules)
+{
+	return build(ret, (struct eh_section){eh_frame, size, address}, NULL, rules);
 }
 
 int unwind_table_init(struct unwind_table *ret, const struct elf_file *file,
@@ -166,7 +193,8 @@ int unwind_table_init(struct unwind_table *ret, const struct elf_file *file,
 
 	if (err && err != -ENOENT)
 		return err;
-	return unwind_table_init_bytes(ret, section.data, section.size, section.address, rules);
+	return build(ret, (struct eh_section){section.data, section.size, section.address}, file,
+		     rules);
 }
 
 void unwind_table_done(struct unwind_table *table)

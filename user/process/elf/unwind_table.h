@@ -54,14 +54,15 @@ struct unwind_table {
 	uint32_t damaged_entries;   /* CIEs or FDEs skipped because they did not parse */
 };
 
-/* Builds the table of @file. A file without .eh_frame gives an empty table and 0. -ENOMEM, -EFBIG (nothing but
+/* Builds the table of @file, rows for the linker's own start and exit code included (start_code.h). A file without
+ * .eh_frame gives an empty table and 0. -ENOMEM, -EFBIG (nothing but
  * addresses past 4 GiB, or more than 2^24 rows; a single FDE past 4 GiB counts as damaged), -EINVAL (the
  * section is not within the file). */
 int unwind_table_init(struct unwind_table *ret, const struct elf_file *file,
 		      struct unwind_rules *rules);
 void unwind_table_done(struct unwind_table *table);
 
-/* The same from bare bytes, for tests and fuzzing: @address is where the section is linked. */
+/* From an .eh_frame section's bytes alone, for tests and fuzzing: @address is where it is linked. */
 int unwind_table_init_bytes(struct unwind_table *ret, const uint8_t *eh_frame, size_t size,
 			    uint64_t address, struct unwind_rules *rules);
 
