@@ -32,6 +32,7 @@ enum hf_record_kind {
 	HF_RECORD_SAMPLES = 3, /* struct hf_record_samples, then its samples */
 	HF_RECORD_NAMES = 4,   /* frames of stacks, see session/name_table.h */
 	HF_RECORD_MAPS = 5,    /* struct hf_record_maps, then the text of /proc/PID/maps */
+	HF_RECORD_CODE = 6,    /* a process's code so far, see session/code_block.h */
 };
 
 struct hf_record_block {

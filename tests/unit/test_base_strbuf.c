@@ -179,6 +179,23 @@ static void foreign_text_cannot_steer_the_terminal(void **state)
 	strbuf_done(&sb);
 }
 
+static void numbers_and_texts_for_a_file_are_little_endian_with_their_length_before(void **state)
+{
+	struct strbuf sb = STRBUF_INIT;
+
+	(void)state;
+	assert_int_equal(strbuf_add_le(&sb, 0x0102030405060708, 8), 0);
+	assert_int_equal(strbuf_add_le(&sb, 0xffffff0a0b, 2), 0);
+	assert_int_equal(strbuf_add_text16(&sb, "ab"), 0);
+	assert_int_equal(strbuf_add_text16(&sb, ""), 0);
+	assert_int_equal(sb.len, 8 + 2 + 4 + 2);
+	assert_memory_equal(sb.buf,
+			    "\x08\x07\x06\x05\x04\x03\x02\x01\x0b\x0a\x02\x00"
+			    "ab\x00\x00",
+			    16);
+	strbuf_done(&sb);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +207,8 @@ int main(void)
 		cmocka_unit_test(any_failing_allocation_is_reported_and_cuts_the_text),
 		cmocka_unit_test(byte_counts_have_three_digits_and_never_print_1024),
 		cmocka_unit_test(thousands_are_grouped),
+		cmocka_unit_test(
+			numbers_and_texts_for_a_file_are_little_endian_with_their_length_before),
 		cmocka_unit_test(foreign_text_cannot_steer_the_terminal),
 	};
 

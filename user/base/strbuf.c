@@ -83,6 +83,21 @@ int strbuf_addch(struct strbuf *sb, char c)
 	return strbuf_add(sb, &c, 1);
 }
 
+int strbuf_add_le(struct strbuf *sb, uint64_t value, unsigned int bytes)
+{
+	for (unsigned int i = 0; i < bytes; i++)
+		strbuf_addch(sb, (char)(value >> 8 * i));
+	return sb->failed ? -ENOMEM : 0;
+}
+
+int strbuf_add_text16(struct strbuf *sb, const char *text)
+{
+	size_t size = strnlen(text, UINT16_MAX);
+
+	strbuf_add_le(sb, size, 2);
+	return strbuf_add(sb, text, size);
+}
+
 int strbuf_add_repeat(struct strbuf *sb, char c, size_t count)
 {
 	int err = strbuf_reserve(sb, count);

@@ -235,8 +235,6 @@ int build_prepare_resolver(struct session *session)
 			  ? 0
 			  : resolver_new(replayed ? replayed->names : NULL, &session->resolver);
 
-	if (replayed)
-		return err;
 	while (!err && session->resolver_targets < session->members.count)
 		err = resolver_add_target(
 			session->resolver,

@@ -145,17 +145,8 @@ size_t name_table_frames(const struct name_table *table, const struct stack_trac
 	/* The allocator's frames may have been cut off the trace's front. */
 	if (stack && stack->depth > trace->depth)
 		at += stack->depth - trace->depth;
-	if (!stack || at >= stack->depth) {
-		ret_frames[0] = (struct report_frame){
-			.function = "",
-			.file = "",
-			.module = "",
-			.build_id = "",
-			.kind = FRAME_UNKNOWN,
-			.address = trace->pcs[index] - (index || !leaf_is_pc),
-		};
-		return 1;
-	}
+	if (!stack || at >= stack->depth)
+		return 0;
 	for (uint8_t i = 0; i < stack->pcs[at].count; i++)
 		ret_frames[i] = table->frames.items[stack->pcs[at].frames[i]];
 	return stack->pcs[at].count;
@@ -176,20 +167,6 @@ void name_writer_done(struct name_writer *writer)
 	strbuf_done(&writer->block);
 	map64_done(&writer->frames);
 	map64_done(&writer->stacks);
-}
-
-static void add_number(struct strbuf *block, uint64_t value, unsigned int bytes)
-{
-	for (unsigned int i = 0; i < bytes; i++)
-		strbuf_addch(block, (char)(value >> 8 * i));
-}
-
-static void add_text(struct strbuf *block, const char *text)
-{
-	size_t size = strnlen(text, UINT16_MAX);
-
-	add_number(block, size, 2);
-	strbuf_add(block, text, size);
 }
 
 /* By content: the resolver's strings may differ in place. 64 bits: no two of millions are taken for one. */
@@ -213,13 +190,13 @@ static int number_of(struct name_writer *writer, const struct report_frame *fram
 		return 0;
 	}
 	strbuf_addch(block, 'F');
-	add_number(block, frame->kind, 1);
-	add_number(block, frame->line, 4);
-	add_number(block, frame->address, 8);
-	add_text(block, frame->function);
-	add_text(block, frame->file);
-	add_text(block, frame->module);
-	add_text(block, frame->build_id);
+	strbuf_add_le(block, frame->kind, 1);
+	strbuf_add_le(block, frame->line, 4);
+	strbuf_add_le(block, frame->address, 8);
+	strbuf_add_text16(block, frame->function);
+	strbuf_add_text16(block, frame->file);
+	strbuf_add_text16(block, frame->module);
+	strbuf_add_text16(block, frame->build_id);
 	*ret = writer->frame_count++;
 	return map64_put(&writer->frames, hash, *ret + 1);
 }
@@ -236,10 +213,10 @@ static int add_pcs(struct name_writer *writer, const struct stack_trace *trace,
 	for (uint16_t i = 0; !err && i < trace->depth; i++) {
 		err = writer->resolve(writer->user, trace, i, frames, &count);
 		if (!err)
-			add_number(stack, count, 1);
+			strbuf_add_le(stack, count, 1);
 		for (size_t k = 0; !err && k < count; k++) {
 			err = number_of(writer, &frames[k], &number);
-			add_number(stack, number, 4);
+			strbuf_add_le(stack, number, 4);
 		}
 	}
 	return err;
@@ -257,9 +234,9 @@ int name_writer_add(struct name_writer *writer, const struct stack_trace *trace,
 	if (map64_get(&writer->stacks, key, NULL))
 		return 0;
 	strbuf_addch(&stack, 'S');
-	add_number(&stack, trace->hash, 8);
-	add_number(&stack, leaf_is_pc, 1);
-	add_number(&stack, trace->depth, 2);
+	strbuf_add_le(&stack, trace->hash, 8);
+	strbuf_add_le(&stack, leaf_is_pc, 1);
+	strbuf_add_le(&stack, trace->depth, 2);
 	err = add_pcs(writer, trace, &stack);
 	if (!err)
 		err = strbuf_add(&writer->block, stack.buf, stack.len);

@@ -34,8 +34,7 @@ DEFINE_CLEANUP(struct name_table *, name_table_free);
 int name_table_take(struct name_table *table, const void *bytes, size_t size);
 
 /*
- * As report_resolve_fn, but returns the number of frames (>= 1): an unnamed one where the recording has no
- * name.
+ * As report_resolve_fn, but returns the number of frames; 0 where the recording has no names.
  */
 size_t name_table_frames(const struct name_table *table, const struct stack_trace *trace,
 			 unsigned int index, bool leaf_is_pc, struct report_frame *ret_frames);

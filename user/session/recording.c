@@ -12,6 +12,7 @@
 #include "base/fileio.h"
 #include "base/log.h"
 #include "capture/feed/record_writer.h"
+#include "session/code_block.h"
 #include "session/session_internal.h"
 
 #define NAMES_BYTES    (1u << 20) /* a block of names is written when it has grown to this */
@@ -256,6 +257,24 @@ static void record_maps(struct recording *recording, const struct session *sessi
 	}
 }
 
+/* What addresses mean, as soon as it is known: were we killed, names would be missing otherwise. */
+static void record_code(struct recording *recording, const struct session *session)
+{
+	for (size_t i = 0; i < session->members.count; i++) {
+		_cleanup_(strbuf_done) struct strbuf block = STRBUF_INIT;
+		struct member *member = session->members.items[i];
+		uint64_t signature = code_block_signature(member->target);
+
+		if (signature == member->recorded_code ||
+		    code_block_write(member->target, i, &block))
+			continue;
+		member->recorded_code = signature;
+		if (block.len <= HF_RECORD_BLOCK_MAX)
+			note(recording, record_writer_block(recording->writer, HF_RECORD_CODE,
+							    block.buf, block.len));
+	}
+}
+
 static void record_losses(struct recording *recording, const struct session *session)
 {
 	struct hf_event_loss loss = {
@@ -273,6 +292,7 @@ int recording_begin(struct recording *recording, struct session *session, const 
 
 	if (err)
 		return err;
+	record_code(recording, session);
 	record_maps(recording, session);
 	record_samples(recording, session, 0);
 	return recording->err;
@@ -284,6 +304,7 @@ void recording_tick(struct recording *recording, struct session *session)
 		return;
 	if (++recording->ticks % MAPS_TICKS == 0)
 		record_maps(recording, session);
+	record_code(recording, session);
 	record_losses(recording, session);
 	record_samples(recording, session, session->last_tick_ns);
 }

@@ -7,6 +7,7 @@
 
 #include "base/strbuf.h"
 #include "capture/feed/record_reader.h"
+#include "session/code_block.h"
 #include "session/replay_meta.h"
 
 struct replay {
@@ -113,6 +114,8 @@ static int on_block(void *user, uint32_t kind, const void *bytes, size_t size)
 		return take_samples(replay, bytes, size);
 	case HF_RECORD_MAPS:
 		return take_maps(replay, bytes, size);
+	case HF_RECORD_CODE:
+		return code_block_take(replay->session, bytes, size);
 	case HF_RECORD_NAMES:
 		return name_table_take(replay->session->replayed->names, bytes, size);
 	default:
@@ -136,6 +139,7 @@ static int new_session(const struct replay_options *options, struct session **re
 	session->replayed = calloc(1, sizeof(*session->replayed));
 	if (!session->replayed)
 		return -ENOMEM;
+	strmap_init(&session->replayed->modules, hash_seed_random());
 	arena_init(&session->replayed->arena, options->memory_bytes / 4);
 	session->replayed->way = session->replayed->missing = "";
 	err = name_table_new(options->memory_bytes, &session->replayed->names);

@@ -2,6 +2,8 @@
 #include "session/resolve.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,25 +67,49 @@ int resolver_add_target(struct resolver *resolver, const struct target *target)
 {
 	int pid = target->key.pid, inner = pid;
 
+	/* A recording's pid may be anybody's here. */
+	if (resolver->names)
+		return vec_push(&resolver->targets, target);
 	process_namespace_pid(pid, &inner);
 	/* Most processes have none; one that has ended has none any more. */
 	symbolizer_load_perf_map(resolver->symbolizer, pid, inner, process_open_file);
 	return vec_push(&resolver->targets, target);
 }
 
+/* Of a recording: only the very same file has its names. Whatever the path names, it is not waited for. */
+static struct elf_file *open_recorded(const struct module *module, const char *build_id)
+{
+	char found[BUILD_ID_TEXT_BYTES] = "";
+	struct elf_file *elf;
+	int fd = module->path[0] == '/' && *build_id
+			 ? open(module->path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)
+			 : -1;
+
+	if (fd < 0 || elf_file_open_fd(fd, &elf))
+		return NULL;
+	build_id_format(elf_file_build_id(elf), found);
+	if (!strcmp(found, build_id))
+		return elf;
+	elf_file_free(elf);
+	return NULL;
+}
+
+static struct elf_file *open_live(const struct module *module)
+{
+	struct elf_file *elf;
+	int fd = module_open(module);
+
+	return fd < 0 || elf_file_open_fd(fd, &elf) ? NULL : elf;
+}
+
 /* Registers the module on first use: a session meets many more than its stacks do. */
 static struct known_module *known(struct resolver *resolver, const struct target *target,
 				  const struct module *module)
 {
-	struct symbol_module_options options = {
-		.path = module->path,
-		.root_pid = target->key.pid,
-		.open_in_target = process_open_file,
-	};
+	struct symbol_module_options options = {.path = module->path};
 	struct known_module *fresh;
-	struct elf_file *elf = NULL;
+	struct elf_file *elf;
 	uint64_t found;
-	int fd;
 
 	if (map64_get(&resolver->by_module, (uintptr_t)module, &found))
 		return (struct known_module *)(uintptr_t)found;
@@ -91,11 +117,18 @@ static struct known_module *known(struct resolver *resolver, const struct target
 	if (!fresh)
 		return NULL;
 	fresh->module = module;
-	if (module->elf)
-		build_id_format(elf_file_build_id(module->elf), fresh->build_id);
-	fd = module_open(module);
-	if (fd >= 0 && elf_file_open_fd(fd, &elf))
-		elf = NULL;
+	if (resolver->names) {
+		const struct recorded_module *recorded = (const struct recorded_module *)module;
+
+		snprintf(fresh->build_id, sizeof(fresh->build_id), "%s", recorded->build_id);
+		elf = open_recorded(module, recorded->build_id);
+	} else {
+		if (module->elf)
+			build_id_format(elf_file_build_id(module->elf), fresh->build_id);
+		elf = open_live(module);
+		options.root_pid = target->key.pid;
+		options.open_in_target = process_open_file;
+	}
 	if (symbolizer_add_module(resolver->symbolizer, elf, &options, &fresh->number) ||
 	    vec_push(&resolver->modules, fresh)) {
 		free(fresh);
@@ -179,7 +212,8 @@ int resolver_frames(void *user, const struct stack_trace *trace, unsigned int in
 	if (resolver->names) {
 		*ret_count = name_table_frames(resolver->names, trace, index, resolver->leaf_is_pc,
 					       ret_frames);
-		return 0;
+		if (*ret_count)
+			return 0;
 	}
 	place = find_place(resolver, trace, index);
 	if (!place.mapping)

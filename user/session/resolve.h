@@ -17,6 +17,13 @@
 
 struct resolver;
 
+/* A module of a recording: all modules of its targets are such. Its file is looked for where it was, and believed if it
+ * has this build id. */
+struct recorded_module {
+	struct module module;
+	const char *build_id; /* hex */
+};
+
 /* Targets, modules and names must outlive it. @names: of a recording; NULL: live. */
 int resolver_new(const struct name_table *names, struct resolver **ret);
 void resolver_free(struct resolver *resolver);

@@ -129,6 +129,7 @@ void session_free(struct session *session)
 	resolver_free(session->resolver);
 	if (session->replayed) {
 		name_table_free(session->replayed->names);
+		strmap_done(&session->replayed->modules, NULL);
 		arena_done(&session->replayed->arena);
 		free(session->replayed);
 	}

@@ -5,6 +5,7 @@
 
 #include "account/gauge/gauge.h"
 #include "base/arena.h"
+#include "base/hashmap.h"
 #include "base/loop.h"
 #include "base/mailbox.h"
 #include "base/vec.h"
@@ -26,6 +27,7 @@ struct member {
 	uint64_t held_before_bytes; /* RSS when we came */
 	char *trouble;              /* why it is not probed; NULL: it is */
 	uint64_t recorded_ns;       /* time of the newest sample in the recording */
+	uint64_t recorded_code;     /* code_block_signature() of the newest code there */
 	/* In a replay, instead of the modules of target and allocators: in the recording's arena. */
 	const char *replayed_build_id;
 	struct report_allocator *replayed_allocators;
@@ -38,6 +40,7 @@ struct replayed {
 	const char *way, *missing, *damage; /* damage: why the end is missing; NULL: it is not */
 	struct allocator_spec specs[ALLOCATOR_SPECS_MAX];
 	struct name_table *names;
+	struct strmap modules; /* path and build id -> struct recorded_module *, in the arena */
 };
 
 struct session {
