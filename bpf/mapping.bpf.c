@@ -26,26 +26,64 @@ static __always_inline bool failed(s64 result)
 	return result < 0 && result >= -4095;
 }
 
-/*
- * Code that is unmapped takes its rows with it at once, not only when the user side has read the maps
- * anew: other code may come to the same place. New salts make cached rules and stack ids of before void.
- */
-static __noinline int forget_code(struct hf_process *process, u64 address, u64 size)
+static __always_inline bool overlap(u64 start, u64 end, u64 address, u64 size)
 {
-	u32 number = process->space, zero = 0;
-	void *table = bpf_map_lookup_elem(&spaces, &number);
-	struct hf_space *space = table ? bpf_map_lookup_elem(table, &zero) : NULL;
+	return start < address + size && address < end;
+}
+
+/* Ends the mapping there, if the process's space has one. */
+static __noinline int space_cut(struct hf_process *process, u64 address, u64 size)
+{
+	struct hf_space *space = space_find(process);
 	struct hf_mapping *m;
 
-	if (!space || !size)
+	if (!space)
 		return 0;
 	m = (struct hf_mapping *)hf_mapping_find(space, address + size - 1);
 	if (m->end <= address)
 		return 0;
 	m->end = m->start;
-	process->cache_salt += (u64)bpf_get_prandom_u32() << 16 | 1;
-	process->stack_salt += (u64)bpf_get_prandom_u32() << 16 | 1;
 	return 1;
+}
+
+/* Was code mapped there that the user side may have read of, but not published? */
+static __always_inline bool is_fresh(const struct hf_process *process, u64 address, u64 size)
+{
+	bool fresh = process->fresh_count - process->published_count > HF_FRESH_CODE;
+
+#pragma unroll
+	for (u32 i = 0; i < HF_FRESH_CODE; i++)
+		fresh |= overlap(process->fresh[i].start, process->fresh[i].end, address, size);
+	return fresh;
+}
+
+/*
+ * Code that is unmapped takes its rows with it at once, not only when the user side has read the maps
+ * anew: other code may come to the same place. The space is cut again after the change was counted: one
+ * that is being published meanwhile is either cut here or refused by space_publish.
+ */
+static __always_inline void code_gone(struct hf_process *process, u64 address, u64 size)
+{
+	if (!size)
+		return;
+	if (process->flags & HF_PROCESS_SHARES) {
+		process->space = HF_SPACE_NONE; /* the parent's code stays where it is */
+	} else if (!space_cut(process, address, size) && !is_fresh(process, address, size)) {
+		return;
+	}
+	__sync_fetch_and_add(&process->code_changes, 1);
+	space_cut(process, address, size);
+	space_changed(process, true);
+}
+
+static __always_inline void code_came(struct hf_process *process, u64 address, u64 size)
+{
+	struct hf_range *range = &process->fresh[process->fresh_count & (HF_FRESH_CODE - 1)];
+
+	range->start = address;
+	range->end = address + size;
+	__sync_fetch_and_add(&process->fresh_count, 1);
+	__sync_fetch_and_add(&process->code_changes, 1);
 }
 
 static __always_inline u32 in_allocator(const struct hf_thread *t, u64 sp)
@@ -182,9 +220,22 @@ int mapping_enter(struct bpf_raw_tracepoint_args *ctx)
 	if (number == NR_MUNMAP || (number == NR_MREMAP && t->syscall.args[1]))
 		send_unmap(&t->syscall, number == NR_MUNMAP ? HF_FN_MUNMAP : HF_FN_MREMAP,
 			   in_allocator(t, sp));
-	if (number == NR_MUNMAP)
-		forget_code(process, t->syscall.args[0], t->syscall.args[1]);
+	if (number == NR_MUNMAP || number == NR_MREMAP)
+		code_gone(process, t->syscall.args[0], t->syscall.args[1]);
 	return 0;
+}
+
+/* Whatever was at that place is gone. */
+static __always_inline void note_mapped(struct hf_process *process, const struct hf_syscall *call,
+					u64 address)
+{
+	bool moved = call->number == NR_MREMAP;
+	bool code = !moved && call->args[2] & PROT_EXEC_BIT;
+
+	if (moved || code || call->args[3] & MAP_FIXED_BIT)
+		code_gone(process, address, moved ? call->args[2] : call->args[1]);
+	if (code)
+		code_came(process, address, call->args[1]);
 }
 
 SEC("raw_tp/sys_exit")
@@ -219,8 +270,7 @@ int mapping_exit(struct bpf_raw_tracepoint_args *ctx)
 	if (number == NR_MUNMAP)
 		return 0;
 	t->syscall.number = number; /* send_map tells the two apart by it */
-	if (number == NR_MMAP && t->syscall.args[3] & MAP_FIXED_BIT)
-		forget_code(process, result, t->syscall.args[1]);
+	note_mapped(process, &t->syscall, result);
 	send_map(&t->syscall, result, flags);
 	t->syscall.number = 0;
 	return 0;

@@ -34,10 +34,10 @@ extern struct hf_processes {
 	__type(value, struct hf_process);
 } processes SEC(".maps");
 
-/* space number -> mappings */
+/* slot -> mappings; two slots a process */
 extern struct hf_spaces {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, HF_MAX_PROCESSES);
+	__uint(max_entries, 2 * HF_MAX_PROCESSES);
 	__type(key, u32);
 	__array(values, struct hf_space_table);
 } spaces SEC(".maps");

@@ -10,6 +10,14 @@
 
 const volatile bool follow_children = true;
 
+static __always_inline void add_child(const struct hf_process *parent, u32 pid)
+{
+	struct hf_process child = *parent;
+
+	child.flags |= HF_PROCESS_SHARES;
+	bpf_map_update_elem(&processes, &pid, &child, BPF_ANY);
+}
+
 SEC("raw_tp/sched_process_fork")
 int process_fork(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -25,7 +33,7 @@ int process_fork(struct bpf_raw_tracepoint_args *ctx)
 	child_tid = BPF_CORE_READ(child, pid);
 	is_thread = child_pid == (u32)(bpf_get_current_pid_tgid() >> 32);
 	if (!is_thread && follow_children)
-		bpf_map_update_elem(&processes, &child_pid, process, BPF_ANY);
+		add_child(process, child_pid);
 	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
 	if (!e) {
 		count_loss(HF_LOSS_RING_FULL_LIFE);
@@ -49,8 +57,8 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 	if (!process)
 		return 0;
 	process->space = HF_SPACE_NONE;
-	process->cache_salt += (u64)bpf_get_prandom_u32() << 16 | 1;
-	process->stack_salt += (u64)bpf_get_prandom_u32() << 16 | 1;
+	__sync_fetch_and_add(&process->code_changes, 1);
+	space_changed(process, true);
 	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
 	if (!e) {
 		count_loss(HF_LOSS_RING_FULL_LIFE);
@@ -86,5 +94,34 @@ int process_exit(struct bpf_raw_tracepoint_args *ctx)
 	e->exit_code = BPF_CORE_READ(task, exit_code);
 	e->calls_open = t ? t->call_count : 0;
 	bpf_ringbuf_submit(e, last ? BPF_RB_FORCE_WAKEUP : wake_flags());
+	return 0;
+}
+
+/*
+ * Names the space that the user side has filled, unless code came or went since it read the maps. The change
+ * count is looked at again once the space is named: code_gone() counts first and then cuts what is named, so
+ * one of the two sees the other.
+ */
+SEC("syscall")
+int space_publish(struct hf_publish *request)
+{
+	u32 pid = request->pid;
+	struct hf_process *process = bpf_map_lookup_elem(&processes, &pid);
+	u64 before;
+
+	if (!process)
+		return HF_PUBLISH_GONE;
+	if (*(volatile u32 *)&process->code_changes != request->code_changes)
+		return HF_PUBLISH_OLD;
+	before = process->space;
+	*(volatile u64 *)&process->space = request->space;
+	space_changed(process, request->new_stacks); /* atomic: a full barrier */
+	if (*(volatile u32 *)&process->code_changes != request->code_changes) {
+		process->space = before;
+		space_changed(process, request->new_stacks);
+		return HF_PUBLISH_OLD;
+	}
+	process->published_count = process->fresh_count;
+	process->flags = request->flags;
 	return 0;
 }

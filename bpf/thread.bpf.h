@@ -60,6 +60,32 @@ __hidden struct hf_thread *thread_find(void);
 /* What we know of the current process, or NULL: not traced. */
 __hidden struct hf_process *process_current(void);
 
+/* The process's code mappings, or NULL: not known (any more). */
+static __always_inline struct hf_space *space_find(const struct hf_process *process)
+{
+	u64 id = *(volatile u64 *)&process->space;
+	u32 slot = id, zero = 0;
+	void *table = bpf_map_lookup_elem(&spaces, &slot);
+	struct hf_space *space = table ? bpf_map_lookup_elem(table, &zero) : NULL;
+
+	return space && id && *(volatile u64 *)&space->id == id ? space : NULL;
+}
+
+/* What was read there holds: it was not rewritten meanwhile. */
+static __always_inline bool space_still(const struct hf_space *space,
+					const struct hf_process *process)
+{
+	return *(volatile u64 *)&space->id == *(volatile u64 *)&process->space;
+}
+
+/* Cached rules of before are void; with @stacks the ids of stacks, too. */
+static __always_inline void space_changed(struct hf_process *process, bool stacks)
+{
+	__sync_fetch_and_add(&process->cache_salt, (u64)bpf_get_prandom_u32() << 16 | 1);
+	if (stacks)
+		__sync_fetch_and_add(&process->stack_salt, (u64)bpf_get_prandom_u32() << 16 | 1);
+}
+
 __hidden void count_loss(u32 reason);
 
 /* Fills in the header. */

@@ -29,17 +29,15 @@ struct walk {
 /* The rule for @pc and whether its code is known at all. */
 static __noinline u32 rule_find(struct hf_process *process, u64 pc)
 {
+	const struct hf_space *space = space_find(process);
 	const struct hf_mapping *mapping;
-	struct hf_space *space;
-	u32 number = process->space, zero = 0;
-	void *table;
+	u32 rule;
 
-	table = bpf_map_lookup_elem(&spaces, &number);
-	space = table ? bpf_map_lookup_elem(table, &zero) : NULL;
 	if (!space)
 		return 0;
 	mapping = hf_mapping_find(space, pc);
-	return hf_mapping_covers(mapping, pc) ? hf_row_find(mapping, pc) : 0;
+	rule = hf_mapping_covers(mapping, pc) ? hf_row_find(mapping, pc) : 0;
+	return space_still(space, process) ? rule : 0;
 }
 
 /* One atomic word a slot: pc salted by process and space in the upper 48 bits, rule in the lower 16. The
@@ -98,14 +96,14 @@ static __noinline int trampoline_resolve(struct hf_unwind *u)
 
 static __always_inline int step_without_row(struct walk *w, struct hf_unwind *u)
 {
-	const struct hf_space *space;
-	u32 number = w->process->space, zero = 0;
-	void *table = bpf_map_lookup_elem(&spaces, &number);
+	const struct hf_space *space = space_find(w->process);
 	u8 end = HF_STACK_JIT;
 
-	space = table ? bpf_map_lookup_elem(table, &zero) : NULL;
-	if (space && hf_mapping_covers(hf_mapping_find(space, hf_unwind_lookup_pc(u)),
-				       hf_unwind_lookup_pc(u)))
+	/* Without a space nothing tells generated code from code that has no frame pointer. */
+	if (!space)
+		return hf_unwind_stop(u, HF_STACK_NO_ROW);
+	if (hf_mapping_covers(hf_mapping_find(space, hf_unwind_lookup_pc(u)),
+			      hf_unwind_lookup_pc(u)))
 		end = HF_STACK_NO_ROW;
 	return hf_unwind_by_frame_pointer(u, end);
 }

@@ -11,6 +11,7 @@
 #define HF_MAX_MODULES   4096 /* distinct unwind tables (build ids) alive at once */
 #define HF_MAX_RULES     16384 /* distinct unwind rules over all tables; 12 large binaries need 1,539 */
 #define HF_MAX_PROCESSES 4096 /* traced processes, children included */
+#define HF_FRESH_CODE    8    /* mappings of code remembered until they are published */
 #define HF_MAX_CALLS     8    /* allocator calls nested in each other on one thread */
 
 #define HF_STACK_SEEN_SLOTS (1u << 18) /* direct-mapped "already sent" table, 8 bytes a slot */

@@ -21,11 +21,15 @@ struct hf_mapping {
 
 /*
  * Sorted by start. Entry 0 is all zero; entries past the last have HF_MAPPING_UNUSED as start and end 0.
- * Replaced as a whole, so a reader never sees half of a change.
+ *
+ * A process has two slots in the table of spaces: the one that its entry names, and the other, which the user
+ * side rewrites (id 0 first, then all, id last) before HF's program space_publish names it. Whoever reads one
+ * looks at the id before and after: a slot that was rewritten meanwhile is not believed.
  */
 #define HF_MAPPING_UNUSED 0x7fffffffffffffffull
 
 struct hf_space {
+	__u64 id; /* slot in the lower half, a serial number in the upper: no two contents have the same */
 	struct hf_mapping mappings[HF_MAX_MAPPINGS];
 };
 
@@ -37,15 +41,40 @@ struct hf_row_block {
 	};
 };
 
-#define HF_SPACE_NONE     0u /* space 0 is never filled: nothing is known yet */
-#define HF_PROCESS_FAULTS 1u /* record page faults */
+#define HF_SPACE_NONE     0ull /* nothing is known yet */
+#define HF_PROCESS_FAULTS 1u   /* record page faults */
+#define HF_PROCESS_SHARES 2u   /* a forked child that still goes by its parent's space */
 
+struct hf_range {
+	__u64 start, end;
+};
+
+/*
+ * Made by the user side (or copied at fork); from then on only the kernel side writes it, the user side through
+ * space_publish: what both wrote, one of them would undo.
+ */
 struct hf_process {
 	__u64 cache_salt; /* keys the pc cache: changes whenever the space does */
 	__u64 stack_salt; /* seeds stack ids: changes when code was unmapped, and at exec */
-	__u32 space; /* index into the table of spaces; a forked child shares its parent's at first */
+	__u64 space;      /* hf_space.id */
 	__u32 flags;
+	__u32 code_changes; /* code came or went: what was read of the maps before is not to be published */
+	/* Ring of the code that was mapped last: published or not, it counts when it goes. */
+	__u32 fresh_count, published_count;
+	struct hf_range fresh[HF_FRESH_CODE];
 };
+
+/* Argument of the program space_publish. It returns 0, HF_PUBLISH_OLD, or HF_PUBLISH_GONE (no such process). */
+struct hf_publish {
+	__u64 space;
+	__u32 pid;
+	__u32 flags;
+	__u32 code_changes; /* as it was before the maps were read */
+	__u32 new_stacks;   /* ids of stacks seen before are not reused */
+};
+
+#define HF_PUBLISH_OLD  1u
+#define HF_PUBLISH_GONE 2u
 
 /* What a probe's cookie says: which function this is and where its arguments are. */
 enum hf_probe_op {
@@ -68,7 +97,8 @@ struct hf_probe_cookie {
 
 HF_STATIC_ASSERT(sizeof(struct hf_mapping) == 32, "map layout");
 HF_STATIC_ASSERT(sizeof(struct hf_row_block) == 64, "map layout");
-HF_STATIC_ASSERT(sizeof(struct hf_process) == 24, "map layout");
+HF_STATIC_ASSERT(sizeof(struct hf_process) == 40 + 16 * HF_FRESH_CODE, "map layout");
+HF_STATIC_ASSERT(sizeof(struct hf_publish) == 24, "program argument");
 HF_STATIC_ASSERT(sizeof(struct hf_probe_cookie) == 8, "a cookie is one 64-bit word");
 
 #endif

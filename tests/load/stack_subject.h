@@ -445,6 +445,14 @@ static struct subject *subject_start(const struct program *program, const char *
 	return s;
 }
 
+static int subject_publish_code(struct subject *s)
+{
+	struct probe_code code = {.changes = probe_code_changes(s->probe, s->child.pid)};
+	int err = target_refresh(s->target, s->modules, clock_now_ns(), &code.found);
+
+	return err ? err : probe_update_process(s->probe, s->target, &code);
+}
+
 /* From here on stacks stop their threads. */
 static void subject_attach(struct subject *s)
 {
@@ -462,7 +470,9 @@ static void subject_attach(struct subject *s)
 	if (!err)
 		err = allocator_set_find(s->target, NULL, 0, &s->set, &error);
 	if (!err)
-		err = probe_add_process(s->probe, s->target, &error);
+		err = probe_add_process(s->probe, s->target->key.pid, &error);
+	if (!err)
+		err = subject_publish_code(s);
 	if (!err)
 		err = probe_attach(s->probe, s->target, &s->set, &attached, &error);
 	if (err)

@@ -9,6 +9,7 @@
 #include "session/session_internal.h"
 
 #define GAUGE_SAMPLES 1024
+#define CODE_TRIES    5
 
 void member_free(struct member *member)
 {
@@ -72,16 +73,40 @@ static void send_maps(struct session *session, int pid)
 	maps_done(&change.maps);
 }
 
+/*
+ * What code is mapped, for names and for the kernel side's walks. While code comes and goes nothing can be published; the next tick tries again, and walks end there meanwhile.
+ */
+static int update_code(struct session *session, struct member *member)
+{
+	int pid = member->target->key.pid, err = -EAGAIN;
+	struct probe_code code;
+
+	for (int i = 0; i < CODE_TRIES && err == -EAGAIN; i++) {
+		code.changes = probe_code_changes(session->probe, pid);
+		err = target_refresh(member->target, session->modules, clock_now_ns(), &code.found);
+		if (!err)
+			err = probe_update_process(session->probe, member->target, &code);
+	}
+	return err;
+}
+
 static int find_and_probe(struct session *session, struct member *member, struct hf_error *error)
 {
+	int pid = member->target->key.pid;
 	int err = allocator_set_find(member->target, session->options.specs,
 				     session->options.spec_count, &member->allocators, error);
 
 	if (!err)
-		err = probe_add_process(session->probe, member->target, error);
-	if (!err)
-		err = probe_attach(session->probe, member->target, &member->allocators,
-				   &member->attached, error);
+		err = probe_add_process(session->probe, pid, error);
+	if (err)
+		return err;
+	err = update_code(session, member);
+	if (err && err != -EAGAIN)
+		return error_set_errno(error, HF_E_INTERNAL, -err,
+				       "unwind tables of process %d can't be loaded: %s", pid,
+				       strerror(-err));
+	err = probe_attach(session->probe, member->target, &member->allocators, &member->attached,
+			   error);
 	member->probed = !err;
 	return err;
 }
@@ -186,16 +211,6 @@ static void follow_child(struct session *session, const struct life *life)
 	member = NULL;
 }
 
-static void update_code(struct session *session, struct member *member, uint64_t change_ns)
-{
-	struct target_change change;
-
-	if (target_refresh(member->target, session->modules, change_ns, &change))
-		return;
-	if (change.added || change.removed)
-		probe_update_process(session->probe, member->target, change.removed);
-}
-
 /* A plugin may be gone before we could look: the event says which file it was. */
 static void note_code(struct session *session, struct member *member,
 		      const struct hf_event_map *map)
@@ -209,11 +224,11 @@ static void note_code(struct session *session, struct member *member,
 		.device_major = map->device >> 20,
 		.device_minor = map->device & 0xfffff,
 	};
+	bool known = !target_note_code(member->target, session->modules, &code);
 
-	if (target_note_code(member->target, session->modules, &code))
-		update_code(session, member, code.time_ns);
-	else
-		probe_update_process(session->probe, member->target, false);
+	update_code(session, member);
+	if (!known && target_note_code(member->target, session->modules, &code))
+		target_note_missed(member->target, session->modules, &code);
 }
 
 static void member_execed(struct session *session, struct member *member, const struct life *life)
@@ -224,7 +239,8 @@ static void member_execed(struct session *session, struct member *member, const 
 	allocator_set_done(&member->allocators);
 	free(member->trouble);
 	member->trouble = NULL;
-	update_code(session, member, life->time_ns);
+	target_execed(member->target, life->time_ns);
+	update_code(session, member);
 	target_refresh_names(member->target);
 	if (find_and_probe(session, member, &error))
 		member->trouble = strdup(error.what.buf);
@@ -302,7 +318,7 @@ void members_refresh(struct session *session, uint64_t now_ns, bool full)
 			member_exited(session, member);
 			continue;
 		}
-		update_code(session, member, now_ns);
+		update_code(session, member);
 		send_maps(session, live.pid);
 		ingest_call(session->ingest, read_live, &live);
 		read_gauge(member, now_ns, full, live.live_bytes);

@@ -25,7 +25,7 @@ struct resolver {
 	struct symbolizer *symbolizer;
 	VEC(const struct target *) targets;
 	VEC(struct known_module *) modules;
-	struct map64 by_module; /* struct module * -> struct known_module * */
+	struct map64 by_module; /* struct module * (| missed) -> struct known_module * */
 	bool leaf_is_pc;
 };
 
@@ -109,9 +109,11 @@ static struct known_module *known(struct resolver *resolver, const struct target
 	struct symbol_module_options options = {.path = module->path};
 	struct known_module *fresh;
 	struct elf_file *elf;
-	uint64_t found;
+	uint64_t found, key;
 
-	if (map64_get(&resolver->by_module, (uintptr_t)module, &found))
+	/* Known as missed, it may have been opened since: that is another entry. */
+	key = (uintptr_t)module | module->missed;
+	if (map64_get(&resolver->by_module, key, &found))
 		return (struct known_module *)(uintptr_t)found;
 	fresh = calloc(1, sizeof(*fresh));
 	if (!fresh)
@@ -134,7 +136,7 @@ static struct known_module *known(struct resolver *resolver, const struct target
 		free(fresh);
 		return NULL;
 	}
-	map64_put(&resolver->by_module, (uintptr_t)module, (uintptr_t)fresh);
+	map64_put(&resolver->by_module, key, (uintptr_t)fresh);
 	return fresh;
 }
 

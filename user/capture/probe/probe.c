@@ -149,7 +149,6 @@ int probe_new(const struct probe_options *options, struct probe **ret, struct hf
 	probe->options = *options;
 	probe->seed = hash_seed_random();
 	probe->cpu_count = libbpf_num_possible_cpus();
-	probe->spaces_used[0] = 1; /* HF_SPACE_NONE */
 	err = unwind_rules_new(&probe->rules);
 	if (err)
 		return error_set_errno(error, HF_E_INTERNAL, -err, "out of memory");
@@ -195,52 +194,91 @@ static uint64_t next_salt(struct probe *probe)
 	return probe->seed;
 }
 
-static int publish(struct probe *probe, struct probed_process *process)
+static int make_entry(struct probe *probe, int pid)
 {
-	uint32_t key = process->pid;
+	struct hf_process entry = {
+		.cache_salt = next_salt(probe),
+		.stack_salt = next_salt(probe),
+		.space = HF_SPACE_NONE,
+	};
+	uint32_t key = pid;
+	int err = bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.processes), &key, &entry,
+				      BPF_NOEXIST);
 
-	return bpf_map__update_elem(probe->skeleton->maps.processes, &key, sizeof(key),
-				    &process->entry, sizeof(process->entry), BPF_ANY);
+	return err == -EEXIST ? 0 : err; /* a child's was made at the fork */
 }
 
-int probe_add_process(struct probe *probe, const struct target *target, struct hf_error *error)
+int probe_add_process(struct probe *probe, int pid, struct hf_error *error)
 {
-	struct probed_process fresh = {.pid = target->key.pid}, *process;
-	int err = 0;
+	struct probed_process fresh = {
+		.pid = pid,
+		.flags = probe->options.faults ? HF_PROCESS_FAULTS : 0,
+	};
+	int err = make_entry(probe, pid);
 
-	process = probe_find_process(probe, target->key.pid);
-	if (!process) {
+	if (!err && probe_find_process(probe, pid))
+		return 0;
+	if (!err)
+		err = space_reserve(probe, &fresh.pair);
+	if (!err)
 		err = vec_push(&probe->processes, fresh);
-		process = &probe->processes.items[probe->processes.count - 1];
-	}
-	if (err)
-		return error_set_errno(error, HF_E_INTERNAL, -err, "out of memory");
-	process->entry.stack_salt = next_salt(probe);
-	process->entry.flags = probe->options.faults ? HF_PROCESS_FAULTS : 0;
-	err = probe_update_process(probe, target, false);
 	if (!err)
 		return 0;
-	return error_set_errno(error, HF_E_INTERNAL, -err,
-			       "unwind tables of process %d can't be loaded: %s", target->key.pid,
+	return error_set_errno(error, HF_E_INTERNAL, -err, "process %d can't be recorded: %s", pid,
 			       strerror(-err));
 }
 
-int probe_update_process(struct probe *probe, const struct target *target, bool removed)
+uint32_t probe_code_changes(const struct probe *probe, int pid)
+{
+	struct hf_process entry = {0};
+	uint32_t key = pid;
+
+	bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.processes), &key, &entry);
+	return entry.code_changes;
+}
+
+static int publish(struct probe *probe, struct probed_process *process, uint32_t changes,
+		   uint64_t space)
+{
+	struct hf_publish request = {
+		.space = space,
+		.pid = process->pid,
+		.flags = process->flags,
+		.code_changes = changes,
+		.new_stacks = process->code_removed,
+	};
+	LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &request, .ctx_size_in = sizeof(request));
+	int err = bpf_prog_test_run_opts(bpf_program__fd(probe->skeleton->progs.space_publish),
+					 &options);
+
+	if (err)
+		return err;
+	if (options.retval)
+		return options.retval == HF_PUBLISH_OLD ? -EAGAIN : -ESRCH;
+	process->space = space;
+	process->published = changes;
+	process->code_added = process->code_removed = false;
+	return 0;
+}
+
+int probe_update_process(struct probe *probe, const struct target *target,
+			 const struct probe_code *code)
 {
 	struct probed_process *process = probe_find_process(probe, target->key.pid);
+	uint64_t space;
 	int err;
 
 	if (!process)
 		return -ESRCH;
+	process->code_added |= code->found.added;
+	process->code_removed |= code->found.removed;
+	if (process->space != HF_SPACE_NONE && process->published == code->changes &&
+	    !process->code_added && !process->code_removed)
+		return 0;
 	err = tables_load(probe, target);
 	if (!err)
-		err = space_load(probe, target, process);
-	if (err)
-		return err;
-	process->entry.cache_salt = next_salt(probe);
-	if (removed)
-		process->entry.stack_salt = next_salt(probe);
-	return publish(probe, process);
+		err = space_load(probe, target, process, &space);
+	return err ? err : publish(probe, process, code->changes, space);
 }
 
 void probe_forget_process(struct probe *probe, int pid)
@@ -255,7 +293,7 @@ void probe_forget_process(struct probe *probe, int pid)
 	links_close(&process->entry_links);
 	vec_done(&process->call_links);
 	vec_done(&process->entry_links);
-	space_release(probe, process->space);
+	space_release(probe, process);
 	vec_remove_unordered(&probe->processes, (size_t)(process - probe->processes.items));
 }
 

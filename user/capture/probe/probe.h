@@ -4,9 +4,9 @@
  * attaches and detaches. Order of life:
  *
  *	probe_new()            loads; nothing is attached, nothing in any target changes
- *	probe_add_process()    the kernel knows how to unwind it; its mappings, faults, life are recorded
+ *	probe_add_process()    its mappings, faults, life are recorded
+ *	probe_update_process() the kernel knows how to unwind it; again after a dlopen or dlclose
  *	probe_attach()         its allocator's functions are probed: one link per kind, all at once
- *	probe_update_process() after a dlopen or dlclose
  *	probe_detach()         the target runs at full speed again
  *	probe_free()           everything is gone
  *
@@ -41,9 +41,26 @@ int probe_new(const struct probe_options *options, struct probe **ret, struct hf
 void probe_free(struct probe *probe);
 DEFINE_CLEANUP(struct probe *, probe_free);
 
-int probe_add_process(struct probe *probe, const struct target *target, struct hf_error *err);
-/* @removed: code went away; ids of stacks seen before are not reused for new ones. */
-int probe_update_process(struct probe *probe, const struct target *target, bool removed);
+/* No stack of it is complete until its code is published. Again after an exec. Errors: HF_E_INTERNAL. */
+int probe_add_process(struct probe *probe, int pid, struct hf_error *err);
+
+/*
+ * What the kernel side unwinds by must never be what was mapped a moment ago:
+ *
+ *	code.changes = probe_code_changes(probe, pid)
+ *	target_refresh()                                  reads the maps
+ *	probe_update_process(probe, target, &code)        -EAGAIN: code came or went meanwhile; once more
+ */
+struct probe_code {
+	uint32_t changes;
+	struct target_change
+		found; /* removed: ids of stacks seen before are not reused for new ones */
+};
+
+uint32_t probe_code_changes(const struct probe *probe, int pid);
+/* Nothing is done if what is published still holds. -ESRCH: the process is not known, or has ended. */
+int probe_update_process(struct probe *probe, const struct target *target,
+			 const struct probe_code *code);
 /* The process ended. */
 void probe_forget_process(struct probe *probe, int pid);
 

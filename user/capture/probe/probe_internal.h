@@ -22,8 +22,12 @@ VEC_STRUCT(fd_vec, int);
 /* One process that the kernel side knows. */
 struct probed_process {
 	int pid;
-	uint32_t space; /* slot in the table of spaces */
-	struct hf_process entry;
+	uint32_t pair; /* its two slots in the table of spaces: 2 * pair, 2 * pair + 1 */
+	bool slot_made[2];
+	uint64_t space; /* what the kernel side goes by */
+	uint32_t flags;
+	uint32_t published;            /* count of code changes up to which the space holds */
+	bool code_added, code_removed; /* since it was published */
 	/* Of its allocator probes: those that tell what is handed out, and the others. */
 	struct fd_vec call_links, entry_links;
 };
@@ -42,7 +46,8 @@ struct probe {
 	size_t rules_loaded;
 	VEC(struct table_slot) tables; /* by module id */
 	VEC(struct probed_process) processes;
-	uint64_t spaces_used[HF_MAX_PROCESSES / 64];
+	uint64_t pairs_used[HF_MAX_PROCESSES / 64];
+	uint32_t space_serial;
 	struct fd_vec tracepoints;
 	struct strbuf missing;
 	uint64_t seed;
@@ -54,8 +59,11 @@ struct probed_process *probe_find_process(struct probe *probe, int pid);
 
 /* tables.c: unwind tables of the target's modules and its space into the kernel. */
 int tables_load(struct probe *probe, const struct target *target);
-int space_load(struct probe *probe, const struct target *target, struct probed_process *process);
-void space_release(struct probe *probe, uint32_t slot);
+int space_reserve(struct probe *probe, uint32_t *ret_pair);
+/* Fills the slot that is not in use; @ret_space is its id. */
+int space_load(struct probe *probe, const struct target *target, struct probed_process *process,
+	       uint64_t *ret_space);
+void space_release(struct probe *probe, struct probed_process *process);
 
 /* links.c: BPF links. A descriptor or -errno. */
 struct probe_list {

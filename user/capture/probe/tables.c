@@ -164,23 +164,27 @@ int tables_load(struct probe *probe, const struct target *target)
 	return err;
 }
 
-static uint32_t space_reserve(struct probe *probe)
+int space_reserve(struct probe *probe, uint32_t *ret_pair)
 {
-	for (uint32_t slot = 1; slot < HF_MAX_PROCESSES; slot++) {
-		if (probe->spaces_used[slot / 64] & 1ull << slot % 64)
+	for (uint32_t pair = 0; pair < HF_MAX_PROCESSES; pair++) {
+		if (probe->pairs_used[pair / 64] & 1ull << pair % 64)
 			continue;
-		probe->spaces_used[slot / 64] |= 1ull << slot % 64;
-		return slot;
+		probe->pairs_used[pair / 64] |= 1ull << pair % 64;
+		*ret_pair = pair;
+		return 0;
 	}
-	return HF_SPACE_NONE;
+	return -ENOSPC;
 }
 
-void space_release(struct probe *probe, uint32_t slot)
+void space_release(struct probe *probe, struct probed_process *process)
 {
-	if (slot == HF_SPACE_NONE)
-		return;
-	bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.spaces), &slot);
-	probe->spaces_used[slot / 64] &= ~(1ull << slot % 64);
+	for (uint32_t i = 0; i < 2; i++) {
+		uint32_t slot = 2 * process->pair + i;
+
+		if (process->slot_made[i])
+			bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.spaces), &slot);
+	}
+	probe->pairs_used[process->pair / 64] &= ~(1ull << process->pair % 64);
 }
 
 static void fill_space(const struct probe *probe, const struct target *target,
@@ -209,27 +213,60 @@ static void fill_space(const struct probe *probe, const struct target *target,
 		space->mappings[count].start = HF_MAPPING_UNUSED;
 }
 
-int space_load(struct probe *probe, const struct target *target, struct probed_process *process)
+/* The slot's own map: a descriptor or -errno. It is made once: to put one into the outer map waits for a grace
+ * period, to write into it does not. */
+static int open_slot(struct probe *probe, struct probed_process *process, uint32_t which)
+{
+	int outer = bpf_map__fd(probe->skeleton->maps.spaces);
+	uint32_t slot = 2 * process->pair + which, id;
+	_cleanup_close_ int fd = -1;
+	int err;
+
+	if (process->slot_made[which]) {
+		err = bpf_map_lookup_elem(outer, &slot, &id);
+		return err ? err : bpf_map_get_fd_by_id(id);
+	}
+	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "hf_space", 4, sizeof(struct hf_space), 1, NULL);
+	if (fd < 0)
+		return fd;
+	err = bpf_map_update_elem(outer, &slot, &fd, BPF_ANY);
+	if (err)
+		return err;
+	process->slot_made[which] = true;
+	return take_fd(&fd);
+}
+
+/* A walk that still reads of it sees that its id is no longer what it was. */
+static int write_space(int fd, struct hf_space *space, uint64_t id)
+{
+	uint32_t zero = 0;
+	int err;
+
+	space->id = HF_SPACE_NONE;
+	err = bpf_map_update_elem(fd, &zero, space, BPF_ANY);
+	if (err)
+		return err;
+	space->id = id;
+	return bpf_map_update_elem(fd, &zero, space, BPF_ANY);
+}
+
+int space_load(struct probe *probe, const struct target *target, struct probed_process *process,
+	       uint64_t *ret_space)
 {
 	_cleanup_free_ struct hf_space *space = calloc(1, sizeof(*space));
+	uint32_t which = process->space != HF_SPACE_NONE && !(process->space & 1);
+	uint64_t id = (uint64_t)++probe->space_serial << 32 | (2 * process->pair + which);
 	_cleanup_close_ int fd = -1;
-	uint32_t zero = 0;
 	int err;
 
 	if (!space)
 		return -ENOMEM;
-	if (process->space == HF_SPACE_NONE)
-		process->space = space_reserve(probe);
-	if (process->space == HF_SPACE_NONE)
-		return -ENOSPC;
-	process->entry.space = process->space;
 	fill_space(probe, target, space);
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "hf_space", 4, sizeof(*space), 1, NULL);
+	fd = open_slot(probe, process, which);
 	if (fd < 0)
 		return fd;
-	err = bpf_map_update_elem(fd, &zero, space, BPF_ANY);
+	err = write_space(fd, space, id);
 	if (!err)
-		err = bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.spaces),
-					  &process->space, &fd, BPF_ANY);
+		*ret_space = id;
 	return err;
 }

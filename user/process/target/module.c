@@ -111,26 +111,35 @@ static bool same_file(const struct module *module, const struct mapping *mapping
 	       module->device_minor == mapping->device_minor;
 }
 
-int module_set_get(struct module_set *set, int pid, const struct mapping *mapping,
-		   struct module **ret)
+static int set_add(struct module_set *set, const char *path, struct module **ret)
 {
-	_cleanup_(module_freep) struct module *module = NULL;
+	_cleanup_(module_freep) struct module *module = calloc(1, sizeof(*module));
 	int err;
 
-	for (size_t i = 0; i < set->modules.count; i++) {
-		if (same_file(set->modules.items[i], mapping)) {
-			*ret = set->modules.items[i];
-			return 0;
-		}
-	}
-	module = calloc(1, sizeof(*module));
 	if (!module)
 		return -ENOMEM;
 	module->fd = -1;
+	module->elf_error = -ENOENT;
 	module->id = set->modules.count;
-	module->path = strdup(mapping->path);
+	module->path = strdup(path);
 	if (!module->path)
 		return -ENOMEM;
+	err = vec_push(&set->modules, module);
+	if (err)
+		return err;
+	*ret = no_free_ptr(module);
+	return 0;
+}
+
+static int fill_in(struct module *module, int pid, const struct mapping *mapping)
+{
+	char *path = strdup(mapping->path);
+
+	if (!path)
+		return -ENOMEM;
+	free(module->path);
+	module->path = path;
+	module->missed = false;
 	module->vdso = !mapping->inode;
 	module->deleted = mapping->deleted;
 	module->inode = mapping->inode;
@@ -138,10 +147,46 @@ int module_set_get(struct module_set *set, int pid, const struct mapping *mappin
 	module->device_minor = mapping->device_minor;
 	module->elf_error = module->vdso ? open_vdso(module, pid, mapping)
 					 : open_file(module, pid, mapping);
-	err = vec_push(&set->modules, module);
+	return 0;
+}
+
+int module_set_get(struct module_set *set, int pid, const struct mapping *mapping,
+		   struct module **ret)
+{
+	struct module *module = NULL;
+	int err = 0;
+
+	for (size_t i = 0; i < set->modules.count && !module; i++) {
+		if (same_file(set->modules.items[i], mapping))
+			module = set->modules.items[i];
+	}
+	if (module && !module->missed) {
+		*ret = module;
+		return 0;
+	}
+	if (!module)
+		err = set_add(set, mapping->path, &module);
+	if (!err)
+		err = fill_in(module, pid, mapping);
+	if (!err)
+		*ret = module;
+	return err;
+}
+
+int module_set_miss(struct module_set *set, uint64_t inode, uint32_t device_major,
+		    uint32_t device_minor, struct module **ret)
+{
+	struct module *module = module_set_find(set, inode, device_major, device_minor);
+	int err = module ? 0 : set_add(set, "(unloaded before it could be read)", &module);
+
 	if (err)
 		return err;
-	*ret = no_free_ptr(module);
+	if (!module->elf)
+		module->missed = true;
+	module->inode = inode;
+	module->device_major = device_major;
+	module->device_minor = device_minor;
+	*ret = module;
 	return 0;
 }
 

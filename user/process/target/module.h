@@ -25,6 +25,7 @@ struct module {
 	int fd;               /* read-only; -1: the vdso, or not readable */
 	bool vdso;
 	bool deleted;
+	bool missed; /* it was gone before it could be opened */
 	uint64_t inode;
 	uint32_t device_major, device_minor;
 };
@@ -42,6 +43,10 @@ int module_set_get(struct module_set *set, int pid, const struct mapping *mappin
 /* The module of a file that is known already, or NULL. */
 struct module *module_set_find(const struct module_set *set, uint64_t inode, uint32_t device_major,
 			       uint32_t device_minor);
+
+/* The same; if it is not known, one without elf, which module_set_get() fills in should the file be mapped again. */
+int module_set_miss(struct module_set *set, uint64_t inode, uint32_t device_major,
+		    uint32_t device_minor, struct module **ret);
 
 /* A descriptor of its own on the module's file, or -ENOENT (vdso, not readable). */
 int module_open(const struct module *module);

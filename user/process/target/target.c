@@ -49,16 +49,26 @@ static struct target_mapping *find_live(struct target_mapping *items, size_t cou
 	return NULL;
 }
 
+static void set_bias(struct target_mapping *m)
+{
+	if (module_bias(m->module, m->start, m->offset, &m->bias))
+		m->bias = m->start - m->offset;
+}
+
 /* What is mapped now and can be named. */
-static int read_code(struct target *target, struct module_set *modules, uint64_t now_ns,
-		     struct mapping_vec *ret)
+static int read_code(struct target *target, struct module_set *modules, struct mapping_vec *ret)
 {
 	_cleanup_(maps_done) struct maps maps = {0};
 	int err = maps_read(target->key.pid, &maps);
 
 	for (size_t i = 0; !err && i < maps.count; i++) {
 		const struct mapping *m = &maps.items[i];
-		struct target_mapping code = {.start = m->start, .end = m->end};
+		struct target_mapping code = {.start = m->start,
+					      .end = m->end,
+					      .offset = m->offset,
+					      .from_ns = target->looked_ns,
+					      .until_ns = UINT64_MAX,
+					      .guessed = true};
 		struct module *module;
 
 		if (!is_code(m))
@@ -67,10 +77,7 @@ static int read_code(struct target *target, struct module_set *modules, uint64_t
 		if (err)
 			return err;
 		code.module = module;
-		code.from_ns = now_ns;
-		code.until_ns = UINT64_MAX;
-		if (module_bias(module, m->start, m->offset, &code.bias))
-			code.bias = m->start - m->offset;
+		set_bias(&code);
 		err = vec_push(ret, code);
 	}
 	return err;
@@ -89,21 +96,55 @@ static void retire_gone(struct target *target, const struct mapping_vec *now, ui
 	}
 }
 
-int target_refresh(struct target *target, struct module_set *modules, uint64_t change_ns,
+/* What was there before @fresh came went when it came, at the latest. */
+static void end_covered(struct target *target, const struct target_mapping *fresh)
+{
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		struct target_mapping *old = &target->mappings[i];
+
+		if (old != fresh && old->end > fresh->start && old->start < fresh->end &&
+		    old->from_ns <= fresh->from_ns && old->until_ns > fresh->from_ns)
+			old->until_ns = fresh->from_ns;
+	}
+}
+
+/* A file that was missed once may have been opened since. */
+static void correct_biases(struct target *target)
+{
+	for (size_t i = 0; i < target->mapping_count; i++)
+		set_bias(&target->mappings[i]);
+}
+
+/* Not while something else was there. */
+static void start_after(const struct target_mapping *items, size_t count,
+			struct target_mapping *fresh)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct target_mapping *old = &items[i];
+
+		if (old->end > fresh->start && old->start < fresh->end &&
+		    old->until_ns != UINT64_MAX && old->until_ns > fresh->from_ns)
+			fresh->from_ns = old->until_ns;
+	}
+}
+
+int target_refresh(struct target *target, struct module_set *modules, uint64_t now_ns,
 		   struct target_change *ret)
 {
 	struct mapping_vec now = VEC_INIT, all = VEC_INIT;
 	struct target_change change = {false, false};
-	int err = read_code(target, modules, change_ns, &now);
+	int err = read_code(target, modules, &now);
 
 	if (!err) {
-		retire_gone(target, &now, change_ns, &change);
+		correct_biases(target);
+		retire_gone(target, &now, now_ns, &change);
 		err = vec_append(&all, target->mappings, target->mapping_count);
 	}
 	for (size_t i = 0; !err && i < now.count; i++) {
 		if (find_live(target->mappings, target->mapping_count, &now.items[i]))
 			continue;
 		change.added = true;
+		start_after(target->mappings, target->mapping_count, &now.items[i]);
 		err = vec_push(&all, now.items[i]);
 	}
 	vec_done(&now);
@@ -116,11 +157,22 @@ int target_refresh(struct target *target, struct module_set *modules, uint64_t c
 	free(target->mappings);
 	target->mappings = all.items;
 	target->mapping_count = all.count;
+	target->looked_ns = now_ns;
 	*ret = change;
 	return 0;
 }
 
-static int append(struct target *target, const struct target_mapping *mapping)
+void target_execed(struct target *target, uint64_t time_ns)
+{
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		if (target->mappings[i].until_ns > time_ns)
+			target->mappings[i].until_ns = time_ns;
+	}
+	target->looked_ns = time_ns;
+}
+
+static int append(struct target *target, const struct target_mapping *mapping,
+		  struct target_mapping **ret)
 {
 	struct target_mapping *bigger =
 		realloc(target->mappings, (target->mapping_count + 1) * sizeof(*bigger));
@@ -128,39 +180,67 @@ static int append(struct target *target, const struct target_mapping *mapping)
 	if (!bigger)
 		return -ENOMEM;
 	target->mappings = bigger;
-	bigger[target->mapping_count++] = *mapping;
-	qsort(bigger, target->mapping_count, sizeof(*bigger), by_start);
+	*ret = &bigger[target->mapping_count++];
+	**ret = *mapping;
+	return 0;
+}
+
+/* What a look at the maps saw before its event was read, or NULL. */
+static struct target_mapping *find_guessed(struct target *target,
+					   const struct target_mapping *fresh)
+{
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		struct target_mapping *m = &target->mappings[i];
+
+		if (m->guessed && m->start == fresh->start && m->module == fresh->module &&
+		    m->until_ns > fresh->from_ns)
+			return m;
+	}
+	return NULL;
+}
+
+static int note(struct target *target, const struct target_code *code, const struct module *module)
+{
+	struct target_mapping fresh = {.start = code->start,
+				       .end = code->start + ((code->size_bytes + 4095) & ~4095ull),
+				       .offset = code->offset,
+				       .module = module,
+				       .from_ns = code->time_ns,
+				       .until_ns = UINT64_MAX};
+	struct target_mapping *m = find_guessed(target, &fresh);
+	int err = m ? 0 : append(target, &fresh, &m);
+
+	if (err)
+		return err;
+	m->from_ns = code->time_ns;
+	m->guessed = false;
+	set_bias(m);
+	end_covered(target, m);
+	qsort(target->mappings, target->mapping_count, sizeof(*m), by_start);
 	return 0;
 }
 
 int target_note_code(struct target *target, const struct module_set *modules,
 		     const struct target_code *code)
 {
-	struct target_mapping fresh = {.start = code->start,
-				       .end = code->start + ((code->size_bytes + 4095) & ~4095ull),
-				       .from_ns = code->time_ns,
-				       .until_ns = UINT64_MAX};
-
-	fresh.module =
+	const struct module *module =
 		module_set_find(modules, code->inode, code->device_major, code->device_minor);
-	if (!fresh.module || module_bias(fresh.module, fresh.start, code->offset, &fresh.bias))
-		return -ENOENT;
-	for (size_t i = 0; i < target->mapping_count; i++) {
-		struct target_mapping *old = &target->mappings[i];
 
-		if (old->end <= fresh.start || old->start >= fresh.end)
-			continue;
-		if (old->from_ns > code->time_ns) {
-			/* A look at the maps was faster than the event. */
-			if (old->module == fresh.module && old->bias == fresh.bias) {
-				old->from_ns = code->time_ns;
-				fresh.module = NULL;
-			}
-		} else if (old->until_ns > code->time_ns) {
-			old->until_ns = code->time_ns;
-		}
-	}
-	return fresh.module ? append(target, &fresh) : 0;
+	return module && module->elf ? note(target, code, module) : -ENOENT;
+}
+
+int target_note_missed(struct target *target, struct module_set *modules,
+		       const struct target_code *code)
+{
+	const struct target_mapping *seen = target_find(target, code->start, code->time_ns);
+	struct module *module;
+	int err;
+
+	if (!code->inode || (seen && seen->module->inode == code->inode))
+		return 0;
+	err = module_set_miss(modules, code->inode, code->device_major, code->device_minor,
+			      &module);
+	return err ? err : note(target, code, module);
 }
 
 const struct target_mapping *target_find(const struct target *target, uint64_t pc, uint64_t time_ns)
@@ -304,7 +384,8 @@ int target_new(struct module_set *modules, int pid, uint64_t now_ns, struct targ
 	target->key = stat.key;
 	target->started_ns = now_ns;
 	target->seccomp_mode = status.seccomp_mode;
-	err = target_refresh(target, modules, 0, &change); /* there since before anything we see */
+	/* There since before anything we see. */
+	err = target_refresh(target, modules, now_ns, &change);
 	if (!err)
 		err = target_refresh_names(target);
 	if (err)

@@ -19,9 +19,11 @@
 
 struct target_mapping {
 	uint64_t start, end; /* [start, end) */
+	uint64_t offset;     /* in the file */
 	uint64_t bias;       /* pc - bias = module address */
 	const struct module *module;
 	uint64_t from_ns, until_ns; /* UINT64_MAX: still there */
+	bool guessed;               /* from_ns: no event told */
 };
 
 struct target {
@@ -36,6 +38,7 @@ struct target {
 	uint64_t exe_bias;
 	struct target_mapping *mappings; /* by start, then from_ns */
 	size_t mapping_count;
+	uint64_t looked_ns; /* when the maps were read last */
 };
 
 /*
@@ -52,13 +55,16 @@ struct target_change {
 	bool removed; /* code went: addresses may get a new meaning */
 };
 
-/* Reads the maps anew (after a dlopen or dlclose). What came or went did so at @change_ns: the time of the event
- * that told, not of the look, or addresses seen in between would get another library's names. */
-int target_refresh(struct target *target, struct module_set *modules, uint64_t change_ns,
+/*
+ * Reads the maps anew, at @now_ns. What came is taken to have come right after the last look, until target_note_code()
+ * tells when; what went did so at @now_ns at the latest.
+ */
+int target_refresh(struct target *target, struct module_set *modules, uint64_t now_ns,
 		   struct target_change *ret);
 /*
- * Code of a file that is known was mapped at that time: taken in without a look at the maps, where it may be
- * gone already. -ENOENT: the file is not known, target_refresh() must find it.
+ * A file's code was mapped at that time; it may be gone already. target_note_code() takes it in if the file is known,
+ * else -ENOENT: target_refresh() may find it; if that came too late, target_note_missed() keeps its place: its
+ * addresses get no other file's names, and its own once the file is mapped again.
  */
 struct target_code {
 	uint64_t start, size_bytes, offset, inode, time_ns;
@@ -67,7 +73,11 @@ struct target_code {
 
 int target_note_code(struct target *target, const struct module_set *modules,
 		     const struct target_code *code);
-/* After an exec: names and the program itself are read anew (after target_refresh()). */
+int target_note_missed(struct target *target, struct module_set *modules,
+		       const struct target_code *code);
+/* Its code went then; target_refresh() and target_refresh_names() find what came. */
+void target_execed(struct target *target, uint64_t time_ns);
+/* Names and the program itself are read anew. */
 int target_refresh_names(struct target *target);
 
 /* The code mapping that covered @pc at @time_ns, or NULL. */
