@@ -89,8 +89,11 @@ static __always_inline void send_undo(u8 function, u64 address)
 	bpf_ringbuf_submit(e, wake_flags());
 }
 
+/* The barrier keeps the compiler from dropping the mask where it knows the range from a branch: the verifiers
+ * of kernels such as 6.1 do not. */
 static __always_inline struct hf_call *call_at(struct hf_thread *t, u32 index)
 {
+	barrier_var(index);
 	return &t->calls[index & (HF_MAX_CALLS - 1)];
 }
 

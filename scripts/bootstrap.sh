@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# bootstrap.sh [build] [test] [browser] [kernel]: installs the Debian 12 packages that building, testing and
+# bootstrap.sh [build] [test] [browser] [kernel-matrix]: installs the Debian 12 packages that building, testing and
 # "make kernel-matrix" need, and says which. Does nothing, and needs no root, when all are there.
 # Services that come with test programs (redis, nginx) are neither started now nor at the next boot.
 set -eu
@@ -16,7 +16,7 @@ test="g++ git clang-format clang-tidy llvm universal-ctags shellcheck
 	redis-server redis-tools nginx-light apache2-utils"
 # the report's page is tested in it; npm fetches what drives it (tests/web)
 browser="chromium nodejs npm"
-kernel="qemu-system-x86 cpio busybox-static"
+kernel_matrix="qemu-system-x86 cpio busybox-static"
 services="redis-server nginx"
 
 wanted=
@@ -25,8 +25,8 @@ for group in "${@:-build}"; do
 	build) wanted="$wanted $build" ;;
 	test) wanted="$wanted $test" ;;
 	browser) wanted="$wanted $browser" ;;
-	kernel) wanted="$wanted $kernel" ;;
-	*) echo "usage: bootstrap.sh [build] [test] [browser] [kernel]" >&2 && exit 64 ;;
+	kernel-matrix) wanted="$wanted $kernel_matrix" ;;
+	*) echo "usage: bootstrap.sh [build] [test] [browser] [kernel-matrix]" >&2 && exit 64 ;;
 	esac
 done
 

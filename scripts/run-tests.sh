@@ -5,10 +5,11 @@
 # root; the others run as the tree's owner. Fails if a test failed or none ran.
 # A program counts as one more failure if it dies, exits non-zero without saying why, prints no plan
 # or not as many results as planned, or takes longer than TEST_TIMEOUT seconds (900: a guard against
-# hanging, far from what a test needs). JOBS programs run at once (root's one by one).
+# hanging, far from what a test needs). JOBS programs run at once (root's one by one). BATS_TAGS chooses
+# among the tests of *.bats as bats's --filter-tags does; TEST_LOGS is where the logs go.
 set -u
 here=$(dirname "$0")
-logs=$PWD/.output/log # kept, for who wants to read on
+logs=${TEST_LOGS:-$PWD/.output/log} # kept, for who wants to read on
 rm -rf "$logs"
 "$here/as-owner.sh" mkdir -p "$logs" || exit 1
 
@@ -17,7 +18,7 @@ cat >"$logs/one" <<'END'
 # one PROGRAM: its output goes to PROGRAM.tap, its status to PROGRAM.rc
 log=$LOGS/$(printf %s "${1#.output/}" | tr / -)
 case $1 in
-*.bats) run="bats --tap" ;;
+*.bats) run="bats --tap ${BATS_TAGS:+--filter-tags $BATS_TAGS}" ;;
 .output/asan/* | .output/tsan/*) run="setarch -R" ;; # sanitizers want their addresses free
 *) run= ;;
 esac
@@ -105,7 +106,7 @@ function show(lines,   i) {
 		if (lines <= 100 || i <= 80 || i > lines - 20)
 			print "    " text[i]
 		else if (i == 81)
-			print "    … " lines - 100 " lines, all in .output/log/" log_name
+			print "    … " lines - 100 " lines, all in " logs "/" log_name
 }
 BEGIN {
 	for (i = 1; i < ARGC; i++)

@@ -115,10 +115,16 @@ static void check_uprobes(struct examination *e, struct check *c)
 
 static void check_seccomp(struct examination *e, struct check *c)
 {
+	int err = e->probe ? probe_selftest_seccomp(e->probe) : 0;
+
 	if (!e->probe) {
 		c->state = CHECK_MISSING;
 		strbuf_addstr(&c->text, "return probes can't be tried without BPF");
-	} else if (probe_selftest_seccomp(e->probe)) {
+	} else if (err && err != -ENOTSUP) {
+		c->state = CHECK_MISSING;
+		strbuf_addf(&c->text, "a probe on a process of our own failed: %s", strerror(-err));
+		strbuf_addstr(&c->fix, "see --log-level debug for the kernel's words");
+	} else if (err) {
 		c->state = CHECK_LIMITED;
 		strbuf_addstr(
 			&c->text,

@@ -188,7 +188,7 @@ int probe_attach(struct probe *probe, const struct target *target, const struct 
 	if (!process)
 		return error_set_errno(error, HF_E_INTERNAL, ESRCH, "process %d was not added",
 				       target->key.pid);
-	if (target->seccomp_mode && probe_selftest_seccomp(probe)) {
+	if (target->seccomp_mode && probe_selftest_seccomp(probe) == -ENOTSUP) {
 		error_set(error, HF_E_UNSUPPORTED,
 			  "process %d has a seccomp filter and would be killed", target->key.pid);
 		error_why(error, "this kernel lets the filter see the return probe's system call");

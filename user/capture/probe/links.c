@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * BPF links. libbpf 1.1 knows no uprobe_multi, so BPF_LINK_CREATE is called with the kernel's layout
- * (include/uapi/linux/bpf.h, union bpf_attr, link_create).
+ * (include/uapi/linux/bpf.h, union bpf_attr, link_create). Its own way to a perf-event uprobe would keep the
+ * event's descriptor open beside the link's: two a probe, and both to be closed before the probe is gone.
  */
 #include <errno.h>
+#include <linux/perf_event.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -12,6 +16,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
+#include "base/fileio.h"
 #include "base/log.h"
 #include "capture/probe/probe_internal.h"
 #include "holdfast.skel.h"
@@ -25,6 +30,34 @@ struct link_create_uprobe_multi {
 	uint64_t path, offsets, ref_ctr_offsets, cookies;
 	uint32_t count, multi_flags, pid, reserved[21];
 };
+
+/*
+ * Is uprobe_multi there, and does its pid mean all threads of the process? Until mid-2024 (6.10, and repairs of
+ * 6.6 and 6.9) it meant one thread. Both are told by how a link to a directory is refused, as libbpf asks it:
+ * EBADF for want of a file, EINVAL for a pid that those kernels did not check yet.
+ */
+bool links_have_multi(void)
+{
+	static const struct bpf_insn code[] = {{.code = 0xb7}, {.code = 0x95}}; /* r0 = 0; exit */
+	LIBBPF_OPTS(bpf_prog_load_opts, options,
+		    .expected_attach_type = (enum bpf_attach_type)TYPE_UPROBE_MULTI);
+	_cleanup_close_ int program = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "hf_try", "GPL", code,
+						    sizeof(code) / sizeof(code[0]), &options);
+	uint64_t offset = 0;
+	struct link_create_uprobe_multi attr = {
+		.prog_fd = program,
+		.attach_type = TYPE_UPROBE_MULTI,
+		.path = (uintptr_t) "/",
+		.offsets = (uintptr_t)&offset,
+		.count = 1,
+	};
+
+	if (program < 0 || syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr)) >= 0 ||
+	    errno != EBADF)
+		return false;
+	attr.pid = -1;
+	return syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr)) < 0 && errno == EINVAL;
+}
 
 void probe_list_done(struct probe_list *list)
 {
@@ -79,29 +112,73 @@ static int attach_multi_each(const struct bpf_program *program, uint32_t type, u
 	return ret_links->count ? 0 : err;
 }
 
+/* The kernel's own number for its uprobe events, or where in their config the bit for returns is. */
+static int read_pmu(const char *file, const char *format, uint64_t *ret)
+{
+	_cleanup_free_ char *text = NULL;
+	unsigned int number;
+	size_t size;
+	int err = file_read(file, 64, &text, &size);
+
+	if (err)
+		return err;
+	if (sscanf(text, format, &number) != 1)
+		return -EINVAL;
+	*ret = number;
+	return 0;
+}
+
+/* What is the same for every event. */
+static int perf_attributes(bool on_return, const char *path, struct perf_event_attr *ret)
+{
+	uint64_t type = 0, bit = 0;
+	int err = read_pmu("/sys/bus/event_source/devices/uprobe/type", "%u", &type);
+
+	if (!err && on_return)
+		err = read_pmu("/sys/bus/event_source/devices/uprobe/format/retprobe", "config:%u",
+			       &bit);
+	if (err)
+		return err;
+	ret->size = sizeof(*ret);
+	ret->type = type;
+	ret->config = on_return ? 1ull << bit : 0;
+	ret->uprobe_path = (uintptr_t)path;
+	return 0;
+}
+
+/* One link; it holds the event, which needs no descriptor of its own. */
+static int attach_perf_one(const struct bpf_program *program, struct perf_event_attr *attr, int pid,
+			   uint64_t cookie)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, options, .perf_event.bpf_cookie = cookie);
+	_cleanup_close_ int event =
+		syscall(SYS_perf_event_open, attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+
+	if (event < 0)
+		return -errno;
+	return bpf_link_create(bpf_program__fd(program), event, BPF_PERF_EVENT, &options);
+}
+
 static int attach_perf(const struct bpf_program *program, bool on_return,
 		       const struct probe_list *list, struct fd_vec *ret_links)
 {
+	struct perf_event_attr attr = {0};
 	char path[32];
-	int err = 0;
+	int err, fd;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", list->path_fd);
+	err = perf_attributes(on_return, path, &attr);
+	if (err)
+		return err;
 	for (size_t i = 0; i < list->offsets.count; i++) {
-		LIBBPF_OPTS(bpf_uprobe_opts, options, .bpf_cookie = list->cookies.items[i],
-			    .retprobe = on_return);
-		struct bpf_link *link = bpf_program__attach_uprobe_opts(
-			program, list->pid, path, list->offsets.items[i], &options);
-		int fd;
-
-		if (!link) {
-			err = log_warn_err(-errno, "no probe at file offset %#lx",
-					   (long)list->offsets.items[i]);
-			continue;
-		}
-		fd = dup(bpf_link__fd(link));
-		bpf_link__disconnect(link);
-		bpf_link__destroy(link);
-		if (fd < 0 || vec_push(ret_links, fd))
+		attr.probe_offset = list->offsets.items[i];
+		fd = attach_perf_one(program, &attr, list->pid, list->cookies.items[i]);
+		if (fd == -ESRCH || fd == -EPERM || fd == -EACCES)
+			return fd;
+		if (fd < 0)
+			err = log_warn_err(fd, "no probe at file offset %#lx",
+					   (long)attr.probe_offset);
+		else if (vec_push(ret_links, fd))
 			return -ENOMEM;
 	}
 	return ret_links->count ? 0 : err;

@@ -38,15 +38,17 @@ const char *probe_missing(const struct probe *probe)
 	return probe->missing.buf;
 }
 
-/* libbpf's words are for us, not for users. */
+/* libbpf's words are for us, not for users. A program that is refused comes with the verifier's whole log. */
 static int print_to_log(enum libbpf_print_level level, const char *format, va_list args)
 {
-	char line[1024];
+	_cleanup_(strbuf_done) struct strbuf text = STRBUF_INIT;
+	char *line, *rest;
 
-	if (level == LIBBPF_DEBUG || !log_enabled(LOG_LEVEL_DEBUG))
+	if (level == LIBBPF_DEBUG || !log_enabled(LOG_LEVEL_DEBUG) ||
+	    strbuf_vaddf(&text, format, args))
 		return 0;
-	vsnprintf(line, sizeof(line), format, args);
-	log_debug("libbpf: %.*s", (int)strcspn(line, "\n"), line);
+	for (line = strtok_r(text.buf, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+		log_debug("libbpf: %s", line);
 	return 0;
 }
 
@@ -100,7 +102,7 @@ static int load_way(struct probe *probe, enum probe_way way)
 
 static int refuse(int err, struct hf_error *error)
 {
-	if (err == -EPERM || err == -EACCES) {
+	if (err == -EPERM || (err == -EACCES && geteuid())) { /* root's EACCES is the verifier's */
 		error_set(error, HF_E_PERM, "BPF programs may not be loaded");
 		error_why(
 			error, "%s",
@@ -124,11 +126,13 @@ static int refuse(int err, struct hf_error *error)
 
 static int load(struct probe *probe, struct hf_error *error)
 {
+	enum probe_way way;
 	int err = -ENOSYS;
 
 	if (geteuid() && access("/proc/1/map_files", R_OK))
 		return refuse(-EPERM, error);
-	for (enum probe_way way = PROBE_WAY_SESSION; way <= PROBE_WAY_PERF; way++) {
+	way = links_have_multi() ? PROBE_WAY_SESSION : PROBE_WAY_PERF;
+	for (; way <= PROBE_WAY_PERF; way++) {
 		err = load_way(probe, way);
 		if (!err || err == -EPERM)
 			break;

@@ -96,7 +96,8 @@ const char *probe_way_name(enum probe_way way);
 /* Tracepoint groups that could not be attached, as a sentence for people; "" if none. */
 const char *probe_missing(const struct probe *probe);
 
-/* Does a return probe leave a seccomp-filtered process alive? Tried on a child of ours. 0, or -ENOTSUP. */
+/* Does a return probe leave a seccomp-filtered process alive? Tried on a child of ours. 0, -ENOTSUP, or why it
+ * could not be tried. */
 int probe_selftest_seccomp(struct probe *probe);
 
 #endif

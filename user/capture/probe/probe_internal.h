@@ -52,7 +52,7 @@ struct probe {
 	struct strbuf missing;
 	uint64_t seed;
 	int cpu_count;
-	int seccomp_checked; /* 0: not yet, 1: fine, -ENOTSUP */
+	int seccomp_checked; /* 0: not yet, 1: fine, or what probe_selftest_seccomp() answers */
 };
 
 struct probed_process *probe_find_process(struct probe *probe, int pid);
@@ -74,6 +74,7 @@ struct probe_list {
 };
 
 void probe_list_done(struct probe_list *list);
+bool links_have_multi(void);
 enum link_kind {
 	LINK_ENTRY,    /* the program at the place */
 	LINK_CALL,     /* entry and return of the function */
