@@ -158,7 +158,7 @@ static __always_inline void enter_free(struct pt_regs *regs, struct hf_probe_coo
 
 	arguments_get(regs, &args);
 	address = argument(&args, cookie.pointer_arg);
-	if (!address)
+	if (!address || gate_closed)
 		return;
 	t = thread_find();
 	if (t && t->call_count && free_is_internal(t, regs->sp, address))
@@ -197,7 +197,7 @@ static __always_inline int enter_alloc(struct pt_regs *regs, struct hf_probe_coo
 	struct hf_call *call;
 	u64 released = 0;
 
-	if (!process)
+	if (!process || gate_closed)
 		return 1;
 	t = thread_get();
 	if (!t)
@@ -227,6 +227,12 @@ static __always_inline int enter_alloc(struct pt_regs *regs, struct hf_probe_coo
 	return 0;
 }
 
+static __always_inline void entry_missed(void)
+{
+	if (!gate_closed)
+		count_loss(HF_LOSS_ENTRY_MISSED);
+}
+
 /* The call that returns to sp, with those above it dropped as missed; NULL if its entry was not seen. */
 static __always_inline struct hf_call *call_returning(struct hf_thread *t, u64 sp)
 {
@@ -247,7 +253,7 @@ static __always_inline struct hf_call *call_returning(struct hf_thread *t, u64 s
 			return call;
 		count_loss(HF_LOSS_RETURN_MISSED);
 	}
-	count_loss(HF_LOSS_ENTRY_MISSED);
+	entry_missed();
 	return NULL;
 }
 
@@ -279,7 +285,7 @@ static __always_inline void leave_alloc(u64 sp, u64 result)
 	barrier_var(
 		result); /* or the load is moved behind an add to the context pointer, which is refused */
 	if (!t) {
-		count_loss(HF_LOSS_ENTRY_MISSED);
+		entry_missed();
 		return;
 	}
 	call = call_returning(t, sp);

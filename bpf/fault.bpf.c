@@ -14,7 +14,7 @@ int page_fault(struct bpf_raw_tracepoint_args *ctx)
 	struct hf_thread *t;
 	u64 stack;
 
-	if (!process || !(process->flags & HF_PROCESS_FAULTS))
+	if (!process || gate_closed || !(process->flags & HF_PROCESS_FAULTS))
 		return 0;
 	t = thread_get();
 	if (!t)

@@ -202,7 +202,7 @@ int mapping_enter(struct bpf_raw_tracepoint_args *ctx)
 	struct hf_process *process;
 	struct hf_thread *t;
 
-	if (!is_mapping_call(number))
+	if (!is_mapping_call(number) || gate_closed)
 		return 0;
 	process = process_current();
 	if (!process)

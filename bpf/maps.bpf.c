@@ -12,4 +12,5 @@ struct hf_stacks_sent stacks_sent SEC(".maps");
 struct hf_ring ring SEC(".maps");
 struct hf_losses losses SEC(".maps");
 
+bool gate_closed;
 const volatile __u64 wake_bytes = 1 << 20;

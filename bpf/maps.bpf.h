@@ -85,6 +85,10 @@ extern struct hf_losses {
 	__type(value, struct hf_loss);
 } losses SEC(".maps");
 
+/* Set when all is to be detached, which takes the kernel a while, place by place: calls and mappings that begin
+ * after it are not seen, those under way are seen to their end. So the account is that of one moment. */
+extern bool gate_closed;
+
 /* Data in the ring at which the reader is woken; below it the reader's own timer serves. */
 extern const volatile __u64 wake_bytes;
 

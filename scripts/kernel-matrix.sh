@@ -79,7 +79,7 @@ write_init() {
 		busybox mount -t 9p -o \$p9 out '/host$tree/$1/out'
 		for dir in tmp run; do busybox mount -t tmpfs tmpfs /host/\$dir; done
 		for dir in proc sys dev; do busybox mount --move /\$dir /host/\$dir; done
-		busybox chroot /host '$tree/scripts/kernel-guest.sh' '$1/out' '$2'
+		busybox chroot /host '$tree/scripts/kernel-guest.sh' '$1/out' '$2' '${T-}'
 		busybox poweroff -f
 	END
 }
@@ -134,7 +134,10 @@ run() {
 
 scripts/bootstrap.sh kernel-matrix
 results=
-[ $# -gt 0 ] || set -- $(table | awk '{ print $1 }')
+if [ $# -eq 0 ]; then
+	# shellcheck disable=SC2046 # a list of words
+	set -- $(table | awk '{ print $1 }')
+fi
 for kernel; do
 	row=$(table | awk -v name="$kernel" '$1 == name')
 	if [ -n "$row" ]; then

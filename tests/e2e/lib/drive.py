@@ -72,7 +72,7 @@ class Holdfast:
 
     def wait(self):
         try:
-            return self.process.wait(REPORT_SECONDS)
+            return self.process.wait(REPORT_SECONDS * talk.PATIENCE)
         except subprocess.TimeoutExpired:
             raise Trouble(f"holdfast did not end in {REPORT_SECONDS} s") from None
 

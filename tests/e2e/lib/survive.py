@@ -60,7 +60,7 @@ def text_differences(pid):
 
 def wait_identical(pid, seconds=20):
     """The kernel takes the breakpoints out a moment after our end."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * talk.PATIENCE
     while text_differences(pid):
         expect(time.monotonic() < deadline, f"libc's text still differs at {text_differences(pid)[:9]}")
         time.sleep(0.05)
@@ -91,7 +91,7 @@ class Hunt:
 
     def end(self, *accepted, seconds=60):
         try:
-            status = self.process.wait(seconds)
+            status = self.process.wait(seconds * talk.PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             raise Wrong(f"holdfast did not end:\n{self.text()}") from None

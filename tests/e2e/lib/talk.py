@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The driver's half of the conversation with a truth program (tests/targets/truth.h)."""
 import json
+import os
 import queue
 import subprocess
 import threading
 import time
+
+
+# How much slower than usual this machine is (an emulated one is).
+PATIENCE = float(os.environ.get("HF_TEST_PATIENCE", "1"))
 
 
 class Silence(Exception):
@@ -34,7 +39,7 @@ class Lines:
 
     def find(self, wanted, seconds):
         """The first line for which wanted(line) is true; Silence when the stream ends before."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + seconds * PATIENCE
         while True:
             line = self.next(deadline)
             if line is None:
@@ -81,7 +86,7 @@ class Target:
         except BrokenPipeError:
             pass
         try:
-            return self.process.wait(seconds)
+            return self.process.wait(seconds * PATIENCE)
         except subprocess.TimeoutExpired:
             self.process.kill()
             return self.process.wait()

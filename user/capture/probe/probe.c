@@ -131,7 +131,7 @@ static int load(struct probe *probe, struct hf_error *error)
 
 	if (geteuid() && access("/proc/1/map_files", R_OK))
 		return refuse(-EPERM, error);
-	way = links_have_multi() ? PROBE_WAY_SESSION : PROBE_WAY_PERF;
+	way = links_have_multi() ? probe->options.test_way : PROBE_WAY_PERF;
 	for (; way <= PROBE_WAY_PERF; way++) {
 		err = load_way(probe, way);
 		if (!err || err == -EPERM)
@@ -313,6 +313,8 @@ void probe_detach(struct probe *probe, int pid)
 	struct fd_vec call_links = VEC_INIT, entry_links = VEC_INIT;
 	uint32_t key;
 
+	if (!pid && probe->skeleton)
+		probe->skeleton->bss->gate_closed = true;
 	for (size_t i = 0; i < probe->processes.count; i++) {
 		struct probed_process *process = &probe->processes.items[i];
 

@@ -29,11 +29,20 @@
 
 struct probe;
 
+/* What this kernel offers; found by trying, never by version. */
+enum probe_way {
+	PROBE_WAY_SESSION, /* uprobe_multi sessions (6.13): entry and return in one */
+	PROBE_WAY_MULTI,   /* uprobe_multi (6.6) */
+	PROBE_WAY_PERF,    /* perf-event uprobes: detaching takes 0.1 s a probe */
+};
+
 struct probe_options {
-	uint64_t ring_bytes;      /* rounded up to a power of two of at least 64 KiB; 0: 16 MiB */
-	bool faults;              /* record page faults */
-	bool follow;              /* record children from their first instruction on */
-	uint32_t test_stop_every; /* tests only: stop the thread at every n-th stack; 0 in the product */
+	uint64_t ring_bytes; /* rounded up to a power of two of at least 64 KiB; 0: 16 MiB */
+	bool faults;         /* record page faults */
+	bool follow;         /* record children from their first instruction on */
+	/* Tests only, 0 in the product: */
+	uint32_t test_stop_every; /* stop the thread at every n-th stack */
+	enum probe_way test_way;  /* pass over better ways */
 };
 
 /* Errors: HF_E_PERM, HF_E_NOKERNEL (no BTF, no BPF, a program was refused), HF_E_INTERNAL. */
@@ -83,13 +92,6 @@ void probe_detach(struct probe *probe, int pid);
 int probe_ring_fd(const struct probe *probe);
 /* Totals since probe_new(). Any thread. */
 int probe_losses(const struct probe *probe, struct hf_loss *ret);
-
-/* What this kernel offers; found by trying, never by version. */
-enum probe_way {
-	PROBE_WAY_SESSION, /* uprobe_multi sessions (6.13): entry and return in one */
-	PROBE_WAY_MULTI,   /* uprobe_multi (6.6) */
-	PROBE_WAY_PERF,    /* perf-event uprobes: detaching takes 0.1 s a probe */
-};
 
 enum probe_way probe_way(const struct probe *probe);
 const char *probe_way_name(enum probe_way way);

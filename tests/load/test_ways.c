@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Each way to attach, also those that this kernel has a better one for: kernels before 6.6 have perf-event uprobes
+ * only, before 6.13 no sessions. By each, every call of two threads is seen, and nothing is left behind. What this
+ * cannot find: what an old kernel itself does otherwise ("make kernel-matrix" boots one).
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "capture/feed/ring.h"
+#include "capture/probe/probe.h"
+#include "cmocka_all.h"
+
+#define THREADS 2
+#define ROUNDS  500
+
+/* The program: each thread waits for a byte, then allocates, reallocates, frees, and says so. */
+struct program {
+	int pid;
+	int to[2], from[2];
+};
+
+struct run {
+	struct program program;
+	struct module_set *modules;
+	struct target *target;
+	struct probe *probe;
+	struct ring_feed *feed;
+	struct allocator_set set;
+	struct probe_attached attached;
+	unsigned int allocs, frees;
+};
+
+static void *work(void *argument)
+{
+	const struct program *p = argument;
+	void *volatile block;
+	char byte;
+
+	while (read(p->to[0], &byte, 1) == 1) {
+		for (int i = 0; i < ROUNDS; i++) {
+			block = malloc(100);
+			block = realloc(block, 5000);
+			free(block);
+		}
+		if (write(p->from[1], "d", 1) != 1)
+			break;
+	}
+	return NULL;
+}
+
+static void program_start(struct program *p)
+{
+	pthread_t thread;
+
+	assert_int_equal(pipe(p->to), 0);
+	assert_int_equal(pipe(p->from), 0);
+	p->pid = fork();
+	assert_true(p->pid >= 0);
+	if (p->pid)
+		return;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (int i = 1; i < THREADS; i++)
+		pthread_create(&thread, NULL, work, p);
+	work(p);
+	_exit(0);
+}
+
+static void program_end(struct program *p)
+{
+	kill(p->pid, SIGKILL);
+	waitpid(p->pid, NULL, 0);
+	for (int i = 0; i < 2; i++) {
+		close(p->to[i]);
+		close(p->from[i]);
+	}
+}
+
+/* One round of both threads. */
+static void program_work(const struct program *p)
+{
+	char byte;
+
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(write(p->to[1], "g", 1), 1);
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(read(p->from[0], &byte, 1), 1);
+}
+
+static int on_event(void *user, const struct hf_event *event)
+{
+	struct run *run = user;
+
+	run->allocs += event->kind == HF_EVENT_ALLOC;
+	run->frees += event->kind == HF_EVENT_FREE;
+	return 0;
+}
+
+static void run_attach(struct run *run, enum probe_way way)
+{
+	struct probe_options options = {.ring_bytes = 4u << 20, .test_way = way};
+	struct event_handler handler = {.event = on_event, .user = run};
+	struct hf_error error = HF_ERROR_INIT;
+
+	program_start(&run->program);
+	assert_int_equal(module_set_new(&run->modules), 0);
+	assert_int_equal(target_new(run->modules, run->program.pid, clock_now_ns(), &run->target,
+				    &error),
+			 0);
+	assert_int_equal(allocator_set_find(run->target, NULL, 0, &run->set, &error), 0);
+	assert_int_equal(probe_new(&options, &run->probe, &error), 0);
+	assert_int_equal(ring_feed_new(probe_ring_fd(run->probe), &handler, &run->feed), 0);
+	assert_int_equal(probe_add_process(run->probe, run->target, &error), 0);
+	assert_int_equal(probe_attach(run->probe, run->target, &run->set, &run->attached, &error),
+			 0);
+	error_done(&error);
+}
+
+static void run_end(struct run *run)
+{
+	ring_feed_free(run->feed);
+	probe_free(run->probe);
+	allocator_set_done(&run->set);
+	target_free(run->target);
+	module_set_free(run->modules);
+	program_end(&run->program);
+}
+
+/* The first bytes of the functions that are probed. */
+static void read_code(const struct run *run, unsigned char ret[][16])
+{
+	for (size_t i = 0; i < run->set.function_count; i++) {
+		const struct allocator_function *f = &run->set.functions[i];
+		struct iovec local = {ret[i], sizeof(ret[i])}, remote = {0};
+
+		for (size_t k = 0; k < run->target->mapping_count; k++) {
+			const struct target_mapping *m = &run->target->mappings[k];
+
+			if (m->module == f->module &&
+			    f->address + m->bias - m->start < m->end - m->start)
+				remote = (struct iovec){(void *)(f->address + m->bias),
+							sizeof(ret[i])};
+		}
+		assert_int_equal(process_vm_readv(run->program.pid, &local, 1, &remote, 1, 0),
+				 sizeof(ret[i]));
+	}
+}
+
+/* As the file has it. */
+static void check_code(const struct run *run, unsigned char code[][16])
+{
+	for (size_t i = 0; i < run->set.function_count; i++) {
+		const struct allocator_function *f = &run->set.functions[i];
+
+		assert_memory_equal(code[i], elf_file_image(f->module->elf, f->address, 16), 16);
+	}
+}
+
+static void check_losses(const struct run *run)
+{
+	struct hf_loss losses;
+
+	assert_int_equal(probe_losses(run->probe, &losses), 0);
+	for (int i = 0; i < HF_LOSS_REASON_COUNT; i++)
+		assert_int_equal(losses.count[i], 0);
+}
+
+static void check_way(enum probe_way way)
+{
+	unsigned char during[64][16] = {{0}}, after[64][16] = {{0}};
+	struct run run = {0};
+
+	if (geteuid())
+		skip_because("needs root: attaches probes");
+	run_attach(&run, way);
+	if (probe_way(run.probe) != way) {
+		run_end(&run);
+		skip_because("this kernel has no %s", probe_way_name(way));
+	}
+	assert_in_range(run.set.function_count, 1, 64);
+	read_code(&run, during);
+	program_work(&run.program);
+	ring_feed_consume(run.feed);
+	assert_int_equal(run.allocs, 2 * THREADS * ROUNDS);
+	assert_int_equal(run.frees, 2 * THREADS * ROUNDS);
+	check_losses(&run);
+
+	probe_detach(run.probe, 0);
+	read_code(&run, after);
+	assert_memory_not_equal(during, after, sizeof(after));
+	check_code(&run, after);
+	run.allocs = run.frees = 0;
+	program_work(&run.program);
+	ring_feed_consume(run.feed);
+	assert_int_equal(run.allocs + run.frees, 0);
+	check_losses(&run);
+	print_message("# %s: %zu functions, attached in %.1f ms\n", probe_way_name(way),
+		      run.attached.functions, (double)run.attached.attach_ns / 1e6);
+	run_end(&run);
+}
+
+static void sessions_see_every_call_and_leave_nothing(void **state)
+{
+	(void)state;
+	check_way(PROBE_WAY_SESSION);
+}
+
+static void multi_links_see_every_call_and_leave_nothing(void **state)
+{
+	(void)state;
+	check_way(PROBE_WAY_MULTI);
+}
+
+static void perf_events_see_every_call_and_leave_nothing(void **state)
+{
+	(void)state;
+	check_way(PROBE_WAY_PERF);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sessions_see_every_call_and_leave_nothing),
+		cmocka_unit_test(multi_links_see_every_call_and_leave_nothing),
+		cmocka_unit_test(perf_events_see_every_call_and_leave_nothing),
+	};
+
+	return cmocka_run_group_tests_name("ways", tests, NULL, NULL);
+}
