@@ -128,7 +128,7 @@ static void take_process(struct maker *m)
 	strbuf_addf(
 		&m->processes,
 		"%s{\"pid\":%d,\"parent\":1,\"comm\":\"%s\",\"exe\":\"/bin/%s\",\"probed\":true,"
-		"\"opened_ns\":%llu,\"functions\":8,\"emulated\":8,\"build_id\":\"00c0ffee\","
+		"\"opened_ns\":%llu,\"functions\":8,\"emulated\":8,\"attach_ns\":3000000,\"build_id\":\"00c0ffee\","
 		"\"allocators\":[{\"name\":\"glibc malloc\",\"module\":\"/lib/libc.so.6\"}]}",
 		m->processes.len ? "," : "", (int)number(m, 1), word(m, 2), word(m, 2), START_NS);
 }

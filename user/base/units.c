@@ -299,3 +299,12 @@ int units_add_rate(struct strbuf *sb, double bytes_per_second)
 		return strbuf_addf(sb, "%+.1f %s/min", value, units[unit]);
 	return strbuf_addf(sb, "%+.0f %s/min", value, units[unit]);
 }
+
+int units_hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}

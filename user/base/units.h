@@ -33,4 +33,7 @@ int units_add_percent(struct strbuf *sb, double percent);
 /* "+3.98 MiB/min", "-12.0 B/min": signed, per minute, for people. */
 int units_add_rate(struct strbuf *sb, double bytes_per_second);
 
+/* 0 to 15, or -1. */
+int units_hex_digit(char c);
+
 #endif

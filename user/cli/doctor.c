@@ -29,30 +29,20 @@ static int write_text(const struct check_vec *checks, struct hf_error *error)
 
 static int write_json(const struct check_vec *checks, const char *path, struct hf_error *error)
 {
-	_cleanup_(strbuf_done) struct strbuf out = STRBUF_INIT;
-	struct json_out json;
-	struct sink sink;
+	struct output_json out;
 
-	sink_init_strbuf(&sink, &out);
-	json_out_init(&json, &sink, 3);
-	json_out_begin_object(&json, NULL);
-	json_out_string(&json, "schema", "holdfast.doctor/1");
-	json_out_begin_array(&json, "checks");
+	output_json_begin(&out, "holdfast.doctor/1", "checks");
 	for (size_t i = 0; i < checks->count; i++) {
 		const struct check *c = &checks->items[i];
 
-		json_out_begin_object(&json, NULL);
-		json_out_string(&json, "name", c->name);
-		json_out_string(&json, "state", check_state_name(c->state));
-		json_out_string(&json, "text", c->text.buf);
-		json_out_string(&json, "fix", c->fix.buf);
-		json_out_end_object(&json);
+		json_out_begin_object(&out.json, NULL);
+		json_out_string(&out.json, "name", c->name);
+		json_out_string(&out.json, "state", check_state_name(c->state));
+		json_out_string(&out.json, "text", c->text.buf);
+		json_out_string(&out.json, "fix", c->fix.buf);
+		json_out_end_object(&out.json);
 	}
-	json_out_end_array(&json);
-	json_out_end_object(&json);
-	sink_putc(&sink, '\n');
-	sink_finish(&sink);
-	return output_bytes(&out, path, error);
+	return output_json_end(&out, path, error);
 }
 
 int command_doctor(struct config *config, struct hf_error *error)

@@ -237,3 +237,26 @@ int output_load(const struct config *config, const char *path, struct report **r
 		return report_load(path, ret, error);
 	return replay_report(fd, &options, ret, error);
 }
+
+void output_json_begin(struct output_json *out, const char *schema, const char *list)
+{
+	strbuf_init(&out->text);
+	sink_init_strbuf(&out->sink, &out->text);
+	json_out_init(&out->json, &out->sink, 3);
+	json_out_begin_object(&out->json, NULL);
+	json_out_string(&out->json, "schema", schema);
+	json_out_begin_array(&out->json, list);
+}
+
+int output_json_end(struct output_json *out, const char *path, struct hf_error *error)
+{
+	int err;
+
+	json_out_end_array(&out->json);
+	json_out_end_object(&out->json);
+	sink_putc(&out->sink, '\n');
+	sink_finish(&out->sink);
+	err = output_bytes(&out->text, path, error);
+	strbuf_done(&out->text);
+	return err;
+}

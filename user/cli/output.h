@@ -9,6 +9,7 @@
 #include "base/strbuf.h"
 #include "config/config.h"
 #include "report/export/export.h"
+#include "report/export/json_out.h"
 
 /* Width, colour (NO_COLOR, TERM=dumb), UTF-8 of stdout, and what the config says of frames. */
 void output_options(const struct config *config, struct export_options *ret);
@@ -37,6 +38,17 @@ int output_load(const struct config *config, const char *path, struct report **r
 
 /* Lines to the end of a file (made 0600, no link followed) or, with "-", to stdout. HF_E_CANTWRITE. */
 int output_append(const struct strbuf *text, const char *path, struct hf_error *err);
+/* A document of one list: {"schema": @schema, "@list": [ what the caller puts between the two calls ]}. */
+struct output_json {
+	struct strbuf text;
+	struct sink sink;
+	struct json_out json;
+};
+
+void output_json_begin(struct output_json *out, const char *schema, const char *list);
+/* Writes it as output_bytes() does, and frees it. */
+int output_json_end(struct output_json *out, const char *path, struct hf_error *err);
+
 /* A finished text to a file (0600, no link followed) or, with "-", to stdout. HF_E_CANTWRITE. */
 int output_bytes(const struct strbuf *text, const char *path, struct hf_error *err);
 

@@ -130,22 +130,12 @@ static void json_row(struct json_out *json, const struct config *config, const s
 static int write_json(const struct config *config, const struct row_vec *rows,
 		      struct hf_error *error)
 {
-	_cleanup_(strbuf_done) struct strbuf out = STRBUF_INIT;
-	struct json_out json;
-	struct sink sink;
+	struct output_json out;
 
-	sink_init_strbuf(&sink, &out);
-	json_out_init(&json, &sink, 3);
-	json_out_begin_object(&json, NULL);
-	json_out_string(&json, "schema", "holdfast.ps/1");
-	json_out_begin_array(&json, "processes");
+	output_json_begin(&out, "holdfast.ps/1", "processes");
 	for (size_t i = 0; i < rows->count; i++)
-		json_row(&json, config, &rows->items[i]);
-	json_out_end_array(&json);
-	json_out_end_object(&json);
-	sink_putc(&sink, '\n');
-	sink_finish(&sink);
-	return output_bytes(&out, config->json, error);
+		json_row(&out.json, config, &rows->items[i]);
+	return output_json_end(&out, config->json, error);
 }
 
 int command_ps(struct config *config, struct hf_error *error)

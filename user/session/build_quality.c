@@ -198,6 +198,33 @@ static int list_incomplete(const struct stack_table_counts *stacks, struct count
 	return err;
 }
 
+/* The longest time in which probes were being put in: what was handed out then was not seen. */
+static uint64_t longest_attach_ns(const struct session *session)
+{
+	uint64_t longest_ns = 0;
+
+	for (size_t i = 0; i < session->members.count; i++) {
+		if (session->members.items[i]->attached.attach_ns > longest_ns)
+			longest_ns = session->members.items[i]->attached.attach_ns;
+	}
+	return longest_ns;
+}
+
+static int add_unmatched_note(const struct session *session, uint64_t unmatched,
+			      struct report_builder *builder)
+{
+	uint64_t attach_ns = longest_attach_ns(session);
+
+	if (!attach_ns)
+		return report_builder_add_note(builder,
+					       "%lu blocks from before attach were freed meanwhile",
+					       (unsigned long)unmatched);
+	return report_builder_add_note(
+		builder,
+		"%lu freed blocks came before the probes: from before attach, or from the %.1f ms that it took",
+		(unsigned long)unmatched, (double)attach_ns / 1e6);
+}
+
 static int add_notes(const struct session *session, const struct totals *totals,
 		     struct report_builder *builder)
 {
@@ -205,9 +232,7 @@ static int add_notes(const struct session *session, const struct totals *totals,
 	int err = 0;
 
 	if (totals->unmatched)
-		err = report_builder_add_note(builder,
-					      "%lu blocks from before attach were freed meanwhile",
-					      (unsigned long)totals->unmatched);
+		err = add_unmatched_note(session, totals->unmatched, builder);
 	if (!err && totals->overwritten)
 		err = report_builder_add_note(
 			builder, "%lu blocks came to an address whose free was not seen",

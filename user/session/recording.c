@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "capture/feed/record_writer.h"
 #include "session/code_block.h"
+#include "session/record_sample.h"
 #include "session/session_internal.h"
 
 #define NAMES_BYTES    (1u << 20) /* a block of names is written when it has grown to this */
@@ -132,6 +133,7 @@ static json_t *process_facts(struct session *session, const struct member *membe
 	json_object_set_new(facts, "held_before_bytes", number(member->held_before_bytes));
 	if (member->trouble)
 		json_object_set_new(facts, "trouble", text(member->trouble));
+	json_object_set_new(facts, "attach_ns", number(member->attached.attach_ns));
 	json_object_set_new(facts, "functions", number(member->attached.functions));
 	json_object_set_new(facts, "emulated", number(member->attached.emulated));
 	json_object_set_new(facts, "skipped", number(member->attached.skipped));
@@ -177,30 +179,6 @@ static char *meta_text(struct session *session)
 
 /* Readings */
 
-static struct hf_record_sample convert(const struct member *member, uint32_t index,
-				       const struct sample *s)
-{
-	return (struct hf_record_sample){
-		.process = index,
-		.pid = member->target->key.pid,
-		.flags = s->full ? HF_RECORD_SAMPLE_FULL : 0,
-		.time_ns = s->time_ns,
-		.rss_bytes = s->rss_bytes,
-		.vms_bytes = s->vms_bytes,
-		.pss_bytes = s->pss_bytes,
-		.uss_bytes = s->uss_bytes,
-		.swap_bytes = s->swap_bytes,
-		.rss_anon_bytes = s->rss_anon_bytes,
-		.rss_file_bytes = s->rss_file_bytes,
-		.rss_shmem_bytes = s->rss_shmem_bytes,
-		.minor_faults = s->minor_faults,
-		.major_faults = s->major_faults,
-		.heap_live_bytes = s->heap_live_bytes,
-		.cgroup_usage_bytes = s->cgroup_usage_bytes,
-		.cgroup_limit_bytes = s->cgroup_limit_bytes,
-	};
-}
-
 static void note(struct recording *recording, int err)
 {
 	if (err && !recording->err)
@@ -224,7 +202,9 @@ static void record_samples(struct recording *recording, struct session *session,
 		if (!newest || newest->time_ns <= member->recorded_ns)
 			continue;
 		member->recorded_ns = newest->time_ns;
-		sample = convert(member, i, newest);
+		sample = record_sample_from(newest);
+		sample.process = i;
+		sample.pid = member->target->key.pid;
 		strbuf_add(&block, &sample, sizeof(sample));
 		head.count++;
 	}

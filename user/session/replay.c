@@ -8,6 +8,7 @@
 #include "base/strbuf.h"
 #include "capture/feed/record_reader.h"
 #include "session/code_block.h"
+#include "session/record_sample.h"
 #include "session/replay_meta.h"
 
 struct replay {
@@ -24,30 +25,9 @@ static int on_event(void *user, const struct hf_event *event)
 	return accounts_event(replay->session->accounts, event);
 }
 
-static struct sample convert(const struct hf_record_sample *s)
-{
-	return (struct sample){
-		.time_ns = s->time_ns,
-		.rss_bytes = s->rss_bytes,
-		.vms_bytes = s->vms_bytes,
-		.pss_bytes = s->pss_bytes,
-		.uss_bytes = s->uss_bytes,
-		.swap_bytes = s->swap_bytes,
-		.rss_anon_bytes = s->rss_anon_bytes,
-		.rss_file_bytes = s->rss_file_bytes,
-		.rss_shmem_bytes = s->rss_shmem_bytes,
-		.minor_faults = s->minor_faults,
-		.major_faults = s->major_faults,
-		.heap_live_bytes = s->heap_live_bytes,
-		.cgroup_usage_bytes = s->cgroup_usage_bytes,
-		.cgroup_limit_bytes = s->cgroup_limit_bytes,
-		.full = s->flags & HF_RECORD_SAMPLE_FULL,
-	};
-}
-
 static int take_sample(struct replay *replay, const struct hf_record_sample *recorded)
 {
-	struct sample sample = convert(recorded);
+	struct sample sample = record_sample_to(recorded);
 	struct member *member;
 	size_t count;
 	int err = replay_member(replay->session, recorded->process, recorded->pid, &member);

@@ -159,6 +159,7 @@ static int take_process(struct session *session, size_t index, const json_t *fro
 	member->probed = flag(from, "probed");
 	member->gap_ns = number(from, "gap_ns");
 	member->held_before_bytes = number(from, "held_before_bytes");
+	member->attached.attach_ns = number(from, "attach_ns");
 	member->attached.functions = number(from, "functions");
 	member->attached.emulated = number(from, "emulated");
 	member->attached.skipped = number(from, "skipped");

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/fileio.h"
 #include "base/strbuf.h"
+#include "base/units.h"
 
 static size_t text_left(const struct text *text)
 {
@@ -65,24 +66,13 @@ bool text_take_decimal(struct text *rest, uint64_t *ret)
 	return true;
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
-
 bool text_take_hex(struct text *rest, uint64_t *ret)
 {
 	const char *p = rest->p;
 	uint64_t value = 0;
 	int digit;
 
-	for (; p < rest->end && (digit = hex_digit(*p)) >= 0; p++) {
+	for (; p < rest->end && (digit = units_hex_digit(*p)) >= 0; p++) {
 		if (value >> 60)
 			return false;
 		value = value << 4 | (uint64_t)digit;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/units.h"
 #include "process/symbol/range_table.h"
 
 struct perf_map {
@@ -14,17 +15,6 @@ struct perf_map {
 	struct range_table ranges; /* -> name */
 	uint64_t dropped;
 };
-
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
 
 /* Up to the next blank; moves on past it. Some writers do put a 0x in front. */
 static bool parse_hex(char **at, uint64_t *ret)
@@ -35,9 +25,9 @@ static bool parse_hex(char **at, uint64_t *ret)
 
 	if (p[0] == '0' && (p[1] == 'x' || p[1] == 'X'))
 		p += 2;
-	if (hex_digit(*p) < 0)
+	if (units_hex_digit(*p) < 0)
 		return false;
-	for (; (digit = hex_digit(*p)) >= 0; p++) {
+	for (; (digit = units_hex_digit(*p)) >= 0; p++) {
 		if (value >> 60)
 			return false;
 		value = value << 4 | (uint64_t)digit;

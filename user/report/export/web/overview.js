@@ -179,7 +179,7 @@ HF.showQuality = function (host, model) {
 		row('Lost events', HF.count(lost) + ' (' + HF.percent(lost, events + lost) + ')', lost > 0, reasons(q.lost_by_reason, events + lost)),
 		row('Stacks', HF.count(stacks)),
 		row('Incomplete stacks', HF.count(incomplete) + ' (' + HF.percent(incomplete, stacks) + ')', stacks > 0 && incomplete / stacks > 0.05, reasons(q.stacks_incomplete, stacks)),
-		row('Frees without an allocation', HF.count(num(q.unmatched_frees)) + ' (blocks from before attach, or lost events)'),
+		row('Frees without an allocation', HF.count(num(q.unmatched_frees)) + ' (blocks from before attach or during it, or lost events)'),
 		row('Frames with a name', symbols === null ? 'not known' : +symbols.toFixed(1) + ' %', symbols !== null && symbols < 80 && model.sites.length > 0),
 		num(c.windows) > 0 && row('Windows', HF.count(c.windows) + ', tracing ' + +num(c.duty).toPrecision(3) + ' of the time'),
 		num(c.scans) > 0 && row('Scans', HF.count(c.scans) + ', longest stop ' + +num(c.stop_ms_max).toPrecision(3) + ' ms'),
