@@ -11,7 +11,9 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fileio.h"
+#include "base/log.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
 #include "session/replay.h"
@@ -124,6 +126,11 @@ static int add_defaults(const struct config *config, const struct report *report
 	return err;
 }
 
+static void log_part(const char *part, uint64_t began_ns)
+{
+	log_debug("report part %s: %.3f ms", part, (double)(clock_now_ns() - began_ns) / NS_PER_MS);
+}
+
 /* All files, even after one failed: a report that is lost cannot be made again. */
 static int write_files(const struct file_vec *files, const struct report *report,
 		       struct export_options *options, struct name_vec *written,
@@ -134,8 +141,10 @@ static int write_files(const struct file_vec *files, const struct report *report
 	for (size_t i = 0; i < files->count; i++) {
 		const struct file *file = &files->items[i];
 		struct hf_error one = HF_ERROR_INIT;
+		uint64_t began_ns = clock_now_ns();
 
 		err = export_file(file->format, report, options, file->path, &one);
+		log_part(exporters[file->format].name, began_ns);
 		if (err && !result) {
 			result = err;
 			error_move(error, &one);
@@ -160,23 +169,29 @@ int output_report(const struct config *config, const struct report *report, bool
 		  struct hf_error *error)
 {
 	_cleanup_(strbuf_done) struct strbuf json = STRBUF_INIT, html = STRBUF_INIT;
+	_cleanup_(strbuf_done) struct strbuf packed = STRBUF_INIT;
 	struct file_vec files = VEC_INIT;
 	struct name_vec written = VEC_INIT;
 	struct export_options options;
 	struct hf_error text_error = HF_ERROR_INIT;
 	int err = list_files(config, &files);
+	uint64_t began_ns;
 
 	output_options(config, &options);
 	if (!err && defaults)
 		err = add_defaults(config, report, &json, &html, &files);
+	options.packed = &packed;
 	if (!err)
 		err = write_files(&files, report, &options, &written, error);
 	options.written = written.items;
 	options.written_count = written.count;
-	if (!config->quiet && !takes_stdout(&files) &&
-	    export_file(EXPORT_TEXT, report, &options, "-", &text_error) && !err) {
-		err = -EIO;
-		error_move(error, &text_error);
+	began_ns = clock_now_ns();
+	if (!config->quiet && !takes_stdout(&files)) {
+		if (export_file(EXPORT_TEXT, report, &options, "-", &text_error) && !err) {
+			err = -EIO;
+			error_move(error, &text_error);
+		}
+		log_part(exporters[EXPORT_TEXT].name, began_ns);
 	}
 	error_done(&text_error);
 	vec_done(&files);

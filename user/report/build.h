@@ -45,6 +45,21 @@ VEC_STRUCT(build_site_vec, struct build_site);
 VEC_STRUCT(build_finding_vec, struct build_finding);
 VEC_STRUCT(build_fault_vec, struct build_fault);
 
+/*
+ * What a pc was last resolved to. Direct-mapped: most stacks end in the same callers, and a pc that
+ * is pushed out is resolved again.
+ */
+#define PC_MEMO_SLOTS  8192u /* power of two */
+#define PC_MEMO_FRAMES 5     /* pcs that stand for more are not kept */
+
+struct pc_memo {
+	uint64_t pc, era;
+	int pid;
+	bool leaf;
+	uint8_t count; /* 0: free */
+	uint32_t frames[PC_MEMO_FRAMES];
+};
+
 struct report_builder {
 	struct report_builder_options options;
 	struct report_store store;
@@ -56,6 +71,7 @@ struct report_builder {
 	struct build_fault_vec faults;
 	VEC(uint32_t) scratch;   /* frames of the stack at hand */
 	struct map64 frame_memo; /* hash of the resolver's pointers -> frame */
+	struct pc_memo *pc_memo; /* PC_MEMO_SLOTS */
 	struct map64 site_by_key, fault_by_key;
 };
 

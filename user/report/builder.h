@@ -14,8 +14,7 @@
  * address. Their findings become one too. Numbers that are not finite become 0. Functions return
  * 0, -ENOMEM (memory bound included), or -errno of resolve.
  *
- * Cost: linear in the number of frames over all sites; a frame whose strings were seen before
- * costs one look-up. One thread. The builder keeps `options` and the pointers in it until it is
+ * Cost: linear in the number of frames over all sites: @@ORDER@@ One thread. The builder keeps `options` and the pointers in it until it is
  * freed.
  */
 #ifndef HOLDFAST_REPORT_BUILDER_H
@@ -35,8 +34,18 @@
 typedef int (*report_resolve_fn)(void *user, const struct stack_trace *trace, unsigned int index,
 				 struct report_frame *ret_frames, size_t *ret_count);
 
+/*
+ * A number that two traces of one process share only if equal pcs at equal places (first, or behind
+ * it) resolve to equal frames: it changes when code comes or goes. REPORT_NO_ERA: nothing is known,
+ * each pc of this trace is resolved by itself.
+ */
+typedef uint64_t (*report_era_fn)(void *user, const struct stack_trace *trace);
+
+#define REPORT_NO_ERA UINT64_MAX
+
 struct report_builder_options {
 	report_resolve_fn resolve;
+	report_era_fn era; /* NULL: always REPORT_NO_ERA */
 	void *user;
 	uint64_t memory_bytes; /* bound of the report; 0: 1 GiB */
 	const char *tool_version;
@@ -87,6 +96,8 @@ int report_builder_set_memory(struct report_builder *builder, const struct repor
 int report_builder_add_sample(struct report_builder *builder, const struct report_sample *sample);
 /* The overall verdict; findings come with their sites. */
 int report_builder_set_verdict(struct report_builder *builder, const struct verdict *verdict);
+/* So many sites more are to come: saves growing step by step. */
+int report_builder_reserve(struct report_builder *builder, size_t sites);
 int report_builder_add_site(struct report_builder *builder, const struct report_site_input *input);
 int report_builder_add_fault(struct report_builder *builder,
 			     const struct report_fault_input *input);

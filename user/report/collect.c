@@ -22,8 +22,11 @@ int report_builder_new(const struct report_builder_options *options,
 	if (!b)
 		return -ENOMEM;
 	b->options = *options;
+	b->pc_memo = calloc(PC_MEMO_SLOTS, sizeof(*b->pc_memo));
 	err = report_store_init(&b->store, options->memory_bytes ? options->memory_bytes
 								 : DEFAULT_MEMORY_BYTES);
+	if (!b->pc_memo)
+		err = -ENOMEM;
 	if (!err) {
 		map64_init(&b->frame_memo, b->store.seed);
 		map64_init(&b->site_by_key, b->store.seed);
@@ -57,6 +60,7 @@ void report_builder_free(struct report_builder *b)
 	vec_done(&b->findings);
 	vec_done(&b->faults);
 	vec_done(&b->scratch);
+	free(b->pc_memo);
 	map64_done(&b->frame_memo);
 	map64_done(&b->site_by_key);
 	map64_done(&b->fault_by_key);
@@ -288,29 +292,71 @@ static int intern_frame(struct report_builder *b, const struct report_frame *in,
 	return err ? err : map64_put(&b->frame_memo, hash, *ret_index);
 }
 
+/* Appends the frames of one pc to scratch; more than MAX_STACK_FRAMES are left out. */
+static int resolve_pc(struct report_builder *b, const struct stack_trace *trace, unsigned int index)
+{
+	struct report_frame frames[REPORT_MAX_INLINED];
+	size_t count = 0;
+	int err = b->options.resolve(b->options.user, trace, index, frames, &count);
+
+	for (size_t i = 0; !err && i < count && b->scratch.count < MAX_STACK_FRAMES; i++) {
+		uint32_t number;
+
+		err = intern_frame(b, &frames[i], &number);
+		if (!err)
+			err = vec_push(&b->scratch, number);
+	}
+	return err;
+}
+
+static struct pc_memo *memo_of(struct report_builder *b, const struct pc_memo *wanted)
+{
+	uint64_t hash = hash_u64(wanted->pc ^ wanted->era << 1 ^ wanted->leaf, b->store.seed);
+
+	return &b->pc_memo[(hash ^ (uint64_t)wanted->pid) & (PC_MEMO_SLOTS - 1)];
+}
+
+/* As resolve_pc(), by memory where the pc was met before. */
+static int recall_pc(struct report_builder *b, const struct stack_trace *trace, unsigned int index,
+		     uint64_t era)
+{
+	struct pc_memo wanted = {
+		.pc = trace->pcs[index], .era = era, .pid = (int)trace->pid, .leaf = !index};
+	struct pc_memo *memo = memo_of(b, &wanted);
+	size_t before = b->scratch.count, count;
+	int err;
+
+	if (memo->count && memo->pc == wanted.pc && memo->era == era && memo->pid == wanted.pid &&
+	    memo->leaf == wanted.leaf)
+		return vec_append(&b->scratch, memo->frames, memo->count);
+	err = resolve_pc(b, trace, index);
+	count = b->scratch.count - before;
+	if (err || !count || count > PC_MEMO_FRAMES)
+		return err;
+	wanted.count = (uint8_t)count;
+	memcpy(wanted.frames, b->scratch.items + before, count * sizeof(*wanted.frames));
+	*memo = wanted;
+	return 0;
+}
+
 /* The whole trace as one interned stack. */
 static int intern_stack(struct report_builder *b, const struct stack_trace *trace,
 			uint32_t *ret_stack)
 {
-	struct report_frame frames[REPORT_MAX_INLINED];
+	uint64_t era = trace && b->options.era ? b->options.era(b->options.user, trace)
+					       : REPORT_NO_ERA;
+	int err = 0;
 
 	vec_clear(&b->scratch);
-	for (unsigned int i = 0; trace && i < trace->depth; i++) {
-		size_t count = 0;
-		int err = b->options.resolve(b->options.user, trace, i, frames, &count);
+	for (unsigned int i = 0; !err && trace && i < trace->depth; i++) {
+		/* Near the bound some frames of a pc are left out: that is not to be remembered. */
+		bool crowded = b->scratch.count > MAX_STACK_FRAMES - REPORT_MAX_INLINED;
 
-		if (err)
-			return err;
-		for (size_t j = 0; j < count && b->scratch.count < MAX_STACK_FRAMES; j++) {
-			uint32_t index;
-
-			err = intern_frame(b, &frames[j], &index);
-			if (!err)
-				err = vec_push(&b->scratch, index);
-			if (err)
-				return err;
-		}
+		err = era == REPORT_NO_ERA || crowded ? resolve_pc(b, trace, i)
+						      : recall_pc(b, trace, i, era);
 	}
+	if (err)
+		return err;
 	return report_store_stack(&b->store, b->scratch.items, (uint32_t)b->scratch.count,
 				  ret_stack);
 }
@@ -412,6 +458,18 @@ static int find_site(struct report_builder *b, const struct report_site_input *i
 		return -ENOMEM;
 	*ret_site = &b->sites.items[b->sites.count - 1];
 	return 0;
+}
+
+int report_builder_reserve(struct report_builder *b, size_t sites)
+{
+	int err = vec_reserve(&b->sites, sites);
+
+	if (!err)
+		err = map64_reserve(&b->site_by_key, b->site_by_key.count + sites);
+	if (!err)
+		err = vec_reserve(&b->store.stacks, sites);
+	return err ? err
+		   : map64_reserve(&b->store.stack_by_hash, b->store.stack_by_hash.count + sites);
 }
 
 int report_builder_add_site(struct report_builder *b, const struct report_site_input *in)

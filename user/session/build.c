@@ -91,8 +91,8 @@ struct chosen {
 	size_t process; /* in accounts and verdict */
 	site_id id;
 	int pid;
-	struct call_site site;
-	struct stack_trace trace;
+	const struct call_site *site;
+	const struct stack_trace *trace; /* NULL: none */
 };
 
 VEC_STRUCT(chosen_vec, struct chosen);
@@ -100,21 +100,24 @@ VEC_STRUCT(chosen_vec, struct chosen);
 static int add_site(struct build *build, const struct chosen *chosen)
 {
 	const struct process_verdict *verdict = verdict_of(build, chosen->process);
-	struct stack_trace trace = chosen->trace;
+	const struct call_site *site = chosen->site;
+	struct stack_trace trace = {0};
 	struct report_site_input input = {
 		.pid = chosen->pid,
-		.site = &chosen->site,
+		.site = site,
 		.trace = &trace,
-		.allocator = class_name(build->session, chosen->site.class),
+		.allocator = class_name(build->session, site->class),
 		.finding = finding_of(build, chosen->process, chosen->id),
-		.age_s = (double)(build->options->now_ns - chosen->site.first_ns) / 1e9,
+		.age_s = (double)(build->options->now_ns - site->first_ns) / 1e9,
 	};
 
-	if (!chosen->site.allocs && !chosen->site.inherited_count)
+	if (!site->allocs && !site->inherited_count)
 		return 0;
 	if (verdict && chosen->id <= verdict->site_count)
 		input.verdict = &verdict->sites[chosen->id - 1];
-	cut_allocator(build, chosen->site.class, &trace);
+	if (chosen->trace)
+		trace = *chosen->trace;
+	cut_allocator(build, site->class, &trace);
 	return report_builder_add_site(build->builder, &input);
 }
 
@@ -133,13 +136,15 @@ static int list_sites(const struct accounts *accounts, size_t process, struct ch
 
 	for (site_id id = 1; !err && id <= count; id++) {
 		const struct call_site *site = ledger_site(account->ledger, id);
-		const struct stack_trace *trace =
-			stack_table_at(accounts_stacks(accounts), site->stack);
 		struct chosen chosen = {
-			site->outstanding_bytes, process, id, account->pid, *site, {0}};
+			site->outstanding_bytes,
+			process,
+			id,
+			account->pid,
+			site,
+			stack_table_at(accounts_stacks(accounts), site->stack),
+		};
 
-		if (trace)
-			chosen.trace = *trace;
 		err = vec_push(ret, chosen);
 	}
 	return err;
@@ -167,18 +172,29 @@ static int choose_sites(const struct build *build, struct chosen_vec *ret)
 	return 0;
 }
 
+static int freeze_trace(struct chosen *chosen, struct arena *arena)
+{
+	struct stack_trace *trace = arena_memdup(arena, chosen->trace, sizeof(*trace));
+
+	if (!trace)
+		return -ENOMEM;
+	trace->pcs = arena_memdup(arena, trace->pcs, trace->depth * sizeof(*trace->pcs));
+	chosen->trace = trace;
+	return trace->pcs ? 0 : -ENOMEM;
+}
+
 /* Copies what the ledger may move or change as soon as its thread goes on. */
 static int freeze(struct chosen_vec *sites, struct arena *arena)
 {
 	for (size_t i = 0; i < sites->count; i++) {
 		struct chosen *chosen = &sites->items[i];
-		size_t bytes = chosen->trace.depth * sizeof(*chosen->trace.pcs);
+		struct call_site *site = arena_memdup(arena, chosen->site, sizeof(*site));
 
-		chosen->site.lifetime_ns_log2 = chosen->site.size_log2 = (struct histogram){0};
-		if (!bytes)
-			continue;
-		chosen->trace.pcs = arena_memdup(arena, chosen->trace.pcs, bytes);
-		if (!chosen->trace.pcs)
+		if (!site)
+			return -ENOMEM;
+		site->lifetime_ns_log2 = site->size_log2 = (struct histogram){0};
+		chosen->site = site;
+		if (chosen->trace && freeze_trace(chosen, arena))
 			return -ENOMEM;
 	}
 	return 0;
@@ -186,7 +202,7 @@ static int freeze(struct chosen_vec *sites, struct arena *arena)
 
 static int add_sites(struct build *build, const struct chosen_vec *sites)
 {
-	int err = 0;
+	int err = report_builder_reserve(build->builder, sites->count);
 
 	for (size_t i = 0; !err && i < sites->count; i++)
 		err = add_site(build, &sites->items[i]);
@@ -235,6 +251,9 @@ int build_prepare_resolver(struct session *session)
 			  ? 0
 			  : resolver_new(replayed ? replayed->names : NULL, &session->resolver);
 
+	if (err)
+		return err;
+	resolver_refresh(session->resolver);
 	while (!err && session->resolver_targets < session->members.count)
 		err = resolver_add_target(
 			session->resolver,
@@ -246,6 +265,7 @@ static int build_begin(struct build *build)
 {
 	struct report_builder_options builder = {
 		.resolve = resolver_frames,
+		.era = resolver_era,
 		.memory_bytes = build->session->options.memory_bytes,
 		.tool_version = build->session->options.tool_version,
 	};

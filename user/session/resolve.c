@@ -27,6 +27,11 @@ struct resolver {
 	VEC(struct known_module *) modules;
 	struct map64 by_module; /* struct module * (| missed) -> struct known_module * */
 	bool leaf_is_pc;
+	/* The answer given last: stacks of one time come together. */
+	struct era {
+		uint64_t from_ns, until_ns;
+		uint32_t pid;
+	} era;
 };
 
 int resolver_new(const struct name_table *names, struct resolver **ret)
@@ -61,6 +66,57 @@ void resolver_free(struct resolver *resolver)
 void resolver_set_leaf_is_pc(struct resolver *resolver, bool leaf_is_pc)
 {
 	resolver->leaf_is_pc = leaf_is_pc;
+}
+
+static void narrow(struct era *era, uint64_t change_ns, uint64_t time_ns)
+{
+	if (change_ns <= time_ns && change_ns > era->from_ns)
+		era->from_ns = change_ns;
+	if (change_ns > time_ns && change_ns < era->until_ns)
+		era->until_ns = change_ns;
+}
+
+/* The time around @time_ns in which no code of @pid came or went. */
+static struct era find_era(const struct resolver *resolver, uint32_t pid, uint64_t time_ns)
+{
+	struct era era = {0, UINT64_MAX, pid};
+
+	for (size_t i = 0; i < resolver->targets.count; i++) {
+		const struct target *target = resolver->targets.items[i];
+
+		for (size_t m = 0; target->key.pid == (int)pid && m < target->mapping_count; m++) {
+			narrow(&era, target->mappings[m].from_ns, time_ns);
+			narrow(&era, target->mappings[m].until_ns, time_ns);
+		}
+	}
+	return era;
+}
+
+void resolver_refresh(struct resolver *resolver)
+{
+	resolver->era = (struct era){0};
+}
+
+uint64_t resolver_era(void *user, const struct stack_trace *trace)
+{
+	struct resolver *resolver = user;
+	const struct era *era = &resolver->era;
+	uint64_t time_ns = trace->first_seen_ns;
+
+	if (resolver->names)
+		return REPORT_NO_ERA; /* a recording has its names by stack */
+	if (era->pid != trace->pid || time_ns < era->from_ns || time_ns >= era->until_ns)
+		resolver->era = find_era(resolver, trace->pid, time_ns);
+	/* A page fault's first frame is looked up otherwise than a caller. */
+	return era->from_ns << 1 | resolver->leaf_is_pc;
+}
+
+uint64_t resolver_look_up_ns(const struct resolver *resolver)
+{
+	struct symbolizer_counts counts;
+
+	symbolizer_counts(resolver->symbolizer, &counts);
+	return counts.look_up_ns;
 }
 
 int resolver_add_target(struct resolver *resolver, const struct target *target)

@@ -39,6 +39,13 @@ void resolver_set_leaf_is_pc(struct resolver *resolver, bool leaf_is_pc);
 int resolver_frames(void *user, const struct stack_trace *trace, unsigned int index,
 		    struct report_frame *ret_frames, size_t *ret_count);
 
+/* Code may have come or gone since the last report. */
+void resolver_refresh(struct resolver *resolver);
+/* report_era_fn: the last change of the process's code before the stack was first seen. */
+uint64_t resolver_era(void *user, const struct stack_trace *trace);
+/* Time spent on addresses that were new, so far. */
+uint64_t resolver_look_up_ns(const struct resolver *resolver);
+
 /* The function at a frame without inlining, "" if unknown: for cutting wrappers such as mmap. */
 const char *resolver_function(struct resolver *resolver, const struct stack_trace *trace,
 			      unsigned int index);

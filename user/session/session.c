@@ -248,23 +248,34 @@ int session_run(struct session *session, uint64_t for_ns, session_tick_fn tick, 
 	return 0;
 }
 
+/* What the way from the stop to the report spends its time on; scripts/bench.py reads these lines. */
+static void log_part(const char *part, uint64_t began_ns)
+{
+	log_debug("report part %s: %.3f ms", part, (double)(clock_now_ns() - began_ns) / NS_PER_MS);
+}
+
 void session_detach(struct session *session)
 {
 	struct judge_request request = {.session = session};
+	uint64_t began_ns;
 
 	if (session->detached || !session->ingest)
 		return;
 	session->detached = true;
 	session->stopped_ns = clock_now_ns();
 	probe_detach(session->probe, 0);
-	members_refresh(session, clock_now_ns(), true);
+	log_part("detached", session->stopped_ns);
+	began_ns = clock_now_ns();
+	members_refresh(session, began_ns, true);
 	ingest_stop(session->ingest);
+	log_part("drained", began_ns);
 	if (ingest_malformed(session->ingest))
 		log_warn("%lu malformed events: a bug of ours",
 			 (unsigned long)ingest_malformed(session->ingest));
 	members_on_life(session, 0);
 	request.now_ns = clock_now_ns();
 	judge(session->accounts, &request);
+	log_part("judged", request.now_ns);
 	verdict_free(session->verdict);
 	session->verdict = request.verdict;
 	session->last_allocs = request.allocs;
@@ -286,8 +297,13 @@ int session_snapshot(struct session *session, size_t site_max, struct report **r
 int session_report(struct session *session, struct report **ret, struct hf_error *error)
 {
 	struct build_options build = {.now_ns = session->stopped_ns, .verdict = session->verdict};
+	uint64_t began_ns = clock_now_ns();
 	int err = session->verdict ? build_report(session, &build, ret) : -ENOMEM;
 
+	log_part("built", began_ns);
+	if (session->resolver)
+		log_debug("report part symbols: %.3f ms",
+			  (double)resolver_look_up_ns(session->resolver) / NS_PER_MS);
 	return err ? error_set_errno(error, HF_E_INTERNAL, -err, "no report: %s", strerror(-err))
 		   : 0;
 }

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/fileio.h"
 #include "base/hashmap.h"
 #include "base/strbuf.h"
@@ -301,9 +302,11 @@ static void count_module(struct symbolizer *symbolizer, struct entry *entry)
 static int answer_new(struct symbolizer *symbolizer, struct entry *entry, uint64_t address,
 		      struct answer **ret)
 {
+	uint64_t began_ns = clock_now_ns();
 	struct answer *answer;
 	int err = make_answer(symbolizer, entry, address, &answer);
 
+	symbolizer->counts.look_up_ns += clock_now_ns() - began_ns;
 	if (!err)
 		err = map64_put(&entry->answers, address, (uintptr_t)answer);
 	if (err)

@@ -108,6 +108,7 @@ struct symbolizer_counts {
 	uint64_t jit_lines_dropped;    /* lines of perf maps that are malformed or too many */
 	uint64_t curtailed;            /* questions whose DWARF exceeded a bound */
 	uint64_t memory_bytes;         /* names, files, answers */
+	uint64_t look_up_ns;           /* spent on distinct addresses */
 };
 
 void symbolizer_counts(const struct symbolizer *symbolizer, struct symbolizer_counts *ret);

@@ -2,6 +2,7 @@
 #include "report/export/export.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,6 +36,39 @@ int export_write(enum export_format format, const struct report *report,
 	return err ? err : finished;
 }
 
+int pack_json(const struct report *report, const struct export_options *options,
+	      struct strbuf *ret_bytes)
+{
+	_cleanup_(gzip_sink_freep) struct gzip_sink *gzip = NULL;
+	_cleanup_free_ struct sink *to = malloc(sizeof(*to));
+	int err;
+
+	if (!to)
+		return -ENOMEM;
+	strbuf_reset(ret_bytes);
+	sink_init_strbuf(to, ret_bytes);
+	err = gzip_sink_new(to, &gzip);
+	if (!err)
+		err = write_json(report, options, gzip_sink_input(gzip));
+	if (!err)
+		err = gzip_sink_finish(gzip);
+	return err ? err : sink_finish(to);
+}
+
+/* Packs once for all who want the same bytes. */
+static int write_packed_json(const struct report *report, const struct export_options *options,
+			     struct sink *sink)
+{
+	int err = options->packed->len ? 0 : pack_json(report, options, options->packed);
+
+	if (err) {
+		strbuf_reset(options->packed);
+		return err;
+	}
+	sink_write(sink, options->packed->buf, options->packed->len);
+	return sink_finish(sink);
+}
+
 static int write_compressed(enum export_format format, const struct report *report,
 			    const struct export_options *options, struct sink *sink)
 {
@@ -62,6 +96,8 @@ static int write_to_fd(enum export_format format, const struct report *report,
 	struct sink sink;
 
 	sink_init_fd(&sink, &fd);
+	if (wants_gzip(format, path) && format == EXPORT_JSON && options && options->packed)
+		return write_packed_json(report, options, &sink);
 	if (wants_gzip(format, path))
 		return write_compressed(format, report, options, &sink);
 	return export_write(format, report, options, &sink);

@@ -37,6 +37,9 @@ struct export_options {
 	bool patterns;   /* the text's section on lifetimes and sizes */
 	const char *const *written; /* file names for the text's last lines; NULL: none */
 	size_t written_count;
+	/* Keeps the packed JSON of one report, which JSON and HTML files both hold: made for the one, it
+	 * serves the other. Empty before the first; NULL: each packs its own. */
+	struct strbuf *packed;
 };
 
 struct exporter {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "report/export/export.h"
 #include "report/export/view.h"
 #include "report/export/writers.h"
 
@@ -28,8 +29,6 @@ WEB_SCRIPTS(X)
 X(report_html)
 X(report_css)
 #undef X
-
-DEFINE_CLEANUP(struct gzip_sink *, gzip_sink_free);
 
 struct span {
 	const char *start, *end;
@@ -94,32 +93,15 @@ static void put_base64(struct sink *sink, const struct strbuf *bytes)
 	}
 }
 
-static int pack(const struct report *report, const struct export_options *options,
-		struct strbuf *ret_bytes)
-{
-	_cleanup_(gzip_sink_freep) struct gzip_sink *gzip = NULL;
-	_cleanup_free_ struct sink *to = malloc(sizeof(*to));
-	int err;
-
-	if (!to)
-		return -ENOMEM;
-	strbuf_reset(ret_bytes);
-	sink_init_strbuf(to, ret_bytes);
-	err = gzip_sink_new(to, &gzip);
-	if (!err)
-		err = write_json(report, options, gzip_sink_input(gzip));
-	if (!err)
-		err = gzip_sink_finish(gzip);
-	return err ? err : sink_finish(to);
-}
-
 /* Leaves out the smallest sites until the rest fits. */
 static int pack_to_fit(const struct report *report, const struct export_options *options,
 		       struct strbuf *ret_bytes)
 {
 	size_t room = (MAX_PAGE_BYTES - fixed_bytes()) / 4 * 3 - 3;
 	size_t sites = report->site_count;
-	int err = pack(report, options, ret_bytes);
+	int err = options->packed && options->packed->len
+			  ? strbuf_add(ret_bytes, options->packed->buf, options->packed->len)
+			  : pack_json(report, options, ret_bytes);
 
 	if (sites < report->fault_count)
 		sites = report->fault_count;
@@ -130,7 +112,7 @@ static int pack_to_fit(const struct report *report, const struct export_options 
 		err = view_init(&view, report, sites);
 		if (err)
 			break;
-		err = pack(&view.report, options, ret_bytes);
+		err = pack_json(&view.report, options, ret_bytes);
 		view_done(&view);
 	}
 	return !err && ret_bytes->len > room ? -EFBIG : err;

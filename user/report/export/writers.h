@@ -10,6 +10,9 @@ struct export_options; /* report/export/export.h; never NULL here */
 
 int write_json(const struct report *report, const struct export_options *options,
 	       struct sink *sink);
+/* The JSON, compressed, as the content of @ret_bytes. */
+int pack_json(const struct report *report, const struct export_options *options,
+	      struct strbuf *ret_bytes);
 int write_text(const struct report *report, const struct export_options *options,
 	       struct sink *sink);
 int write_html(const struct report *report, const struct export_options *options,
