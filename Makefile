@@ -77,6 +77,7 @@ UNIT_ASAN := $(UNIT_C:%.c=$(O)/asan/%)
 UNIT_TSAN := $(TSAN_C:%.c=$(O)/tsan/%)
 LOAD := $(LOAD_C:%.c=$(O)/%)
 FUZZERS := $(FUZZ_C:%.c=$(O)/fuzz/%)
+BENCH := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/*.c))
 GOLDEN := $(patsubst %.c,$(O)/%,$(wildcard tests/golden/*.c))
 PROGRAM := $(if $(wildcard user/cli/main.c),holdfast)
 GENERATED := $(addprefix $(O)/gen/,holdfast.1 holdfast.bash config.schema.json)
@@ -192,7 +193,7 @@ EXTRA := $(sort $(basename $(notdir $(wildcard $(foreach x,bench scenarios soak 
 	scripts/$(x).py scripts/$(x).sh)))))
 .PHONY: $(EXTRA)
 $(EXTRA):
-	@$(OWNER) $(MAKE) $(if $(V),,-s) built-root
+	@$(OWNER) $(MAKE) $(if $(V),,-s) built-root $(if $(filter bench,$@),$(BENCH))
 	@$(if $(wildcard scripts/$@.py),$(PYTHON) scripts/$@.py,scripts/$@.sh) $(ARGS)
 
 install: all                                           ## to $(DESTDIR)$(PREFIX)

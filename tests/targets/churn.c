@@ -5,7 +5,9 @@
  *
  * Usage: churn [--rate=PAIRS_PER_S, 0 = as fast as it goes] [--threads=1] [--size=64]
  *	[--depth=5 frames] [--leak=0: every N-th block is not freed]
- * stat prints {"pairs":N,"seconds":S,"pairs_per_s":R}, stop the account, SIGTERM ends at once.
+ *	[--gaps: keep the longest time between two pairs, at the cost of two clock reads each]
+ * stat prints {"pairs":N,"seconds":S,"pairs_per_s":R,"longest_gap_ns":N}, the gap since the stat before;
+ * stop the account, SIGTERM ends at once.
  *
  * churn_pair allocates and frees; leaked_block is what --leak leaves. Every thread walks --depth
  * calls deep first, so that stacks have a known length.
@@ -26,6 +28,7 @@ TRUTH_TOLERATE(start_threads);
 struct worker {
 	_Alignas(64) unsigned long pairs;
 	unsigned long leaked;
+	unsigned long gap_ns; /* longest since it was last read, which sets it to 0 */
 	pthread_t thread;
 };
 
@@ -33,6 +36,7 @@ static struct {
 	struct worker workers[THREADS_MAX];
 	long threads, rate, size, depth, leak;
 	double started;
+	int gaps;
 	volatile int stop;
 } churn;
 
@@ -67,16 +71,29 @@ static void keep_rate(unsigned long done, double rate)
 		usleep(1000);
 }
 
+static void note_gap(struct worker *worker, double *last)
+{
+	double time = now();
+	unsigned long gap_ns = (unsigned long)((time - *last) * 1e9);
+
+	if (gap_ns > __atomic_load_n(&worker->gap_ns, __ATOMIC_RELAXED))
+		__atomic_store_n(&worker->gap_ns, gap_ns, __ATOMIC_RELAXED);
+	*last = time;
+}
+
 TRUTH_FN static void churn_loop(struct worker *worker)
 {
 	size_t bytes = (size_t)churn.size;
 	double rate = (double)churn.rate / (double)churn.threads;
 	unsigned long leak = (unsigned long)churn.leak;
 	unsigned long pairs = 0;
+	double last = now();
 
 	while (!churn.stop) {
 		churn_pair(bytes);
 		pairs++;
+		if (churn.gaps)
+			note_gap(worker, &last);
 		if (leak && pairs % leak == 0) {
 			leaked_block(bytes);
 			worker->leaked++;
@@ -120,14 +137,29 @@ static unsigned long total_pairs(void)
 	return total;
 }
 
+static unsigned long take_longest_gap(void)
+{
+	unsigned long longest = 0;
+
+	for (long i = 0; i < churn.threads; i++) {
+		unsigned long gap_ns =
+			__atomic_exchange_n(&churn.workers[i].gap_ns, 0, __ATOMIC_RELAXED);
+
+		if (gap_ns > longest)
+			longest = gap_ns;
+	}
+	return longest;
+}
+
 static void print_stat(void)
 {
 	double seconds = now() - churn.started;
 	unsigned long pairs = total_pairs();
 
-	truth_printf("{\"pairs\":%lu,\"seconds\":%ld.%06ld,\"pairs_per_s\":%lu}\n", pairs,
-		     (long)seconds, (long)(seconds * 1e6) % 1000000,
-		     (unsigned long)((double)pairs / seconds));
+	truth_printf("{\"pairs\":%lu,\"seconds\":%ld.%06ld,\"pairs_per_s\":%lu,"
+		     "\"longest_gap_ns\":%lu}\n",
+		     pairs, (long)seconds, (long)(seconds * 1e6) % 1000000,
+		     (unsigned long)((double)pairs / seconds), take_longest_gap());
 }
 
 static void on_signal(int number)
@@ -159,6 +191,8 @@ int main(int argc, char **argv)
 	churn.size = truth_argument(argc, argv, "--size", 64);
 	churn.depth = truth_argument(argc, argv, "--depth", 5);
 	churn.leak = truth_argument(argc, argv, "--leak", 0);
+	for (int i = 1; i < argc; i++)
+		churn.gaps |= !strcmp(argv[i], "--gaps");
 	if (churn.threads < 1 || churn.threads > THREADS_MAX)
 		return 64;
 	sigaction(SIGTERM, &action, NULL);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * many_stacks: 100,000 distinct stacks (--count=N, at most 131,072). Seventeen levels of calls turn
- * left or right as the bits of a number say; the leaf allocates 16 + number % 100 bytes, once for
- * each number, and keeps them.
+ * left or right as the bits of a number say; the leaf allocates 16 + number % 100 bytes, --times=1
+ * for each number, and keeps them.
  */
 #include "truth.h"
 
@@ -46,10 +46,12 @@ static inline __attribute__((always_inline)) void turn(unsigned long number, int
 int main(int argc, char **argv)
 {
 	long count = truth_argument(argc, argv, "--count", 100000);
+	long times = truth_argument(argc, argv, "--times", 1);
 
 	truth_begin(argc, argv);
-	for (long number = 0; number < count; number++)
-		turn((unsigned long)number, 0);
+	for (long i = 0; i < times; i++)
+		for (long number = 0; number < count; number++)
+			turn((unsigned long)number, 0);
 	truth_end();
 	return 0;
 }

@@ -14,8 +14,10 @@
  * address. Their findings become one too. Numbers that are not finite become 0. Functions return
  * 0, -ENOMEM (memory bound included), or -errno of resolve.
  *
- * Cost: linear in the number of frames over all sites: @@ORDER@@ One thread. The builder keeps `options` and the pointers in it until it is
- * freed.
+ * Cost: linear in the number of frames over all sites. A pc that was met before in the same era is
+ * recalled from a table of PC_MEMO_SLOTS; another one costs a call of resolve and, where its strings
+ * were seen before, one look-up. Measured figures: README, "What it costs".
+ * One thread. The builder keeps `options` and the pointers in it until it is freed.
  */
 #ifndef HOLDFAST_REPORT_BUILDER_H
 #define HOLDFAST_REPORT_BUILDER_H
