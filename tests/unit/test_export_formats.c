@@ -338,6 +338,37 @@ static void file_is_private_whole_and_no_link_is_followed(void **state)
 	report_free(back);
 }
 
+static void page_takes_the_bytes_packed_for_the_json_file(void **state)
+{
+	char folder[] = "/tmp/hf-export-XXXXXX", path[64];
+	struct strbuf alone = STRBUF_INIT, shared = STRBUF_INIT, packed = STRBUF_INIT;
+	struct export_options options = {.packed = &packed};
+	struct report *r = fixture_report(), *back = NULL;
+	struct hf_error err = HF_ERROR_INIT;
+	struct sink sink;
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof(path), "%s/r.json.gz", folder);
+	write_to(EXPORT_HTML, r, &alone);
+	assert_int_equal(export_file(EXPORT_JSON, r, &options, path, &err), 0);
+	assert_true(packed.len > 0);
+	assert_int_equal(report_load(path, &back, &err), 0);
+	assert_int_equal(back->site_count, r->site_count);
+	sink_init_strbuf(&sink, &shared);
+	assert_int_equal(export_write(EXPORT_HTML, r, &options, &sink), 0);
+	assert_int_equal(shared.len, alone.len);
+	assert_memory_equal(shared.buf, alone.buf, alone.len);
+	unlink(path);
+	rmdir(folder);
+	strbuf_done(&alone);
+	strbuf_done(&shared);
+	strbuf_done(&packed);
+	error_done(&err);
+	report_free(r);
+	report_free(back);
+}
+
 static int refuse(void *user, const void *bytes, size_t size)
 {
 	(void)user;
@@ -379,6 +410,7 @@ int main(void)
 		cmocka_unit_test(page_contains_every_script_of_the_folder),
 		cmocka_unit_test(page_of_a_large_report_is_cut_to_a_mebibyte_and_says_so),
 		cmocka_unit_test(file_is_private_whole_and_no_link_is_followed),
+		cmocka_unit_test(page_takes_the_bytes_packed_for_the_json_file),
 		cmocka_unit_test(full_disk_is_reported_by_every_exporter),
 		cmocka_unit_test(exporters_are_found_by_option_name),
 	};

@@ -59,6 +59,71 @@ static void sites_of_two_processes_stay_apart(void **state)
 	report_free(r);
 }
 
+/* A process whose code is another in each era; counts what it is asked. */
+struct changing_code {
+	uint64_t era;
+	unsigned int asked;
+};
+
+static int resolve_by_era(void *user, const struct stack_trace *trace, unsigned int index,
+			  struct report_frame *ret_frames, size_t *ret_count)
+{
+	static const char *const names[] = {"before", "after", "none"};
+	struct changing_code *code = user;
+
+	code->asked++;
+	*ret_count = 1;
+	ret_frames[0] = (struct report_frame){index ? "caller" : names[code->era % 3],
+					      "",
+					      SERVER,
+					      ID,
+					      trace->pcs[index],
+					      0,
+					      FRAME_NATIVE};
+	return 0;
+}
+
+static uint64_t era_of(void *user, const struct stack_trace *trace)
+{
+	const struct changing_code *code = user;
+
+	(void)trace;
+	return code->era == 2 ? REPORT_NO_ERA : code->era;
+}
+
+static void pc_is_resolved_once_in_an_era_and_anew_in_the_next(void **state)
+{
+	struct changing_code code = {0};
+	const struct report_builder_options options = {
+		.resolve = resolve_by_era, .era = era_of, .user = &code};
+	struct report_builder *b;
+	struct report *r;
+	/* the same pc first and behind it: not the same frame */
+	struct fixture_site site = {1, "malloc", 1, 0, 8, VERDICT_STEADY, 0, 2, {0x900, 0x900}};
+
+	(void)state;
+	assert_int_equal(report_builder_new(&options, &b), 0);
+	assert_int_equal(report_builder_reserve(b, 4), 0);
+	fixture_add_site(b, &site);
+	fixture_add_site(b, &site);
+	assert_int_equal(code.asked, 2);
+	site.pid = 2;
+	fixture_add_site(b, &site);
+	assert_int_equal(code.asked, 4);
+	code.era = 1;
+	fixture_add_site(b, &site);
+	assert_int_equal(code.asked, 6);
+	code.era = 2;
+	fixture_add_site(b, &site);
+	fixture_add_site(b, &site);
+	assert_int_equal(code.asked, 10);
+	assert_int_equal(report_builder_finish(b, &r), 0);
+	report_builder_free(b);
+	assert_int_equal(r->site_count, 4);
+	assert_int_equal(r->frame_count, 4); /* before, after, none, caller */
+	report_free(r);
+}
+
 static void frames_without_line_differ_by_address(void **state)
 {
 	const struct report_builder_options options = {.resolve = fixture_resolve};
@@ -298,6 +363,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sites_on_one_line_become_one_with_one_finding),
 		cmocka_unit_test(sites_of_two_processes_stay_apart),
+		cmocka_unit_test(pc_is_resolved_once_in_an_era_and_anew_in_the_next),
 		cmocka_unit_test(frames_without_line_differ_by_address),
 		cmocka_unit_test(findings_stand_worst_first_and_sites_largest_first),
 		cmocka_unit_test(advice_names_function_file_and_line),
