@@ -97,34 +97,12 @@ static __always_inline struct hf_call *call_at(struct hf_thread *t, u32 index)
 	return &t->calls[index & (HF_MAX_CALLS - 1)];
 }
 
-/* Calls whose stack is gone (longjmp, an exception, a missed return): the stack pointer is above theirs. */
-static __always_inline void drop_dead_calls(struct hf_thread *t, u64 sp)
+/* A call that will not return. One that is seen at its ret instructions was left by an exception: it has handed
+ * out nothing. */
+static __always_inline void count_missed(const struct hf_call *call)
 {
-	for (int i = 0; i < HF_MAX_CALLS; i++) {
-		if (!t->call_count || call_at(t, t->call_count - 1)->sp >= sp)
-			return;
-		t->call_count--;
+	if (call->hijacked)
 		count_loss(HF_LOSS_RETURN_MISSED);
-	}
-}
-
-/*
- * A call at the very place of the newest one: that one jumped on to another function (glibc's realloc(NULL)
- * does to malloc), and both will return from here; or it was left by longjmp and is made again.
- */
-static __always_inline bool is_tail_call(struct hf_thread *t, u64 sp, u8 function)
-{
-	struct hf_call *top = call_at(t, t->call_count - 1);
-
-	if (!t->call_count || top->sp != sp)
-		return false;
-	if (top->cookie.function != function) {
-		top->tails++;
-		return true;
-	}
-	t->call_count--;
-	count_loss(HF_LOSS_RETURN_MISSED);
-	return false;
 }
 
 /* A block handed out by an inner call becomes known by itself after all. */
@@ -134,6 +112,75 @@ static __always_inline void flush_inner(struct hf_call *call)
 		return;
 	send_alloc(call->inner_function, &call->inner);
 	call->inner.address = 0;
+}
+
+/* Return probes put their own address in place of the caller's: the first byte of the page [uprobes]. */
+static __always_inline bool is_trampoline(u64 pc)
+{
+	return pc && !(pc & 4095);
+}
+
+/* Is the call still under way, seen from a stack pointer below it? Its return address is where it was. */
+static __always_inline bool is_alive(const struct hf_call *call)
+{
+	u64 pc;
+
+	if (hf_read_user(&pc, sizeof(pc), call->sp))
+		return true;
+	return call->hijacked ? is_trampoline(pc) : pc == call->return_pc;
+}
+
+/* Calls whose stack is gone (longjmp, an exception, a missed return): the stack pointer is above theirs, or
+ * their caller has made another call meanwhile. */
+static __always_inline void drop_dead_calls(struct hf_thread *t, u64 sp)
+{
+	struct hf_call *top;
+
+	for (int i = 0; i < HF_MAX_CALLS; i++) {
+		if (!t->call_count)
+			return;
+		top = call_at(t, t->call_count - 1);
+		if (top->sp == sp || (top->sp > sp && is_alive(top)))
+			return;
+		flush_inner(top);
+		t->call_count--;
+		count_missed(top);
+	}
+}
+
+/*
+ * A call at the very place of the newest one: did that one jump on to this function (glibc's realloc(NULL) does to
+ * malloc), or was it left by longjmp or an exception, and is this another? After a jump the stack still
+ * holds what the first function found there, or its return probe's address.
+ */
+static __always_inline bool jumped_here(const struct hf_call *top, u64 return_pc, u8 id)
+{
+	if (top->hijacked)
+		return is_trampoline(return_pc);
+	return return_pc == top->return_pc && id != top->latest_id;
+}
+
+static __always_inline bool is_tail_call(struct hf_thread *t, u64 sp, u64 return_pc,
+					 struct hf_probe_cookie cookie)
+{
+	struct hf_call *top = call_at(t, t->call_count - 1);
+	bool ret_insn = cookie.flags & HF_PROBE_RET_INSN;
+
+	if (!t->call_count || top->sp != sp)
+		return false;
+	if (!jumped_here(top, return_pc, cookie.id)) {
+		flush_inner(top);
+		t->call_count--;
+		count_missed(top);
+		return false;
+	}
+	/* Each return probe will report; of ret instructions just the one that is executed. */
+	if (!ret_insn || !top->ret_insn)
+		top->tails++;
+	top->latest_id = cookie.id;
+	top->hijacked |= !ret_insn;
+	top->ret_insn |= ret_insn;
+	return true;
 }
 
 /* A free inside another call: of the block that the outer realloc already gave back it says nothing new. */
@@ -150,6 +197,38 @@ static __always_inline bool free_is_internal(struct hf_thread *t, u64 sp, u64 ad
 	return outer->released == address;
 }
 
+/*
+ * Does this free go on with the work of the newest one, which was probed too (operator delete that calls free or
+ * jumps to it)? Then that one's return address is still in place; else its frame was used again.
+ */
+static __always_inline bool free_is_continued(struct hf_thread *t, u64 sp, u64 address, u8 id)
+{
+	struct hf_release *r = &t->release;
+	u64 return_pc = 0;
+
+	if (r->address != address)
+		return false;
+	if (sp <= r->sp && (sp != r->sp || id != r->id))
+		hf_read_user(&return_pc, sizeof(return_pc), r->sp);
+	if (return_pc && return_pc == r->return_pc)
+		return true;
+	r->address = 0;
+	return false;
+}
+
+static __always_inline void remember_free(u64 sp, u64 address, u8 id)
+{
+	struct hf_thread *t = thread_get();
+
+	if (!t)
+		return;
+	t->release.sp = sp;
+	t->release.address = address;
+	t->release.id = id;
+	t->release.return_pc = 0;
+	hf_read_user(&t->release.return_pc, sizeof(t->release.return_pc), sp);
+}
+
 static __always_inline void enter_free(struct pt_regs *regs, struct hf_probe_cookie cookie)
 {
 	struct arguments args;
@@ -163,6 +242,10 @@ static __always_inline void enter_free(struct pt_regs *regs, struct hf_probe_coo
 	t = thread_find();
 	if (t && t->call_count && free_is_internal(t, regs->sp, address))
 		return;
+	if (t && free_is_continued(t, regs->sp, address, cookie.id))
+		return;
+	if (cookie.flags & HF_PROBE_NESTS)
+		remember_free(regs->sp, address, cookie.id);
 	send_free(cookie.function, address, 0);
 }
 
@@ -180,11 +263,11 @@ static __always_inline u64 requested_bytes(const struct arguments *args,
  * starts at the caller, one frame less, and allocators without unwind tables (musl) need none.
  */
 static __always_inline u64 stack_of_caller(struct hf_thread *t, struct hf_process *process,
-					   const struct pt_regs *regs)
+					   const struct pt_regs *regs, u64 return_pc)
 {
-	struct hf_walk_start start = {.sp = regs->sp + 8, .bp = regs->bp, .is_return = true};
+	struct hf_walk_start start = {
+		.pc = return_pc, .sp = regs->sp + 8, .bp = regs->bp, .is_return = true};
 
-	hf_read_user(&start.pc, sizeof(start.pc), regs->sp);
 	return stack_take(t, process, &start);
 }
 
@@ -195,7 +278,7 @@ static __always_inline int enter_alloc(struct pt_regs *regs, struct hf_probe_coo
 	struct arguments args;
 	struct hf_thread *t;
 	struct hf_call *call;
-	u64 released = 0;
+	u64 released = 0, return_pc = 0;
 
 	if (!process || gate_closed)
 		return 1;
@@ -203,7 +286,8 @@ static __always_inline int enter_alloc(struct pt_regs *regs, struct hf_probe_coo
 	if (!t)
 		return 1;
 	drop_dead_calls(t, regs->sp);
-	if (is_tail_call(t, regs->sp, cookie.function))
+	hf_read_user(&return_pc, sizeof(return_pc), regs->sp);
+	if (is_tail_call(t, regs->sp, return_pc, cookie))
 		return 0;
 	if (t->call_count >= HF_MAX_CALLS) {
 		count_loss(HF_LOSS_NESTED_TOO_DEEP);
@@ -222,7 +306,11 @@ static __always_inline int enter_alloc(struct pt_regs *regs, struct hf_probe_coo
 	call->result_address = argument(&args, cookie.result_arg);
 	call->inner.address = 0;
 	call->tails = 0;
-	call->stack = stack_of_caller(t, process, regs);
+	call->return_pc = return_pc;
+	call->latest_id = cookie.id;
+	call->ret_insn = cookie.flags & HF_PROBE_RET_INSN;
+	call->hijacked = !call->ret_insn;
+	call->stack = stack_of_caller(t, process, regs, return_pc);
 	t->call_count++;
 	return 0;
 }
@@ -251,7 +339,7 @@ static __always_inline struct hf_call *call_returning(struct hf_thread *t, u64 s
 		t->call_count--;
 		if (call->sp == sp)
 			return call;
-		count_loss(HF_LOSS_RETURN_MISSED);
+		count_missed(call);
 	}
 	entry_missed();
 	return NULL;
@@ -331,14 +419,18 @@ int alloc_return(struct pt_regs *regs)
 	return 0;
 }
 
-/* On the `ret` instructions of functions that may throw: a return probe there would abort the target. The
- * stack pointer is as it was at the entry. Other callers of the same code have no call open: not counted. */
+/* On the `ret` instructions of functions that may throw (a return probe there would abort the target) and of those that
+ * they jump on to. The stack pointer is as it was at the entry. Other callers of that code are not counted. */
 SEC("uprobe")
 int alloc_ret_insn(struct pt_regs *regs)
 {
 	struct hf_thread *t = thread_find();
+	struct hf_call *top;
 
-	if (t && t->call_count && call_at(t, t->call_count - 1)->sp == regs->sp)
+	if (!t || !t->call_count)
+		return 0;
+	top = call_at(t, t->call_count - 1);
+	if (top->sp == regs->sp && top->ret_insn)
 		leave_alloc(regs->sp, regs->ax);
 	return 0;
 }

@@ -30,8 +30,18 @@ struct hf_call {
 	u64 released;       /* realloc: the block that was given back tentatively */
 	u64 result_address; /* posix_memalign: where the pointer is stored */
 	struct hf_inner inner;
+	u64 return_pc; /* as it lay on the stack at entry */
 	u8 inner_function;
-	u8 tails; /* calls that it went on to by a jump: as many more returns will come from here */
+	u8 tails; /* as many more returns will come from here: of functions that it went on to by a jump */
+	u8 latest_id;  /* of the newest of these functions */
+	bool hijacked; /* one of them has a return probe, so return_pc lies on the stack no more */
+	bool ret_insn; /* one of them is seen at its ret instruction */
+};
+
+/* The newest free that may call another probed one for the same block. */
+struct hf_release {
+	u64 sp, return_pc, address;
+	u8 id;
 };
 
 /* A mapping system call under way. */
@@ -45,6 +55,7 @@ struct hf_thread {
 	u32 call_count;
 	u32 reserved;
 	struct hf_call calls[HF_MAX_CALLS];
+	struct hf_release release;
 	struct hf_syscall syscall;
 	struct hf_unwind unwind;
 	/* The stack event as it is sent: header, then frames. */

@@ -85,6 +85,10 @@ enum hf_probe_op {
 
 #define HF_ARG_NONE 7u
 
+#define HF_PROBE_RET_INSN \
+	1u /* its return is seen at ret instructions: its return address stays as it is */
+#define HF_PROBE_NESTS 2u /* FREE: may go on to another function that is probed too */
+
 struct hf_probe_cookie {
 	__u8 function;    /* enum hf_function */
 	__u8 op;          /* enum hf_probe_op */
@@ -92,7 +96,8 @@ struct hf_probe_cookie {
 	__u8 count_arg;   /* size is multiplied by it; HF_ARG_NONE */
 	__u8 pointer_arg; /* FREE, REALLOC: the block; HF_ARG_NONE */
 	__u8 result_arg; /* the block's address is stored through this argument and 0 returned; HF_ARG_NONE: returned */
-	__u8 reserved[2];
+	__u8 flags; /* HF_PROBE_* */
+	__u8 id;    /* tells the functions of a process apart, modulo 256 */
 };
 
 HF_STATIC_ASSERT(sizeof(struct hf_mapping) == 32, "map layout");

@@ -6,6 +6,7 @@
  */
 #include "process/elf/elf_file.h"
 
+#include <dlfcn.h>
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -475,6 +476,8 @@ static void ask_all(const struct elf_file *file)
 		elf_file_section(file, p, &section);
 	elf_file_for_each_symbol(file, count_symbol, &count);
 	elf_file_find_symbol(file, "nobody", &symbol);
+	elf_file_slot_symbol(file, DATA_ADDRESS, &symbol);
+	elf_file_frame_begins(file, TEXT_ADDRESS);
 	elf_file_for_each_needed(file, collect_name, &name);
 	if (elf_file_soname(file))
 		assert_true(strlen(elf_file_soname(file)) < IMAGE_BYTES);
@@ -622,6 +625,58 @@ static void libc_on_disk_is_libc_in_memory(void **state)
 	elf_file_free(file);
 }
 
+/* Of a library that is loaded: what its slots hold, unless they still lead to its own linkage table. */
+static void slots_hold_the_symbols_that_are_named(void **state)
+{
+	struct loaded loaded = {.suffix = "libcmocka.so.0"};
+	struct elf_file *file = NULL;
+	struct elf_section relocations, table = {0};
+	struct elf_symbol symbol;
+	int equal = 0;
+
+	(void)state;
+	if (!dl_iterate_phdr(find_loaded, &loaded))
+		skip_because("libcmocka.so.0 is not loaded");
+	assert_int_equal(elf_file_open_path(loaded.path, &file), 0);
+	assert_int_equal(elf_file_section(file, ".rela.plt", &relocations), 0);
+	elf_file_section(file, ".plt", &table);
+	for (size_t i = 0; i + sizeof(Elf64_Rela) <= relocations.size; i += sizeof(Elf64_Rela)) {
+		Elf64_Rela rela;
+		uint64_t value;
+
+		memcpy(&rela, relocations.data + i, sizeof(rela));
+		memcpy(&value, (const uint8_t *)loaded.bias + rela.r_offset, sizeof(value));
+		assert_int_equal(elf_file_slot_symbol(file, rela.r_offset, &symbol), 0);
+		if (value - loaded.bias - table.address < table.size)
+			continue; /* not called yet */
+		equal += value == (uintptr_t)dlsym(RTLD_DEFAULT, symbol.name);
+	}
+	assert_true(equal >= 5);
+	assert_int_equal(elf_file_slot_symbol(file, 1, &symbol), -ENOENT);
+	elf_file_free(file);
+}
+
+static void functions_begin_where_symbols_say(void **state)
+{
+	static const char *const names[] = {"malloc", "free", "qsort", "printf"};
+	struct loaded loaded = {.suffix = "libc.so.6"};
+	struct elf_file *file = NULL;
+	struct elf_symbol symbol;
+
+	(void)state;
+	if (!dl_iterate_phdr(find_loaded, &loaded))
+		skip_because("libc.so.6 is not loaded");
+	assert_int_equal(elf_file_open_path(loaded.path, &file), 0);
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(elf_file_find_symbol(file, names[i], &symbol), 0);
+		assert_true(elf_file_frame_begins(file, symbol.address));
+		assert_false(elf_file_frame_begins(file, symbol.address + 1));
+	}
+	assert_false(elf_file_frame_begins(file, 0));
+	assert_false(elf_file_frame_begins(file, UINT64_MAX));
+	elf_file_free(file);
+}
+
 static void vdso_is_read_from_its_bytes(void **state)
 {
 	const void *vdso = (const void *)getauxval(AT_SYSINFO_EHDR);
@@ -668,6 +723,8 @@ int main(void)
 		TEST(file_that_shrinks_while_it_is_open_is_an_error_and_no_signal),
 		TEST(failing_allocation_is_reported_or_harmless),
 		cmocka_unit_test(libc_on_disk_is_libc_in_memory),
+		cmocka_unit_test(slots_hold_the_symbols_that_are_named),
+		cmocka_unit_test(functions_begin_where_symbols_say),
 		cmocka_unit_test(vdso_is_read_from_its_bytes),
 	};
 

@@ -110,31 +110,6 @@ static void a_function_that_begins_with_a_refused_prefix_has_no_place(void **sta
 	assert_int_equal(FIND(code, 1, false, &place), -EINVAL);
 }
 
-static void returns_are_found_and_tail_jumps_refused(void **state)
-{
-	/* test; je +1; ret; ret */
-	static const uint8_t two[] = {0x48, 0x85, 0xff, 0x74, 0x01, 0xc3, 0xc3};
-	/* jmp far away */
-	static const uint8_t tail[] = {0xe9, 0x00, 0x10, 0x00, 0x00};
-	uint32_t offsets[4];
-	size_t count;
-
-	(void)state;
-	assert_int_equal(placement_find_returns(&(struct placement_request){.code = two,
-									    .size = sizeof(two),
-									    .address = 0x1000},
-						offsets, 4, &count),
-			 0);
-	assert_int_equal(count, 2);
-	assert_int_equal(offsets[0], 5);
-	assert_int_equal(offsets[1], 6);
-	assert_int_equal(placement_find_returns(&(struct placement_request){.code = tail,
-									    .size = sizeof(tail),
-									    .address = 0x1000},
-						offsets, 4, &count),
-			 -EINVAL);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,7 +121,6 @@ int main(void)
 		cmocka_unit_test(a_changed_stack_pointer_ends_the_search_for_calls),
 		cmocka_unit_test(a_place_that_is_jumped_into_is_not_taken),
 		cmocka_unit_test(a_function_that_begins_with_a_refused_prefix_has_no_place),
-		cmocka_unit_test(returns_are_found_and_tail_jumps_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,10 +8,10 @@
 #include "base/log.h"
 #include "capture/probe/placement.h"
 #include "capture/probe/probe_internal.h"
+#include "capture/probe/returns.h"
 
 #define FUNCTION_DEFAULT_BYTES 256u /* where the symbol has no size */
 #define FUNCTION_MAX_BYTES     4096u
-#define RETURNS_MAX            16
 
 /* The probes of one module, by kind of link. */
 struct plan {
@@ -72,34 +72,101 @@ static bool read_code(const struct allocator_function *f, struct placement_reque
 	return size > 0;
 }
 
-/* A function that may throw: entry, and each of its ret instructions. */
-static int plan_throwing(struct plan *plan, const struct allocator_function *f,
-			 const struct placement_request *request, uint32_t entry_offset)
+static const uint8_t *read_instruction(void *user, uint64_t address, size_t *ret_size)
 {
-	uint32_t offsets[RETURNS_MAX];
-	size_t count;
-	int err = placement_find_returns(request, offsets, RETURNS_MAX, &count);
+	const struct elf_file *elf = user;
+	const uint8_t *bytes = NULL;
 
-	if (err)
+	for (*ret_size = 15; *ret_size && !bytes; *ret_size -= !bytes)
+		bytes = elf_file_image(elf, address, *ret_size);
+	return bytes;
+}
+
+/* A module's own function first: nobody interposes an allocator's inside, and what a process's malloc is was
+ * found out before. */
+static bool follow_slot(void *user, uint64_t slot, uint64_t *ret_address)
+{
+	const struct elf_file *elf = user;
+	struct elf_symbol symbol;
+
+	if (elf_file_slot_symbol(elf, slot, &symbol) ||
+	    (!symbol.defined && elf_file_find_symbol(elf, symbol.name, &symbol)))
+		return false;
+	*ret_address = symbol.address;
+	return true;
+}
+
+static bool frame_begins(void *user, uint64_t address)
+{
+	return elf_file_frame_begins(user, address);
+}
+
+static bool has_place(const struct plan *plan, enum link_kind kind, uint64_t address)
+{
+	uint64_t offset;
+
+	if (elf_file_address_to_offset(plan->module->elf, address, &offset))
+		return false;
+	for (size_t i = 0; i < plan->lists[kind].offsets.count; i++) {
+		if (plan->lists[kind].offsets.items[i] == offset)
+			return true;
+	}
+	return false;
+}
+
+/* A function that may throw: entry, and each ret instruction by which it, or what it jumps on to, returns. */
+static int plan_throwing(struct plan *plan, const struct allocator_function *f, uint64_t entry,
+			 struct hf_probe_cookie cookie)
+{
+	struct returns_code code = {read_instruction, follow_slot, frame_begins, f->module->elf};
+	struct returns returns;
+	int err = returns_find(&code, f->address, &returns);
+
+	if (err == -ENOMEM)
 		return err;
-	err = add_place(plan, LINK_ENTRY, f->address + entry_offset, f->cookie);
-	for (size_t i = 0; !err && i < count; i++)
-		err = add_place(plan, LINK_RET_INSN, f->address + offsets[i], f->cookie);
+	if (err) {
+		log_warn("%s in %s: its return can't be seen: %s", f->name, plan->module->path,
+			 returns_error(err));
+		return err;
+	}
+	cookie.flags |= HF_PROBE_RET_INSN;
+	err = add_place(plan, LINK_ENTRY, entry, cookie);
+	for (size_t i = 0; !err && i < returns.count; i++) {
+		if (!has_place(plan, LINK_RET_INSN, returns.addresses[i]))
+			err = add_place(plan, LINK_RET_INSN, returns.addresses[i], cookie);
+	}
 	return err;
 }
 
-static int plan_function(struct plan *plan, const struct allocator_function *f,
-			 struct probe_attached *attached)
+/* Where a module has several functions that free, one may end in another. */
+static struct hf_probe_cookie plan_cookie(const struct allocator_set *set,
+					  const struct allocator_function *f)
+{
+	struct hf_probe_cookie cookie = f->cookie;
+	size_t frees = 0;
+
+	cookie.id = (uint8_t)(f - set->functions);
+	for (size_t i = 0; i < set->function_count; i++)
+		frees += set->functions[i].module == f->module &&
+			 set->functions[i].cookie.op == HF_OP_FREE;
+	if (cookie.op == HF_OP_FREE && frees > 1)
+		cookie.flags |= HF_PROBE_NESTS;
+	return cookie;
+}
+
+static int plan_function(struct plan *plan, const struct allocator_set *set,
+			 const struct allocator_function *f, struct probe_attached *attached)
 {
 	struct placement_request request;
 	struct placement place = {0, PLACEMENT_STEPPED};
+	struct hf_probe_cookie cookie = plan_cookie(set, f);
 	int err = read_code(f, &request) ? placement_find(&request, &place) : -EINVAL;
 
 	if (!err && f->may_throw)
-		err = plan_throwing(plan, f, &request, place.offset);
+		err = plan_throwing(plan, f, f->address + place.offset, cookie);
 	else if (!err)
 		err = add_place(plan, f->cookie.op == HF_OP_FREE ? LINK_ENTRY : LINK_CALL,
-				f->address + place.offset, f->cookie);
+				f->address + place.offset, cookie);
 	if (err == -ENOMEM)
 		return err;
 	if (err) {
@@ -153,7 +220,7 @@ static int attach_all(struct probe *probe, const struct allocator_set *set,
 			continue;
 		for (size_t f = i; !err && f < set->function_count; f++) {
 			if (set->functions[f].module == plan.module)
-				err = plan_function(&plan, &set->functions[f], attached);
+				err = plan_function(&plan, set, &set->functions[f], attached);
 		}
 		if (!err)
 			err = attach_module(probe, &plan, process);

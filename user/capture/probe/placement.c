@@ -181,34 +181,3 @@ int placement_find(const struct placement_request *r, struct placement *ret)
 	*ret = (struct placement){0, entry_kind};
 	return 0;
 }
-
-int placement_find_returns(const struct placement_request *r, uint32_t *ret_offsets, size_t max,
-			   size_t *ret_count)
-{
-	struct decoder d;
-	size_t count = 0;
-	ZyanU64 goal;
-
-	if (decoder_init(&d))
-		return -EINVAL;
-	for (size_t offset = 0; offset < r->size; offset += d.insn.length) {
-		if (!decode(&d, r, offset))
-			return -EINVAL;
-		if (d.insn.meta.category == ZYDIS_CATEGORY_RET) {
-			if (count == max)
-				return -E2BIG;
-			ret_offsets[count++] = offset;
-			continue;
-		}
-		if (d.insn.meta.category != ZYDIS_CATEGORY_UNCOND_BR)
-			continue;
-		/* A jump out of the function is a tail call: its return is not ours to see. */
-		if (d.operands[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE ||
-		    ZYAN_FAILED(ZydisCalcAbsoluteAddress(&d.insn, &d.operands[0],
-							 r->address + offset, &goal)) ||
-		    goal < r->address || goal >= r->address + r->size)
-			return -EINVAL;
-	}
-	*ret_count = count;
-	return count ? 0 : -EINVAL;
-}

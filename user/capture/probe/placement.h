@@ -43,9 +43,4 @@ int placement_find(const struct placement_request *request, struct placement *re
 /* What the kernel does with an instruction of these @size bytes. */
 enum placement_kind placement_kind_of(const uint8_t *code, size_t size);
 
-/* Offsets of all `ret` instructions of the function, at most @max; -E2BIG if there are more, -EINVAL if it
- * leaves by other ways (tail jumps) or does not decode to its end. */
-int placement_find_returns(const struct placement_request *request, uint32_t *ret_offsets,
-			   size_t max, size_t *ret_count);
-
 #endif

@@ -103,6 +103,14 @@ int elf_file_for_each_symbol(const struct elf_file *file,
 /* The first defined .dynsym (else .symtab) symbol of that name. -ENOENT. */
 int elf_file_find_symbol(const struct elf_file *file, const char *name, struct elf_symbol *ret);
 
+/* The symbol whose address the dynamic linker stores at module address @slot (a PLT entry's pointer; R_X86_64_JUMP_SLOT,
+ * R_X86_64_GLOB_DAT). It may be undefined here. -ENOENT. */
+int elf_file_slot_symbol(const struct elf_file *file, uint64_t slot, struct elf_symbol *ret);
+
+/* Does a function's unwind entry begin at @address? By .eh_frame_hdr's table, so also of stripped functions. False
+ * if the file has none. */
+bool elf_file_frame_begins(const struct elf_file *file, uint64_t address);
+
 /* DT_NEEDED and DT_SONAME (NULL: none). The names are owned by the file. */
 int elf_file_for_each_needed(const struct elf_file *file,
 			     int (*visit)(const char *soname, void *user), void *user);

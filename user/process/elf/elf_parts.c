@@ -198,6 +198,39 @@ int elf_file_debuglink(const struct elf_file *file, const char **ret_name, uint3
 	return 0;
 }
 
+/* LSB 5.0 Core 10.6.2; the only encodings that linkers write: the count 4 bytes, the table of (function, FDE), each
+ * 4 bytes signed from the section's start, sorted. */
+bool elf_file_frame_begins(const struct elf_file *file, uint64_t address)
+{
+	struct elf_section section;
+	struct cursor c;
+	uint64_t low = 0, high;
+	uint32_t head;
+
+	if (elf_file_section(file, ".eh_frame_hdr", &section))
+		return false;
+	c = cursor_of(section.data, section.size);
+	head = cursor_u32(&c);
+	cursor_skip(&c, 4);
+	high = cursor_u32(&c);
+	if (c.bad || head != 0x3b031b01 || high > cursor_left(&c) / 8)
+		return false;
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2, begins;
+		int32_t offset;
+
+		memcpy(&offset, c.p + middle * 8, sizeof(offset));
+		begins = section.address + (uint64_t)(int64_t)offset;
+		if (begins == address)
+			return true;
+		if (begins < address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return false;
+}
+
 static int error_of_lzma(lzma_ret answer)
 {
 	if (answer == LZMA_MEM_ERROR)

@@ -109,3 +109,41 @@ int elf_file_find_symbol(const struct elf_file *file, const char *name, struct e
 	*ret = search.found;
 	return 0;
 }
+
+/* The symbol number of the relocation of @slot in one section; 0: none. */
+static uint64_t find_slot(const struct elf_file *file, const Elf64_Shdr *section, uint64_t slot)
+{
+	uint64_t count = section->sh_size / sizeof(Elf64_Rela);
+	const uint8_t *bytes;
+	Elf64_Rela rela;
+
+	if (elf_source_view(file->source, section->sh_offset, count * sizeof(rela), &bytes))
+		return 0;
+	for (uint64_t i = 0; i < count; i++) {
+		memcpy(&rela, bytes + i * sizeof(rela), sizeof(rela));
+		if (rela.r_offset == slot && (ELF64_R_TYPE(rela.r_info) == R_X86_64_JUMP_SLOT ||
+					      ELF64_R_TYPE(rela.r_info) == R_X86_64_GLOB_DAT))
+			return ELF64_R_SYM(rela.r_info);
+	}
+	return 0;
+}
+
+int elf_file_slot_symbol(const struct elf_file *file, uint64_t slot, struct elf_symbol *ret)
+{
+	struct symbol_table table;
+	uint64_t number = 0;
+	int err = open_table(file, SHT_DYNSYM, &table);
+
+	if (err)
+		return err;
+	for (size_t i = 1; !number && i < file->section_count; i++) {
+		const Elf64_Shdr *s = &file->sections[i];
+
+		if (s->sh_type == SHT_RELA && s->sh_link < file->section_count &&
+		    file->sections[s->sh_link].sh_type == SHT_DYNSYM)
+			number = find_slot(file, s, slot);
+	}
+	if (!number || number >= table.count || !symbol_at(&table, number, ret))
+		return -ENOENT;
+	return 0;
+}

@@ -17,9 +17,9 @@ struct function_row {
 };
 
 #define C_ROW(symbol, function, op, size, count, pointer, result) \
-	{symbol, {HF_FN_##function, HF_OP_##op, size, count, pointer, result, {0}}, false},
+	{symbol, {HF_FN_##function, HF_OP_##op, size, count, pointer, result, 0, 0}, false},
 #define CXX_ROW(symbol, function, op, size, pointer, may_throw) \
-	{symbol, {HF_FN_##function, HF_OP_##op, size, ARG_NONE, pointer, ARG_NONE, {0}}, may_throw},
+	{symbol, {HF_FN_##function, HF_OP_##op, size, ARG_NONE, pointer, ARG_NONE, 0, 0}, may_throw},
 
 static const struct function_row c_functions[] = {ALLOCATOR_C_FUNCTIONS(C_ROW)};
 static const struct function_row cxx_functions[] = {ALLOCATOR_CXX_FUNCTIONS(CXX_ROW)};
