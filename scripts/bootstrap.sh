@@ -12,7 +12,8 @@ build="gcc libc6-dev make pkg-config clang bpftool libbpf-dev libelf-dev libdw-d
 test="g++ git clang-format clang-tidy llvm universal-ctags shellcheck
 	libclang-rt-14-dev
 	libcmocka-dev bats gdb elfutils xz-utils python3 protobuf-compiler procps man-db
-	libjemalloc2 libgoogle-perftools4 libtcmalloc-minimal4 libmimalloc2.0 musl-tools
+	libjemalloc2 libjemalloc-dev libgoogle-perftools4 libtcmalloc-minimal4 libgoogle-perftools-dev
+	libmimalloc2.0 libmimalloc-dev musl-tools
 	redis-server redis-tools nginx-light apache2-utils"
 # the report's page is tested in it; npm fetches what drives it (tests/web)
 browser="chromium nodejs npm"

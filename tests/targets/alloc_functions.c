@@ -20,6 +20,7 @@ TRUTH_SITE(realloc_from_null);
 TRUTH_SITE(realloc_grow);
 TRUTH_SITE(realloc_shrink);
 TRUTH_SITE(realloc_source);
+TRUTH_SITE(realloc_to_zero);
 TRUTH_SITE(realloc_mmapped);
 TRUTH_SITE(reallocarray_grow);
 TRUTH_SITE(realloc_fails);
@@ -148,11 +149,14 @@ TRUTH_FN static void *reallocarray_grow(void *old, size_t old_bytes, size_t coun
 	return p;
 }
 
-static void realloc_to_zero(void *old, size_t old_bytes)
+/* glibc frees and answers NULL; mimalloc hands out a block of no bytes. */
+TRUTH_FN static void realloc_to_zero(void *old, size_t old_bytes)
 {
 	void *p = realloc(old, zero);
 
 	TRUTH_HIDE(p);
+	if (p)
+		TRUTH_ALLOC(realloc_to_zero, 0);
 	TRUTH_FREE(realloc_source, old_bytes);
 }
 

@@ -3,8 +3,8 @@
 #
 # Builds the truth programs: tests/targets/build.sh OUTDIR [NAME ...]   (default: all)
 # Each source says how in a line "// build: WORDS" among its first three. Words: shared (an .so),
-# musl (by musl-gcc; not built, and said so, where that is absent), anything else is a compiler
-# flag. A source is built again only if it or a header is newer than its program.
+# musl (by musl-gcc; not built, and said so, where that is absent), needs:FILE (a library; not built
+# where the compiler does not find it), anything else is a compiler flag. A source is built again only if it or a header is newer than its program.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -18,12 +18,15 @@ build_one()
 	name=$(basename "${source%.*}")
 	words=$(sed -n '1,3s|^// build: *||p' "$source")
 	case $source in *.cc) compiler="${CXX:-g++} -std=c++17" ;; *) compiler="${CC:-gcc} -std=gnu11" ;; esac
+	included=$(sed -n "s|^#include \"\(.*\.cc*\)\"|$here/\1|p" "$source")
 	product=$out/$name
 	flags=
+	needs=
 	for word in $words; do
 		case $word in
 		shared) product=$out/$name.so; flags="$flags -shared -fPIC" ;;
 		musl) compiler='musl-gcc -std=gnu11' ;;
+		needs:*) needs=${word#needs:} ;;
 		*) flags="$flags $word" ;;
 		esac
 	done
@@ -31,7 +34,12 @@ build_one()
 		echo "  SKIP     $name: no ${compiler%% *}" >&2
 		return 0
 	fi
-	if [ -e "$product" ] && [ -z "$(find "$source" "$here"/*.h "$here/build.sh" -newer "$product")" ]; then
+	if [ -n "$needs" ] && [ "$($compiler -print-file-name="$needs")" = "$needs" ]; then
+		echo "  SKIP     $name: no $needs" >&2
+		return 0
+	fi
+	# shellcheck disable=SC2086 # a file or none
+	if [ -e "$product" ] && [ -z "$(find "$source" $included "$here"/*.h "$here/build.sh" -newer "$product")" ]; then
 		return 0
 	fi
 	printf '  TARGET   %s\n' "$(basename "$product")"

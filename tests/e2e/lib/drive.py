@@ -87,8 +87,19 @@ class Holdfast:
 def target_environment(options):
     if not options.preload:
         return None
-    library = os.path.abspath(os.path.join(options.targets, options.preload))
+    ours = os.path.join(options.targets, options.preload)
+    library = os.path.abspath(ours) if os.path.exists(ours) else options.preload
     return dict(os.environ, LD_PRELOAD=library)
+
+
+def check_preloaded(options, target):
+    """The dynamic linker only warns of a library that it does not find."""
+    with open(f"/proc/{target.pid}/maps", encoding="utf-8") as maps:
+        paths = {line.split(maxsplit=5)[-1].rstrip() for line in maps}
+    # A soname is a link to the file that is mapped: libmimalloc.so.2 -> libmimalloc.so.2.0
+    stem = os.path.basename(options.preload)
+    if not any(os.path.basename(path).startswith(stem.split(".so")[0] + ".so") for path in paths):
+        raise Trouble(f"{options.preload} was not loaded")
 
 
 def run_endless(target, seconds):
@@ -139,7 +150,7 @@ def parse(argv):
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--holdfast", default="./holdfast")
     parser.add_argument("--targets", default=".output/targets")
-    parser.add_argument("--preload", help="an .so of the targets, for the program only")
+    parser.add_argument("--preload", help="for the program only: an .so of the targets, or a soname")
     parser.add_argument("--after", type=float, default=0, help="an endless program: stop it then")
     parser.add_argument("--seconds", type=int, default=300, help="the longest that all may take")
     parser.add_argument("--mode", action="append", help="instead of --exact")
@@ -158,6 +169,8 @@ def drive(options, scratch):
     target = talk.Target(command, env=target_environment(options))
     try:
         target.wait_ready()
+        if options.preload:
+            check_preloaded(options, target)
         act = expect_refusal if options.refusal else hunt
         differences, truths = act(options, target, scratch)
         if options.refusal:

@@ -18,11 +18,17 @@ struct function_row {
 
 #define C_ROW(symbol, function, op, size, count, pointer, result) \
 	{symbol, {HF_FN_##function, HF_OP_##op, size, count, pointer, result, 0, 0}, false},
-#define CXX_ROW(symbol, function, op, size, pointer, may_throw) \
-	{symbol, {HF_FN_##function, HF_OP_##op, size, ARG_NONE, pointer, ARG_NONE, 0, 0}, may_throw},
+#define CXX_ROW(symbol, function, op, size, pointer, may_throw)                   \
+	{symbol,                                                                  \
+	 {HF_FN_##function, HF_OP_##op, size, ARG_NONE, pointer, ARG_NONE, 0, 0}, \
+	 may_throw},
+#define MIMALLOC_ROW(symbol, function, op, size, count, pointer, may_throw) \
+	{symbol, {HF_FN_##function, HF_OP_##op, size, count, pointer, ARG_NONE, 0, 0}, may_throw},
 
 static const struct function_row c_functions[] = {ALLOCATOR_C_FUNCTIONS(C_ROW)};
 static const struct function_row cxx_functions[] = {ALLOCATOR_CXX_FUNCTIONS(CXX_ROW)};
+static const struct function_row mimalloc_functions[] = {
+	ALLOCATOR_MIMALLOC_FUNCTIONS(MIMALLOC_ROW)};
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -152,6 +158,13 @@ static bool is_counted_elsewhere(const struct module *module, const struct funct
 	       !strcmp(allocator_name(module), "glibc malloc");
 }
 
+static bool is_libc(const struct module *module)
+{
+	const char *name = allocator_name(module);
+
+	return !strcmp(name, "glibc malloc") || !strcmp(name, "musl malloc");
+}
+
 static int find_process_malloc(struct finder *finder)
 {
 	const struct module *module, *provider = NULL;
@@ -172,8 +185,8 @@ static int find_process_malloc(struct finder *finder)
 	}
 	for (size_t i = 0; i < COUNT(cxx_functions); i++) {
 		module = resolve(finder, cxx_functions[i].symbol, &symbol);
-		if (module != provider || finder->order.count == 1)
-			continue; /* a static program's operator new may well be libstdc++'s */
+		if (module != provider || is_libc(provider))
+			continue; /* in a static program with libc's malloc operator new is libstdc++'s */
 		err = add_function(finder, module, &symbol, &cxx_functions[i], NULL);
 		if (err)
 			return err;
@@ -198,6 +211,39 @@ static int find_prefixed(struct finder *finder, const struct module *module, con
 	return 0;
 }
 
+static int is_mimalloc_import(const struct elf_symbol *symbol, void *user)
+{
+	(void)user;
+	return !symbol->defined && !strncmp(symbol->name, "mi_", 3);
+}
+
+/* Linked in, or called by name from another module; else its names are ways through it, passed by each call. */
+static bool mimalloc_is_called_by_name(const struct finder *finder, const struct module *mimalloc)
+{
+	if (mimalloc == finder->target->exe_module)
+		return true;
+	for (size_t i = 0; i < finder->order.count; i++) {
+		if (elf_file_for_each_symbol(finder->order.modules[i]->elf, is_mimalloc_import,
+					     NULL) == 1)
+			return true;
+	}
+	return false;
+}
+
+static int find_mimalloc(struct finder *finder, const struct module *module)
+{
+	struct elf_symbol symbol;
+	int err = 0;
+
+	if (!module_has(module, "mi_malloc") || !mimalloc_is_called_by_name(finder, module))
+		return 0;
+	for (size_t i = 0; !err && i < COUNT(mimalloc_functions); i++) {
+		if (!elf_file_find_symbol(module->elf, mimalloc_functions[i].symbol, &symbol))
+			err = add_function(finder, module, &symbol, &mimalloc_functions[i], NULL);
+	}
+	return err;
+}
+
 static int find_all_prefixed(struct finder *finder)
 {
 	static const char *const prefixes[] = {
@@ -215,6 +261,9 @@ static int find_all_prefixed(struct finder *finder)
 			if (err)
 				return err;
 		}
+		err = find_mimalloc(finder, finder->order.modules[i]);
+		if (err)
+			return err;
 	}
 	return 0;
 }

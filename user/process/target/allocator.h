@@ -6,7 +6,8 @@
  * preloaded libraries, then needed ones breadth first) that exports it. The order is read from the
  * process's own link map (SVR4 r_debug, as in <link.h>), not guessed from the maps. A static program has
  * its symbols in .symtab. Besides these, allocators under a prefixed name (je_, mi_, tc_, _rjem_) and the
- * pairs that the user names are found in any module.
+ * pairs that the user names are found in any module; mimalloc's further functions (mi_zalloc, mi_heap_malloc, ...) where
+ * it is linked in or another module imports mi_ names.
  *
  * Each address is listed once, whatever its names. operator new is listed only where the malloc's own
  * module defines it: anywhere else it ends in malloc and is counted there.

@@ -14,6 +14,7 @@
 #define ARG_0    0
 #define ARG_1    1
 #define ARG_2    2
+#define ARG_3    3
 #define ARG_NONE HF_ARG_NONE
 
 /* X(symbol, function class, op, size, count, pointer, result) */
@@ -38,25 +39,75 @@
 	X("sdallocx", FREE, FREE, ARG_NONE, ARG_NONE, ARG_0, ARG_NONE)
 
 /* X(symbol, function class, op, size, pointer, may throw): Itanium C++ ABI names. */
-#define ALLOCATOR_CXX_FUNCTIONS(X)                                                  \
-	X("_Znwm", NEW, ALLOC, ARG_0, ARG_NONE, true)                               \
-	X("_Znam", NEW, ALLOC, ARG_0, ARG_NONE, true)                               \
-	X("_ZnwmSt11align_val_t", NEW, ALLOC, ARG_0, ARG_NONE, true)                \
-	X("_ZnamSt11align_val_t", NEW, ALLOC, ARG_0, ARG_NONE, true)                \
-	X("_ZnwmRKSt9nothrow_t", NEW, ALLOC, ARG_0, ARG_NONE, false)                \
-	X("_ZnamRKSt9nothrow_t", NEW, ALLOC, ARG_0, ARG_NONE, false)                \
-	X("_ZnwmSt11align_val_tRKSt9nothrow_t", NEW, ALLOC, ARG_0, ARG_NONE, false) \
-	X("_ZnamSt11align_val_tRKSt9nothrow_t", NEW, ALLOC, ARG_0, ARG_NONE, false) \
-	X("_ZdlPv", DELETE, FREE, ARG_NONE, ARG_0, false)                           \
-	X("_ZdaPv", DELETE, FREE, ARG_NONE, ARG_0, false)                           \
-	X("_ZdlPvm", DELETE, FREE, ARG_NONE, ARG_0, false)                          \
-	X("_ZdaPvm", DELETE, FREE, ARG_NONE, ARG_0, false)                          \
-	X("_ZdlPvSt11align_val_t", DELETE, FREE, ARG_NONE, ARG_0, false)            \
-	X("_ZdaPvSt11align_val_t", DELETE, FREE, ARG_NONE, ARG_0, false)            \
-	X("_ZdlPvmSt11align_val_t", DELETE, FREE, ARG_NONE, ARG_0, false)           \
-	X("_ZdaPvmSt11align_val_t", DELETE, FREE, ARG_NONE, ARG_0, false)           \
-	X("_ZdlPvRKSt9nothrow_t", DELETE, FREE, ARG_NONE, ARG_0, false)             \
-	X("_ZdaPvRKSt9nothrow_t", DELETE, FREE, ARG_NONE, ARG_0, false)
+#define ALLOCATOR_CXX_FUNCTIONS(X)                                                     \
+	X("_Znwm", NEW, ALLOC, ARG_0, ARG_NONE, true)                                  \
+	X("_Znam", NEW, ALLOC, ARG_0, ARG_NONE, true)                                  \
+	X("_ZnwmSt11align_val_t", NEW, ALLOC, ARG_0, ARG_NONE, true)                   \
+	X("_ZnamSt11align_val_t", NEW, ALLOC, ARG_0, ARG_NONE, true)                   \
+	X("_ZnwmRKSt9nothrow_t", NEW, ALLOC, ARG_0, ARG_NONE, false)                   \
+	X("_ZnamRKSt9nothrow_t", NEW, ALLOC, ARG_0, ARG_NONE, false)                   \
+	X("_ZnwmSt11align_val_tRKSt9nothrow_t", NEW, ALLOC, ARG_0, ARG_NONE, false)    \
+	X("_ZnamSt11align_val_tRKSt9nothrow_t", NEW, ALLOC, ARG_0, ARG_NONE, false)    \
+	X("_ZdlPv", DELETE, FREE, ARG_NONE, ARG_0, false)                              \
+	X("_ZdaPv", DELETE, FREE, ARG_NONE, ARG_0, false)                              \
+	X("_ZdlPvm", DELETE, FREE, ARG_NONE, ARG_0, false)                             \
+	X("_ZdaPvm", DELETE, FREE, ARG_NONE, ARG_0, false)                             \
+	X("_ZdlPvSt11align_val_t", DELETE, FREE, ARG_NONE, ARG_0, false)               \
+	X("_ZdaPvSt11align_val_t", DELETE, FREE, ARG_NONE, ARG_0, false)               \
+	X("_ZdlPvmSt11align_val_t", DELETE, FREE, ARG_NONE, ARG_0, false)              \
+	X("_ZdaPvmSt11align_val_t", DELETE, FREE, ARG_NONE, ARG_0, false)              \
+	X("_ZdlPvRKSt9nothrow_t", DELETE, FREE, ARG_NONE, ARG_0, false)                \
+	X("_ZdaPvRKSt9nothrow_t", DELETE, FREE, ARG_NONE, ARG_0, false)                \
+	X("_ZdlPvSt11align_val_tRKSt9nothrow_t", DELETE, FREE, ARG_NONE, ARG_0, false) \
+	X("_ZdaPvSt11align_val_tRKSt9nothrow_t", DELETE, FREE, ARG_NONE, ARG_0, false)
+
+/*
+ * X(symbol, function class, op, size, count, pointer, may throw): what mimalloc offers beyond libc's names and mi_
+ * before them. Not listed: what calls one of these (mi_new_realloc); mi_strdup and its kin, whose size no argument
+ * tells; mi_heap_destroy, which frees blocks without naming them.
+ */
+#define ALLOCATOR_MIMALLOC_FUNCTIONS(X)                                                  \
+	X("mi_malloc_small", MALLOC, ALLOC, ARG_0, ARG_NONE, ARG_NONE, false)            \
+	X("mi_mallocn", MALLOC, ALLOC, ARG_1, ARG_0, ARG_NONE, false)                    \
+	X("mi_zalloc", CALLOC, ALLOC, ARG_0, ARG_NONE, ARG_NONE, false)                  \
+	X("mi_zalloc_small", CALLOC, ALLOC, ARG_0, ARG_NONE, ARG_NONE, false)            \
+	X("mi_reallocn", REALLOC, REALLOC, ARG_2, ARG_1, ARG_0, false)                   \
+	X("mi_rezalloc", REALLOC, REALLOC, ARG_1, ARG_NONE, ARG_0, false)                \
+	X("mi_recalloc", REALLOC, REALLOC, ARG_2, ARG_1, ARG_0, false)                   \
+	X("mi_malloc_aligned", ALIGNED, ALLOC, ARG_0, ARG_NONE, ARG_NONE, false)         \
+	X("mi_malloc_aligned_at", ALIGNED, ALLOC, ARG_0, ARG_NONE, ARG_NONE, false)      \
+	X("mi_zalloc_aligned", ALIGNED, ALLOC, ARG_0, ARG_NONE, ARG_NONE, false)         \
+	X("mi_zalloc_aligned_at", ALIGNED, ALLOC, ARG_0, ARG_NONE, ARG_NONE, false)      \
+	X("mi_calloc_aligned", ALIGNED, ALLOC, ARG_1, ARG_0, ARG_NONE, false)            \
+	X("mi_calloc_aligned_at", ALIGNED, ALLOC, ARG_1, ARG_0, ARG_NONE, false)         \
+	X("mi_realloc_aligned", REALLOC, REALLOC, ARG_1, ARG_NONE, ARG_0, false)         \
+	X("mi_realloc_aligned_at", REALLOC, REALLOC, ARG_1, ARG_NONE, ARG_0, false)      \
+	X("mi_rezalloc_aligned", REALLOC, REALLOC, ARG_1, ARG_NONE, ARG_0, false)        \
+	X("mi_recalloc_aligned", REALLOC, REALLOC, ARG_2, ARG_1, ARG_0, false)           \
+	X("mi_heap_malloc", MALLOC, ALLOC, ARG_1, ARG_NONE, ARG_NONE, false)             \
+	X("mi_heap_malloc_small", MALLOC, ALLOC, ARG_1, ARG_NONE, ARG_NONE, false)       \
+	X("mi_heap_mallocn", MALLOC, ALLOC, ARG_2, ARG_1, ARG_NONE, false)               \
+	X("mi_heap_zalloc", CALLOC, ALLOC, ARG_1, ARG_NONE, ARG_NONE, false)             \
+	X("mi_heap_calloc", CALLOC, ALLOC, ARG_2, ARG_1, ARG_NONE, false)                \
+	X("mi_heap_malloc_aligned", ALIGNED, ALLOC, ARG_1, ARG_NONE, ARG_NONE, false)    \
+	X("mi_heap_malloc_aligned_at", ALIGNED, ALLOC, ARG_1, ARG_NONE, ARG_NONE, false) \
+	X("mi_heap_zalloc_aligned", ALIGNED, ALLOC, ARG_1, ARG_NONE, ARG_NONE, false)    \
+	X("mi_heap_calloc_aligned", ALIGNED, ALLOC, ARG_2, ARG_1, ARG_NONE, false)       \
+	X("mi_heap_realloc", REALLOC, REALLOC, ARG_2, ARG_NONE, ARG_1, false)            \
+	X("mi_heap_reallocn", REALLOC, REALLOC, ARG_3, ARG_2, ARG_1, false)              \
+	X("mi_heap_rezalloc", REALLOC, REALLOC, ARG_2, ARG_NONE, ARG_1, false)           \
+	X("mi_heap_recalloc", REALLOC, REALLOC, ARG_3, ARG_2, ARG_1, false)              \
+	X("mi_heap_realloc_aligned", REALLOC, REALLOC, ARG_2, ARG_NONE, ARG_1, false)    \
+	X("mi_new", NEW, ALLOC, ARG_0, ARG_NONE, ARG_NONE, true)                         \
+	X("mi_new_n", NEW, ALLOC, ARG_1, ARG_0, ARG_NONE, true)                          \
+	X("mi_new_aligned", NEW, ALLOC, ARG_0, ARG_NONE, ARG_NONE, true)                 \
+	X("mi_heap_alloc_new", NEW, ALLOC, ARG_1, ARG_NONE, ARG_NONE, true)              \
+	X("mi_heap_alloc_new_n", NEW, ALLOC, ARG_2, ARG_1, ARG_NONE, true)               \
+	X("mi_new_nothrow", NEW, ALLOC, ARG_0, ARG_NONE, ARG_NONE, false)                \
+	X("mi_new_aligned_nothrow", NEW, ALLOC, ARG_0, ARG_NONE, ARG_NONE, false)        \
+	X("mi_free_size", FREE, FREE, ARG_NONE, ARG_NONE, ARG_0, false)                  \
+	X("mi_free_size_aligned", FREE, FREE, ARG_NONE, ARG_NONE, ARG_0, false)          \
+	X("mi_free_aligned", FREE, FREE, ARG_NONE, ARG_NONE, ARG_0, false)
 
 /* X(name, a symbol that only this allocator has): the first that the module has names it. */
 #define ALLOCATOR_NAMES(X)                                 \
