@@ -140,6 +140,27 @@ static void show_difference(Dwfl *dwfl, const struct walk *walk)
 		show_frame(dwfl, "libdw", i, theirs->pcs[i + skip]);
 }
 
+/*
+ * libdw gave up where there is no call frame information (.fini, crtbegin.o's functions; ours know these by their
+ * bytes) and no frame pointer that it could follow instead.
+ */
+static bool ends_without_cfi(Dwfl *dwfl, const struct walk *walk)
+{
+	const struct frames *theirs = &walk->frames;
+	unsigned int count = theirs->depth - frames_to_skip(theirs, walk->stack);
+	Dwarf_Addr pc = theirs->depth ? theirs->pcs[theirs->depth - 1] : 0, bias = 0;
+	Dwfl_Module *module = dwfl_addrmodule(dwfl, pc);
+	Dwarf_CFI *cfi = module ? dwfl_module_eh_cfi(module, &bias) : NULL;
+	Dwarf_Frame *frame = NULL;
+
+	if (!cfi || count >= walk->stack->depth || first_difference(theirs, walk->stack) < count ||
+	    !dwarf_cfi_addrframe(cfi, pc - bias, &frame)) {
+		free(frame);
+		return false;
+	}
+	return true;
+}
+
 static void compare_mark(struct subject *s, const struct mark *mark, Dwfl *dwfl,
 			 struct walk **current)
 {
@@ -153,6 +174,10 @@ static void compare_mark(struct subject *s, const struct mark *mark, Dwfl *dwfl,
 	*current = &walk;
 	dwfl_getthread_frames(dwfl, mark->tid, on_frame, &walk);
 	*current = NULL;
+	if (ends_without_cfi(dwfl, &walk)) {
+		s->tally->missed++;
+		return;
+	}
 	if (!subject_compare(s, &walk.frames, &mark->stack))
 		show_difference(dwfl, &walk);
 }
