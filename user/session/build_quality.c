@@ -238,7 +238,7 @@ static int add_notes(const struct session *session, const struct totals *totals,
 			builder, "%lu blocks came to an address whose free was not seen",
 			(unsigned long)totals->overwritten);
 	if (!err && loss->count[HF_LOSS_RETURN_MISSED])
-		err = report_builder_add_note(builder, "%lu calls were left without returning",
+		err = report_builder_add_note(builder, "calls left without returning: %lu",
 					      (unsigned long)loss->count[HF_LOSS_RETURN_MISSED]);
 	if (!err && loss->count[HF_LOSS_ENTRY_MISSED])
 		err = report_builder_add_note(

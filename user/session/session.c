@@ -88,9 +88,6 @@ int session_new(const struct session_options *options, struct session **ret, str
 		return error_set_errno(error, HF_E_INTERNAL, ENOMEM, "out of memory");
 	session->options = *options;
 	session->timer_fd = session->signal_fd = -1;
-	session->started_ns = clock_now_ns();
-	session->started_wall_ns = clock_wall_ns();
-	session->last_tick_ns = session->started_ns;
 	err = module_set_new(&session->modules);
 	if (!err)
 		err = mailbox_new(LIFE_SLOTS, &session->lives);
@@ -138,6 +135,11 @@ void session_free(struct session *session)
 
 int session_attach(struct session *session, int pid, struct hf_error *error)
 {
+	/* Loading the programs is not watching. */
+	if (!session->started_ns) {
+		session->started_ns = session->last_tick_ns = clock_now_ns();
+		session->started_wall_ns = clock_wall_ns();
+	}
 	return members_attach(session, pid, error);
 }
 
