@@ -192,6 +192,9 @@ lint: built-style                                      ## clang-tidy with the an
 EXTRA := $(sort $(basename $(notdir $(wildcard $(foreach x,bench scenarios soak kernel-matrix,\
 	scripts/$(x).py scripts/$(x).sh)))))
 .PHONY: $(EXTRA)
+bench:                                                 ## what tracing costs, paired runs (sudo)
+soak:                                                  ## attach and be killed, ARGS=10000 times (sudo)
+kernel-matrix:                                         ## boot kernels 6.1 and 6.12 in qemu, check-root there
 $(EXTRA):
 	@$(OWNER) $(MAKE) $(if $(V),,-s) built-root $(if $(filter bench,$@),$(BENCH))
 	@$(if $(wildcard scripts/$@.py),$(PYTHON) scripts/$@.py,scripts/$@.sh) $(ARGS)
@@ -209,6 +212,5 @@ clean:
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 18
 	$(if $(FUZZERS),@echo '  fuzz            FUZZ_SECONDS=60 FUZZ=name')
-	$(if $(EXTRA),@printf '  %s\n' $(EXTRA))
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)

@@ -35,7 +35,7 @@ print(next(c for c in json.load(open(sys.argv[1]))["checks"] if c["name"] == sys
 	echo "$text"
 	case $text in
 	"${HF_TEST_UPROBES:-uprobe_multi session}"*) ;;
-	"perf uprobe: "* | "uprobe_multi (sessions"*) [ -z "${HF_TEST_UPROBES-}" ] ;;
+	"perf uprobe: "* | "uprobe_multi (before"*) [ -z "${HF_TEST_UPROBES-}" ] ;;
 	*) false ;;
 	esac
 }

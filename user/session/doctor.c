@@ -106,10 +106,11 @@ static void check_uprobes(struct examination *e, struct check *c)
 		c->state = CHECK_LIMITED;
 		strbuf_addstr(
 			&c->text,
-			": detaching takes 0.1 s a probe, no windows: exact mode, gauges and scans only");
+			": attached and detached one by one, 0.1 s each at the end; for exact mode, not windows");
 		strbuf_addstr(&c->fix, "a kernel from 6.6 on has uprobe_multi");
 	} else if (probe_way(e->probe) == PROBE_WAY_MULTI) {
-		strbuf_addstr(&c->text, " (sessions, from 6.13 on, would save one trap in three)");
+		strbuf_addstr(&c->text,
+			      " (before 6.13: entry and return of a function are two links)");
 	}
 }
 
