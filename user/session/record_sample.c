@@ -2,13 +2,24 @@
 #include "session/record_sample.h"
 
 /* Fields that are called the same on both sides. */
-#define SAME_FIELDS(X)                                                                \
-	X(time_ns)                                                                    \
-	X(rss_bytes)                                                                  \
-	X(vms_bytes)                                                                  \
-	X(pss_bytes) X(uss_bytes) X(swap_bytes) X(rss_anon_bytes) X(rss_file_bytes)   \
-		X(rss_shmem_bytes) X(minor_faults) X(major_faults) X(heap_live_bytes) \
-			X(cgroup_usage_bytes) X(cgroup_limit_bytes)
+/* Such a list never comes to rest in: */
+/* clang-format off */
+#define SAME_FIELDS(X) \
+	X(time_ns) \
+	X(rss_bytes) \
+	X(vms_bytes) \
+	X(pss_bytes) \
+	X(uss_bytes) \
+	X(swap_bytes) \
+	X(rss_anon_bytes) \
+	X(rss_file_bytes) \
+	X(rss_shmem_bytes) \
+	X(minor_faults) \
+	X(major_faults) \
+	X(heap_live_bytes) \
+	X(cgroup_usage_bytes) \
+	X(cgroup_limit_bytes)
+/* clang-format on */
 
 struct hf_record_sample record_sample_from(const struct sample *sample)
 {
