@@ -399,7 +399,9 @@ def measure_replay(folder, options):
             times[i].append(cpu_of([HOLDFAST, "report", name, "--json", report, "--quiet"]))
             counts[i] = read_report(report)["quality"]["events"]
     fixed = statistics.median(times[0])
-    return [(counts[1] - counts[0]) / (spent - fixed) / 1000 for spent in times[1] if spent > fixed]
+    # on a busy machine the difference can be all noise
+    return [(counts[1] - counts[0]) / (spent - fixed) / 1000 for spent in times[1]
+            if spent > 1.5 * fixed]
 
 
 def measure_live(folder, rate, options):
@@ -418,7 +420,7 @@ def rows_ring(table, options):
     table.title("Events taken in")
     with tempfile.TemporaryDirectory() as folder:
         table.add("recording, one ingest thread", measure_replay(folder, options), "k/s",
-                  note="decode, stacks, ledger; per CPU second")
+                  note="decode, stacks, ledger; per CPU second; none if it drowns in noise")
         events, lost = measure_live(folder, 0, options)
         note = "none lost: more than two threads can make" if not lost else f"{lost:,} lost"
         table.add("live, 2 threads as fast as they go", [events / 1000], "k/s", note=note)
