@@ -227,6 +227,7 @@ pageTest('the chart answers to mouse and keys, and has its figures as a table', 
 	await chart.hover({position: {x: 600, y: 100}});
 	assert.match(await page.locator('.readout').innerText(), /^At 2\d s/);
 	await page.locator('#memory summary').click();
+	await page.locator('#memory tbody tr').first().waitFor(); // the table fills on an event that comes later
 	assert.equal(await page.locator('#memory tbody tr').count(), report.memory.series.length);
 	const before = await page.locator('.curve').count();
 	await page.locator('.key', {hasText: 'PSS'}).click();
