@@ -33,8 +33,8 @@ static __always_inline u64 overlap(u64 start, u64 end, u64 address, u64 size)
 	return ((start - (address + size)) & (address - end)) >> 63;
 }
 
-/* Ends the mapping there, if the process's space has one. */
-static __noinline int space_cut(struct hf_process *process, u64 address, u64 size)
+/* Does the process's space have code there? With @cut its mapping ends at once. */
+static __noinline int space_has(struct hf_process *process, u64 address, u64 size, bool cut)
 {
 	struct hf_space *space = space_find(process);
 	struct hf_mapping *m;
@@ -44,7 +44,8 @@ static __noinline int space_cut(struct hf_process *process, u64 address, u64 siz
 	m = (struct hf_mapping *)hf_mapping_find(space, address + size - 1);
 	if (m->end <= address)
 		return 0;
-	m->end = m->start;
+	if (cut)
+		m->end = m->start;
 	return 1;
 }
 
@@ -66,15 +67,17 @@ static __always_inline bool is_fresh(const struct hf_process *process, u64 addre
  */
 static __always_inline void code_gone(struct hf_process *process, u64 address, u64 size)
 {
+	bool shares = process->flags & HF_PROCESS_SHARES;
+
 	if (!size)
 		return;
-	if (process->flags & HF_PROCESS_SHARES) {
-		process->space = HF_SPACE_NONE; /* the parent's code stays where it is */
-	} else if (!space_cut(process, address, size) && !is_fresh(process, address, size)) {
+	if (!space_has(process, address, size, !shares) && !is_fresh(process, address, size))
 		return;
-	}
+	if (shares)
+		process->space = HF_SPACE_NONE; /* the parent's code stays where it is */
 	__sync_fetch_and_add(&process->code_changes, 1);
-	space_cut(process, address, size);
+	if (!shares)
+		space_has(process, address, size, true);
 	space_changed(process, true);
 }
 
