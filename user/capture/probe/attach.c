@@ -116,7 +116,7 @@ static bool has_place(const struct plan *plan, enum link_kind kind, uint64_t add
 
 /* A function that may throw: entry, and each ret instruction by which it, or what it jumps on to, returns. */
 static int plan_throwing(struct plan *plan, const struct allocator_function *f, uint64_t entry,
-			 struct hf_probe_cookie cookie)
+			 struct hf_probe_cookie cookie, const char **ret_why)
 {
 	struct returns_code code = {read_instruction, follow_slot, frame_begins, f->module->elf};
 	struct returns returns;
@@ -125,8 +125,7 @@ static int plan_throwing(struct plan *plan, const struct allocator_function *f, 
 	if (err == -ENOMEM)
 		return err;
 	if (err) {
-		log_warn("%s in %s: its return can't be seen: %s", f->name, plan->module->path,
-			 returns_error(err));
+		*ret_why = returns_error(err);
 		return err;
 	}
 	cookie.flags |= HF_PROBE_RET_INSN;
@@ -160,18 +159,18 @@ static int plan_function(struct plan *plan, const struct allocator_set *set,
 	struct placement_request request;
 	struct placement place = {0, PLACEMENT_STEPPED};
 	struct hf_probe_cookie cookie = plan_cookie(set, f);
+	const char *why = "its code leaves no place";
 	int err = read_code(f, &request) ? placement_find(&request, &place) : -EINVAL;
 
 	if (!err && f->may_throw)
-		err = plan_throwing(plan, f, f->address + place.offset, cookie);
+		err = plan_throwing(plan, f, f->address + place.offset, cookie, &why);
 	else if (!err)
 		err = add_place(plan, f->cookie.op == HF_OP_FREE ? LINK_ENTRY : LINK_CALL,
 				f->address + place.offset, cookie);
 	if (err == -ENOMEM)
 		return err;
 	if (err) {
-		log_warn("%s in %s can't be probed: its code leaves no place", f->name,
-			 plan->module->path);
+		log_warn("%s in %s can't be probed: %s", f->name, plan->module->path, why);
 		attached->skipped++;
 		return 0;
 	}

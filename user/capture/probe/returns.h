@@ -38,7 +38,7 @@ struct returns {
 /* 0; -ENOTSUP: it jumps where the code does not tell; -EILSEQ: bytes that are no instruction; -E2BIG: too much
  * code or too many places; -ENOENT: it never returns; -ENOMEM. @ret is filled in on success only. */
 int returns_find(const struct returns_code *code, uint64_t entry, struct returns *ret);
-/* An error of returns_find() in words that follow "its return can't be seen: ". */
+/* An error of returns_find() in words that follow "can't be probed: ". */
 const char *returns_error(int err);
 
 #endif
