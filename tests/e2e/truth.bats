@@ -5,28 +5,7 @@
 # with no event lost. What this cannot find: a wrong frame above the declared function (the stack
 # tests do), wrong file:line, wrong verdicts (the scenarios do).
 
-setup_file()
-{
-	export ROOT="$BATS_TEST_DIRNAME/../.."
-	export OUT="${O:-$ROOT/.output}"
-}
-
-setup()
-{
-	[ "$(id -u)" -eq 0 ] || skip 'needs root: attaches probes'
-}
-
-# truth [OPTION ...] PROGRAM [ARGUMENT ...]: equal, or the differences are shown.
-truth()
-{
-	/usr/bin/python3 "$BATS_TEST_DIRNAME/lib/drive.py" --holdfast "$ROOT/holdfast" \
-		--targets "$OUT/targets" "$@"
-}
-
-need()
-{
-	[ -x "$OUT/targets/$1" ] || skip "$1 is not built (no musl-gcc?)"
-}
+load lib/truth
 
 @test "every allocating function of libc, and its edge cases" { truth alloc_functions; }
 @test "operator new in all forms, containers, constructors that throw" { truth cxx_new; }
@@ -52,11 +31,11 @@ need()
 }
 # musl has no .eh_frame: through its strdup no tool can unwind, from its malloc's entry it can.
 @test "musl, shared" {
-	need musl_dynamic
+	need musl_dynamic 'no musl-gcc'
 	truth musl_dynamic --strings=0
 }
 @test "musl, linked in" {
-	need musl_static
+	need musl_static 'no musl-gcc'
 	truth musl_static --strings=0
 }
 @test "an allocator of the program's own, by --alloc and --free" {
