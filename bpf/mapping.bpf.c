@@ -26,13 +26,6 @@ static __always_inline bool failed(s64 result)
 	return result < 0 && result >= -4095;
 }
 
-/* 1: the ranges overlap. Addresses of programs have no top bit, so signs of differences tell, and no branch
- * doubles the paths that the verifier has to walk. */
-static __always_inline u64 overlap(u64 start, u64 end, u64 address, u64 size)
-{
-	return ((start - (address + size)) & (address - end)) >> 63;
-}
-
 /* Does the process's space have code there? With @cut its mapping ends at once. */
 static __noinline int space_has(struct hf_process *process, u64 address, u64 size, bool cut)
 {
@@ -56,7 +49,8 @@ static __always_inline bool is_fresh(const struct hf_process *process, u64 addre
 
 #pragma unroll
 	for (u32 i = 0; i < HF_FRESH_CODE; i++)
-		fresh |= overlap(process->fresh[i].start, process->fresh[i].end, address, size);
+		fresh |= ranges_overlap(process->fresh[i].start, process->fresh[i].end, address,
+					size);
 	return fresh;
 }
 
@@ -129,14 +123,8 @@ static __always_inline void send_unmap_undo(const struct hf_syscall *call, u8 fu
 
 static __always_inline void fill_file(struct hf_event_map *e)
 {
-	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **files, *file = NULL;
+	struct file *file = file_of(e->fd);
 
-	if (!table || (u32)e->fd >= BPF_CORE_READ(table, max_fds))
-		return;
-	files = BPF_CORE_READ(table, fd);
-	bpf_probe_read_kernel(&file, sizeof(file), files + e->fd);
 	if (!file)
 		return;
 	e->inode = BPF_CORE_READ(file, f_inode, i_ino);
@@ -278,5 +266,8 @@ int mapping_exit(struct bpf_raw_tracepoint_args *ctx)
 	note_mapped(process, &t->syscall, result);
 	send_map(&t->syscall, result, flags);
 	t->syscall.number = 0;
+	if (number == NR_MMAP && t->syscall.args[2] & PROT_EXEC_BIT &&
+	    !(t->syscall.args[3] & MAP_ANONYMOUS_BIT))
+		file_send(t->syscall.args[4]);
 	return 0;
 }

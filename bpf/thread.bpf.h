@@ -51,6 +51,14 @@ struct hf_syscall {
 	u64 stack;
 };
 
+/* On the way from a file up to the root. */
+struct hf_climb {
+	struct dentry *dentry;
+	struct mount *mount;
+	u32 bytes; /* of names so far */
+	u32 at_root;
+};
+
 struct hf_thread {
 	u32 call_count;
 	u32 reserved;
@@ -58,9 +66,18 @@ struct hf_thread {
 	struct hf_release release;
 	struct hf_syscall syscall;
 	struct hf_unwind unwind;
-	/* The stack event as it is sent: header, then frames. */
-	struct hf_event_stack record;
-	u64 record_pcs[HF_MAX_FRAMES];
+	struct hf_climb climb;
+	/* An event as it is sent. */
+	union {
+		struct {
+			struct hf_event_stack record;
+			u64 record_pcs[HF_MAX_FRAMES];
+		};
+		struct {
+			struct hf_event_file file;
+			char file_names[HF_MAX_PATH_BYTES];
+		};
+	};
 };
 
 /* The thread's state, made at first use; NULL (counted as a loss) if that fails. */
@@ -87,6 +104,28 @@ static __always_inline bool space_still(const struct hf_space *space,
 					const struct hf_process *process)
 {
 	return *(volatile u64 *)&space->id == *(volatile u64 *)&process->space;
+}
+
+/* 1: the ranges overlap. Addresses of programs have no top bit, so signs of differences tell, and no branch
+ * doubles the paths that the verifier has to walk. */
+static __always_inline u64 ranges_overlap(u64 start, u64 end, u64 address, u64 size)
+{
+	return ((start - (address + size)) & (address - end)) >> 63;
+}
+
+/* Was code mapped there that is not published yet? */
+static __always_inline bool code_is_unpublished(const struct hf_process *process, u64 pc)
+{
+	u64 waiting = process->fresh_count - process->published_count;
+	u64 found = waiting > HF_FRESH_CODE, age;
+
+#pragma unroll
+	for (u32 i = 0; i < HF_FRESH_CODE; i++) {
+		age = (process->fresh_count - 1 - i) & (HF_FRESH_CODE - 1);
+		found |= ranges_overlap(process->fresh[i].start, process->fresh[i].end, pc, 1) &
+			 (age - waiting) >> 63;
+	}
+	return found;
 }
 
 /* Cached rules of before are void; with @stacks the ids of stacks, too. */
@@ -118,5 +157,10 @@ __hidden u64 stack_take(struct hf_thread *thread, struct hf_process *process,
 /* The user's stack as the kernel's entry code saved its registers. */
 __hidden u64 stack_of_user(struct hf_thread *thread, struct hf_process *process,
 			   struct pt_regs *regs);
+
+/* The current process's file, or NULL. */
+__hidden struct file *file_of(u32 fd);
+/* Sends where it lies. */
+__hidden int file_send(u32 fd);
 
 #endif

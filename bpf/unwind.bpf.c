@@ -26,7 +26,13 @@ struct walk {
 	struct hf_process *process;
 };
 
-/* The rule for @pc and whether its code is known at all. */
+/* In place of a rule's number. */
+#define RULE_OUTSIDE HF_MAX_RULES /* no file's code is known there */
+#define RULE_UNKNOWN (~0u) /* nothing is known of the process, or it is just being rewritten */
+
+HF_STATIC_ASSERT(RULE_OUTSIDE < 1u << 16, "fits a slot of the pc cache");
+
+/* The rule for @pc: 0 where its file has none. */
 static __noinline u32 rule_find(struct hf_process *process, u64 pc)
 {
 	const struct hf_space *space = space_find(process);
@@ -34,10 +40,10 @@ static __noinline u32 rule_find(struct hf_process *process, u64 pc)
 	u32 rule;
 
 	if (!space)
-		return 0;
+		return RULE_UNKNOWN;
 	mapping = hf_mapping_find(space, pc);
-	rule = hf_mapping_covers(mapping, pc) ? hf_row_find(mapping, pc) : 0;
-	return space_still(space, process) ? rule : 0;
+	rule = hf_mapping_covers(mapping, pc) ? hf_row_find(mapping, pc) : RULE_OUTSIDE;
+	return space_still(space, process) ? rule : RULE_UNKNOWN;
 }
 
 /* One atomic word a slot: pc salted by process and space in the upper 48 bits, rule in the lower 16. The
@@ -52,13 +58,14 @@ static __always_inline u32 rule_cached(struct hf_process *process, u64 pc, u32 *
 	slot &= HF_PC_CACHE_SLOTS - 1;
 	entry = bpf_map_lookup_elem(&pc_cache, &slot);
 	if (!entry)
-		return 0;
+		return RULE_UNKNOWN;
 	value = *(volatile u64 *)entry;
 	if ((value & ~0xffffull) == key)
 		return value & 0xffff;
 	rule = rule_find(process, pc);
-	*(volatile u64 *)entry = key | rule;
 	(*misses)++;
+	if (rule != RULE_UNKNOWN)
+		*(volatile u64 *)entry = key | rule;
 	return rule;
 }
 
@@ -94,18 +101,12 @@ static __noinline int trampoline_resolve(struct hf_unwind *u)
 	return -1;
 }
 
-static __always_inline int step_without_row(struct walk *w, struct hf_unwind *u)
+/* Generated code, as a rule; but code of a file that just came has rows soon. */
+static __always_inline int step_outside(struct walk *w, struct hf_unwind *u, u32 number)
 {
-	const struct hf_space *space = space_find(w->process);
-	u8 end = HF_STACK_JIT;
-
-	/* Without a space nothing tells generated code from code that has no frame pointer. */
-	if (!space)
+	if (number == RULE_UNKNOWN || code_is_unpublished(w->process, hf_unwind_lookup_pc(u)))
 		return hf_unwind_stop(u, HF_STACK_NO_ROW);
-	if (hf_mapping_covers(hf_mapping_find(space, hf_unwind_lookup_pc(u)),
-			      hf_unwind_lookup_pc(u)))
-		end = HF_STACK_NO_ROW;
-	return hf_unwind_by_frame_pointer(u, end);
+	return hf_unwind_by_frame_pointer(u, HF_STACK_JIT);
 }
 
 static long walk_step(u32 index, void *context)
@@ -121,7 +122,7 @@ static long walk_step(u32 index, void *context)
 	if (depth >= HF_MAX_FRAMES)
 		return hf_unwind_stop(u, HF_STACK_TRUNCATED);
 	number = rule_cached(w->process, hf_unwind_lookup_pc(u), &u->cache_misses);
-	if (!number) {
+	if (number >= RULE_OUTSIDE) {
 		resolved = trampoline_resolve(u);
 		if (resolved < 0)
 			return hf_unwind_stop(u, HF_STACK_TRAMPOLINE);
@@ -131,11 +132,13 @@ static long walk_step(u32 index, void *context)
 	t->record_pcs[depth & (HF_MAX_FRAMES - 1)] = u->pc;
 	hf_unwind_hash(u, u->pc);
 	u->depth = depth + 1;
+	if (number >= RULE_OUTSIDE)
+		return step_outside(w, u, number);
 	rule = bpf_map_lookup_elem(&rules, &number);
 	if (!rule)
 		return hf_unwind_stop(u, HF_STACK_NO_ROW);
 	if (rule->cfa_kind == HF_CFA_NONE)
-		return step_without_row(w, u);
+		return hf_unwind_by_frame_pointer(u, HF_STACK_NO_ROW);
 	return hf_unwind_by_rule(u, rule);
 }
 

@@ -28,7 +28,8 @@
 	X(EXEC, exec)                                                                              \
 	X(EXIT, exit) /* a thread ended, or with HF_EXIT_GROUP_DEAD the process */                 \
 	X(MARK, mark) /* written by the user side: a note in a recording */                        \
-	X(LOSS, loss) /* written by the user side: loss counters in a recording */
+	X(LOSS, loss) /* written by the user side: loss counters in a recording */                 \
+	X(FILE, file) /* where the file of code lies that was mapped just before */
 
 enum hf_event_kind {
 	HF_EVENT_NONE = 0,
@@ -101,10 +102,19 @@ struct hf_event_map {
 	__s32 fd;         /* -1: anonymous */
 	__u32 flags;      /* HF_MAP_* */
 	/* Of the file, for code (PROT_EXEC) only; else 0: which library came, even if it is gone again before
-	 * anybody can look. device: major << 20 | minor. */
+	 * anybody can look; a FILE event follows. device: major << 20 | minor. */
 	__u64 inode;
 	__u32 device;
 	__u32 reserved;
+};
+
+/* Followed by the names on the path from the file up to the root of the mount namespace, the file's own first, each with
+ * its NUL; zeros fill up to a multiple of 8. A path that is too long is not sent. */
+struct hf_event_file {
+	struct hf_event h;
+	__u64 inode;
+	__u32 device;
+	__u32 names_bytes; /* NULs included, zeros at the end not; at most HF_MAX_PATH_BYTES */
 };
 
 struct hf_event_unmap {
@@ -219,6 +229,7 @@ HF_STATIC_ASSERT(sizeof(struct hf_event) == 24, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_alloc) == 48, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_free) == 40, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_map) == 88, "wire layout");
+HF_STATIC_ASSERT(sizeof(struct hf_event_file) == 40, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_unmap) == 48, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_brk) == 56, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_fault) == 48, "wire layout");

@@ -6,13 +6,14 @@
 #ifndef HOLDFAST_LIMITS_H
 #define HOLDFAST_LIMITS_H
 
-#define HF_MAX_FRAMES    256  /* frames of one stack; deeper ones end as HF_STACK_TRUNCATED */
-#define HF_MAX_MAPPINGS  1024 /* executable mappings of one process that can be unwound */
-#define HF_MAX_MODULES   4096 /* distinct unwind tables (build ids) alive at once */
-#define HF_MAX_RULES     16384 /* distinct unwind rules over all tables; 12 large binaries need 1,539 */
-#define HF_MAX_PROCESSES 4096 /* traced processes, children included */
-#define HF_FRESH_CODE    8    /* mappings of code remembered until they are published */
-#define HF_MAX_CALLS     8    /* allocator calls nested in each other on one thread */
+#define HF_MAX_FRAMES     256  /* frames of one stack; deeper ones end as HF_STACK_TRUNCATED */
+#define HF_MAX_MAPPINGS   1024 /* executable mappings of one process that can be unwound */
+#define HF_MAX_MODULES    4096 /* distinct unwind tables (build ids) alive at once */
+#define HF_MAX_RULES      16384 /* distinct unwind rules over all tables; 12 large binaries need 1,539 */
+#define HF_MAX_PROCESSES  4096 /* traced processes, children included */
+#define HF_FRESH_CODE     8    /* mappings of code remembered until they are published */
+#define HF_MAX_PATH_BYTES 1024 /* path of a file with code, its parts' NULs included */
+#define HF_MAX_CALLS      8    /* allocator calls nested in each other on one thread */
 
 #define HF_STACK_SEEN_SLOTS (1u << 18) /* direct-mapped "already sent" table, 8 bytes a slot */
 #define HF_PC_CACHE_SLOTS   (1u << 14) /* direct-mapped pc -> rule cache, 8 bytes a slot (128 KiB) */

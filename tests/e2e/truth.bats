@@ -15,6 +15,7 @@ load lib/truth
 @test "parent, child and grandchild each hold their own" { truth fork_tree; }
 @test "a child that execs another program" { truth fork_tree --exec=1; }
 @test "blocks of plugins that were unloaded, names included" { truth dlopen_plugin; }
+@test "plugins that come and go faster than anyone can look" { truth dlopen_plugin --rounds=100; }
 @test "signal handlers that allocate, signals that interrupt malloc" { truth signals_alloc; }
 @test "longjmp out of qsort's callback" { truth longjmp_out; }
 @test "longjmp out of malloc itself" { truth --preload own_malloc.so longjmp_out; }

@@ -448,7 +448,7 @@ static struct subject *subject_start(const struct program *program, const char *
 static int subject_publish_code(struct subject *s)
 {
 	struct probe_code code = {.changes = probe_code_changes(s->probe, s->child.pid)};
-	int err = target_refresh(s->target, s->modules, clock_now_ns(), &code.found);
+	int err = target_refresh(s->target, s->modules, &code.found);
 
 	return err ? err : probe_update_process(s->probe, s->target, &code);
 }

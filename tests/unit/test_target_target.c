@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -64,6 +68,18 @@ static const char *path_at(const struct fixture *f, uint64_t pc, uint64_t time_n
 	return m ? m->module->path : "";
 }
 
+static void copy_own_program(int to)
+{
+	char bytes[4096];
+	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	assert_true(from >= 0);
+	while ((n = read(from, bytes, sizeof(bytes))) > 0)
+		assert_int_equal(write(to, bytes, (size_t)n), n);
+	close(from);
+}
+
 static void code_there_at_the_first_look_was_always_there(void **state)
 {
 	const struct fixture *f = *state;
@@ -99,12 +115,15 @@ static void a_look_at_the_maps_ends_what_is_gone(void **state)
 	const struct fixture *f = *state;
 	struct target_code code = code_of(f, (const void *)set_up, 2000);
 	struct target_change change;
+	uint64_t began_ns;
 
 	assert_int_equal(target_note_code(f->target, f->modules, &code), 0);
-	assert_int_equal(target_refresh(f->target, f->modules, 5000, &change), 0);
+	began_ns = clock_now_ns();
+	assert_int_equal(target_refresh(f->target, f->modules, &change), 0);
 	assert_true(change.removed);
-	assert_string_not_equal(path_at(f, code.start, 4999), "");
-	assert_string_equal(path_at(f, code.start, 5000), "");
+	/* It may have been there while the maps were being read. */
+	assert_string_not_equal(path_at(f, code.start, began_ns), "");
+	assert_string_equal(path_at(f, code.start, clock_now_ns()), "");
 }
 
 static void an_event_read_after_the_look_tells_when_code_came(void **state)
@@ -113,20 +132,22 @@ static void an_event_read_after_the_look_tells_when_code_came(void **state)
 	struct target_code code;
 	struct target_change change;
 	const struct target_mapping *m;
+	uint64_t looked_ns;
 	void *library = dlopen("libthread_db.so.1", RTLD_LAZY);
 	const void *function = library ? dlsym(library, "td_init") : NULL;
 
 	if (!function)
 		skip();
-	assert_int_equal(target_refresh(f->target, f->modules, 5000, &change), 0);
+	looked_ns = f->target->looked_ns;
+	assert_int_equal(target_refresh(f->target, f->modules, &change), 0);
 	assert_true(change.added);
-	assert_string_not_equal(path_at(f, (uintptr_t)function, 1001), ""); /* a guess */
-	code = code_of(f, function, 3000);
-	m = target_find(f->target, (uintptr_t)function, 5000);
+	assert_string_not_equal(path_at(f, (uintptr_t)function, looked_ns), ""); /* a guess */
+	code = code_of(f, function, clock_now_ns());
+	m = target_find(f->target, (uintptr_t)function, code.time_ns);
 	code.start = m->start;
 	assert_int_equal(target_note_code(f->target, f->modules, &code), 0);
-	assert_string_equal(path_at(f, (uintptr_t)function, 2999), "");
-	assert_string_not_equal(path_at(f, (uintptr_t)function, 3000), "");
+	assert_string_equal(path_at(f, (uintptr_t)function, code.time_ns - 1), "");
+	assert_string_not_equal(path_at(f, (uintptr_t)function, code.time_ns), "");
 	dlclose(library);
 }
 
@@ -153,6 +174,46 @@ static void a_file_gone_before_it_was_read_gets_no_other_ones_name(void **state)
 	assert_false(target_find(f->target, known.start, 4000)->module->missed);
 }
 
+static void a_missed_file_is_found_where_it_lies(void **state)
+{
+	const struct fixture *f = *state;
+	char path[] = "/tmp/hf-missed-XXXXXX";
+	int fd = mkstemp(path);
+	struct stat stat;
+	struct target_code code = {.start = 0x10000000000, .size_bytes = 4096, .time_ns = 3000};
+	struct mapping file = {.path = path};
+	const struct target_mapping *m;
+
+	assert_true(fd >= 0);
+	copy_own_program(fd);
+	assert_int_equal(fstat(fd, &stat), 0);
+	file.inode = code.inode = stat.st_ino;
+	assert_int_equal(target_note_missed(f->target, f->modules, &code), 0);
+	m = target_find(f->target, code.start, 3000);
+	file.inode++;
+	assert_int_equal(target_find_missed(f->target, f->modules, &file), 0); /* no such one */
+	assert_true(m->module->missed);
+	file.inode--;
+	assert_int_equal(target_find_missed(f->target, f->modules, &file), 0);
+	assert_false(m->module->missed);
+	assert_non_null(m->module->elf);
+	assert_string_equal(m->module->path, path);
+	unlink(path);
+	close(fd);
+}
+
+static void another_file_at_a_missed_ones_place_is_refused(void **state)
+{
+	const struct fixture *f = *state;
+	struct target_code code = {
+		.start = 0x10000000000, .size_bytes = 4096, .inode = 1ull << 60, .time_ns = 3000};
+	struct mapping file = {.path = "/bin/sh", .inode = code.inode};
+
+	assert_int_equal(target_note_missed(f->target, f->modules, &code), 0);
+	assert_int_equal(target_find_missed(f->target, f->modules, &file), -ESTALE);
+	assert_true(target_find(f->target, code.start, 3000)->module->missed);
+}
+
 static void an_exec_ends_all_code(void **state)
 {
 	const struct fixture *f = *state;
@@ -160,7 +221,7 @@ static void an_exec_ends_all_code(void **state)
 
 	target_execed(f->target, 7000);
 	assert_string_equal(path_at(f, (uintptr_t)set_up, 7000), "");
-	assert_int_equal(target_refresh(f->target, f->modules, 9000, &change), 0);
+	assert_int_equal(target_refresh(f->target, f->modules, &change), 0);
 	assert_string_not_equal(path_at(f, (uintptr_t)set_up, 7000), "");
 	assert_string_not_equal(path_at(f, (uintptr_t)set_up, 6999), "");
 }
@@ -174,6 +235,8 @@ int main(void)
 		TEST(a_look_at_the_maps_ends_what_is_gone),
 		TEST(an_event_read_after_the_look_tells_when_code_came),
 		TEST(a_file_gone_before_it_was_read_gets_no_other_ones_name),
+		TEST(a_missed_file_is_found_where_it_lies),
+		TEST(another_file_at_a_missed_ones_place_is_refused),
 		TEST(an_exec_ends_all_code),
 	};
 #undef TEST

@@ -200,6 +200,12 @@ int account_for_each_fault(const struct account *account,
 
 /* Events */
 
+static void tell_life(struct accounts *accounts, const struct life *life)
+{
+	if (accounts->options.life)
+		accounts->options.life(accounts->options.user, life);
+}
+
 static void tell(struct accounts *accounts, enum life_kind kind, int pid,
 		 const struct hf_event *event)
 {
@@ -208,8 +214,7 @@ static void tell(struct accounts *accounts, enum life_kind kind, int pid,
 
 	if (kind == LIFE_CODE_CHANGED)
 		life.code = *(const struct hf_event_map *)event;
-	if (accounts->options.life)
-		accounts->options.life(accounts->options.user, &life);
+	tell_life(accounts, &life);
 }
 
 static stack_id stack_of(struct accounts *accounts, uint64_t hash, const struct hf_event *event)
@@ -308,6 +313,25 @@ static void take_map(struct accounts *accounts, struct account *account,
 	} else if (e->mmap_flags & MAP_FIXED) {
 		ledger_record_unmap(account->ledger, &hidden, e->size);
 	}
+}
+
+static void take_file(struct accounts *accounts, struct account *account,
+		      const struct hf_event *event)
+{
+	const struct hf_event_file *e = (const struct hf_event_file *)event;
+	_cleanup_(strbuf_done) struct strbuf path = STRBUF_INIT;
+	struct life life = {
+		.kind = LIFE_FILE_TOLD,
+		.pid = account->pid,
+		.time_ns = event->time_ns,
+		.inode = e->inode,
+		.device = e->device,
+	};
+
+	if (event_file_path(e, &path))
+		return; /* as one whose path is not known */
+	life.path = path.buf;
+	tell_life(accounts, &life);
 }
 
 static void take_unmap(struct accounts *accounts, struct account *account,

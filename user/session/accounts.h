@@ -38,13 +38,16 @@ struct account {
 };
 
 /* What the main thread must know. */
-enum life_kind { LIFE_FORKED, LIFE_EXECED, LIFE_EXITED, LIFE_CODE_CHANGED };
+enum life_kind { LIFE_FORKED, LIFE_EXECED, LIFE_EXITED, LIFE_CODE_CHANGED, LIFE_FILE_TOLD };
 
 struct life {
 	enum life_kind kind;
 	int pid, parent_pid; /* parent_pid with LIFE_FORKED */
 	uint64_t time_ns;
 	struct hf_event_map code; /* with LIFE_CODE_CHANGED: the mapping that came */
+	uint64_t inode;           /* with LIFE_FILE_TOLD: of a file with code, and where it lies */
+	uint32_t device;
+	const char *path; /* borrowed for the call */
 };
 
 struct accounts_options {

@@ -83,7 +83,7 @@ static int update_code(struct session *session, struct member *member)
 
 	for (int i = 0; i < CODE_TRIES && err == -EAGAIN; i++) {
 		code.changes = probe_code_changes(session->probe, pid);
-		err = target_refresh(member->target, session->modules, clock_now_ns(), &code.found);
+		err = target_refresh(member->target, session->modules, &code.found);
 		if (!err)
 			err = probe_update_process(session->probe, member->target, &code);
 	}
@@ -231,6 +231,22 @@ static void note_code(struct session *session, struct member *member,
 		target_note_missed(member->target, session->modules, &code);
 }
 
+/* Where a file lies that was missed: names are found in it even if it is never mapped again. */
+static void find_missed(struct session *session, struct member *member, const struct life *life)
+{
+	struct mapping file = {
+		.inode = life->inode,
+		.device_major = life->device >> 20,
+		.device_minor = life->device & 0xfffff,
+		.path = (char *)life->path,
+	};
+
+	int err = target_find_missed(member->target, session->modules, &file);
+
+	if (err)
+		log_debug_err(err, "%s was unmapped before it could be read", life->path);
+}
+
 static void member_execed(struct session *session, struct member *member, const struct life *life)
 {
 	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
@@ -265,6 +281,8 @@ static void take_life(struct session *session, const struct life *life)
 		return;
 	if (life->kind == LIFE_CODE_CHANGED)
 		note_code(session, member, &life->code);
+	else if (life->kind == LIFE_FILE_TOLD)
+		find_missed(session, member, life);
 	else if (life->kind == LIFE_EXECED)
 		member_execed(session, member, life);
 	else if (life->kind == LIFE_EXITED)

@@ -17,11 +17,14 @@
 static void on_life(void *user, const struct life *life)
 {
 	struct session *session = user;
-	struct life *copy = malloc(sizeof(*copy));
+	size_t path_bytes = life->path ? strlen(life->path) + 1 : 0;
+	struct life *copy = malloc(sizeof(*copy) + path_bytes);
 
 	if (!copy)
 		return;
 	*copy = *life;
+	if (path_bytes)
+		copy->path = memcpy(copy + 1, life->path, path_bytes);
 	/* Full: the next tick's look at the maps and the process list makes up for it. */
 	if (mailbox_post(session->lives, copy))
 		free(copy);

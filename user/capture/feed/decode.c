@@ -16,10 +16,33 @@ const uint64_t *event_stack_pcs(const struct hf_event_stack *event)
 	return (const uint64_t *)(event + 1);
 }
 
+static const char *file_names(const struct hf_event_file *event)
+{
+	return (const char *)(event + 1);
+}
+
+/* The names come the file's own first. */
+int event_file_path(const struct hf_event_file *event, struct strbuf *ret)
+{
+	const char *names = file_names(event);
+	int err = 0;
+
+	for (size_t end = event->names_bytes; !err && end;) {
+		size_t start = end - 1;
+
+		while (start && names[start - 1])
+			start--;
+		err = strbuf_addf(ret, "/%s", names + start);
+		end = start;
+	}
+	return err;
+}
+
 int event_check(const void *bytes, size_t size)
 {
 	const struct hf_event *event = bytes;
 	const struct hf_event_stack *stack = bytes;
+	const struct hf_event_file *file = bytes;
 	uint64_t wanted;
 
 	if (size < sizeof(*event) || event->size_bytes > size || event->kind == HF_EVENT_NONE ||
@@ -33,5 +56,13 @@ int event_check(const void *bytes, size_t size)
 			return -EINVAL;
 		wanted += stack->depth * sizeof(uint64_t);
 	}
-	return event->size_bytes == wanted ? 0 : -EINVAL;
+	if (event->kind == HF_EVENT_FILE) {
+		if (!file->names_bytes || file->names_bytes > HF_MAX_PATH_BYTES)
+			return -EINVAL;
+		wanted += (file->names_bytes + 7u) & ~7u;
+	}
+	if (event->size_bytes != wanted)
+		return -EINVAL;
+	return event->kind == HF_EVENT_FILE && file_names(file)[file->names_bytes - 1] ? -EINVAL
+										       : 0;
 }

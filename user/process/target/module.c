@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/strbuf.h"
 #include "base/vec.h"
@@ -90,17 +91,46 @@ static int open_vdso(struct module *module, int pid, const struct mapping *mappi
 	return err ? err : elf_file_open_memory(image, size, &module->elf);
 }
 
-static int open_file(struct module *module, int pid, const struct mapping *mapping)
+static int take_file(struct module *module, int fd)
 {
-	int fd = process_open_mapped(pid, mapping->start, mapping->end);
-
-	if (fd < 0)
-		fd = process_open_file(pid, mapping->path);
-	if (fd < 0)
-		return fd;
 	module->fd = fd;
 	fd = module_open(module);
 	return fd < 0 ? fd : elf_file_open_fd(fd, &module->elf);
+}
+
+static bool is_inode(int fd, uint64_t inode)
+{
+	struct stat stat;
+
+	return !fstat(fd, &stat) && stat.st_ino == inode;
+}
+
+static bool is_still_mapped(int pid, const struct mapping *mapping)
+{
+	_cleanup_(maps_done) struct maps maps = {0};
+	const struct mapping *now = maps_read(pid, &maps) ? NULL : maps_find(&maps, mapping->start);
+
+	return now && now->start == mapping->start && now->inode == mapping->inode &&
+	       now->device_major == mapping->device_major &&
+	       now->device_minor == mapping->device_minor;
+}
+
+/*
+ * Since the maps were read another file may have come to that place, or to that path. Stacked file systems number files
+ * otherwise in the maps than in fstat(): there, that it is still mapped must do.
+ */
+static int open_file(struct module *module, int pid, const struct mapping *mapping)
+{
+	_cleanup_close_ int fd = process_open_mapped(pid, mapping->start, mapping->end);
+
+	if (fd >= 0 && (is_inode(fd, mapping->inode) || is_still_mapped(pid, mapping)))
+		return take_file(module, take_fd(&fd));
+	if (fd >= 0)
+		close(fd);
+	fd = process_open_file(pid, mapping->path);
+	if (fd < 0)
+		return fd;
+	return is_inode(fd, mapping->inode) ? take_file(module, take_fd(&fd)) : -ESTALE;
 }
 
 static bool same_file(const struct module *module, const struct mapping *mapping)
@@ -139,7 +169,6 @@ static int fill_in(struct module *module, int pid, const struct mapping *mapping
 		return -ENOMEM;
 	free(module->path);
 	module->path = path;
-	module->missed = false;
 	module->vdso = !mapping->inode;
 	module->deleted = mapping->deleted;
 	module->inode = mapping->inode;
@@ -147,6 +176,7 @@ static int fill_in(struct module *module, int pid, const struct mapping *mapping
 	module->device_minor = mapping->device_minor;
 	module->elf_error = module->vdso ? open_vdso(module, pid, mapping)
 					 : open_file(module, pid, mapping);
+	module->missed = module->elf_error == -ESTALE || module->elf_error == -ENOENT;
 	return 0;
 }
 
@@ -188,6 +218,30 @@ int module_set_miss(struct module_set *set, uint64_t inode, uint32_t device_majo
 	module->device_minor = device_minor;
 	*ret = module;
 	return 0;
+}
+
+int module_set_find_missed(struct module_set *set, int pid, const struct mapping *file)
+{
+	struct module *module =
+		module_set_find(set, file->inode, file->device_major, file->device_minor);
+	_cleanup_free_ char *path = NULL;
+	_cleanup_close_ int fd = -1;
+
+	if (!module || !module->missed)
+		return 0;
+	path = strdup(file->path);
+	if (!path)
+		return -ENOMEM;
+	fd = process_open_file(pid, path);
+	if (fd < 0)
+		return fd;
+	if (!is_inode(fd, file->inode))
+		return -ESTALE;
+	module->elf_error = take_file(module, take_fd(&fd));
+	free(module->path);
+	module->path = no_free_ptr(path);
+	module->missed = false;
+	return module->elf_error;
 }
 
 int module_bias(const struct module *module, uint64_t start, uint64_t offset, uint64_t *ret_bias)

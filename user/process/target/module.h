@@ -25,7 +25,7 @@ struct module {
 	int fd;               /* read-only; -1: the vdso, or not readable */
 	bool vdso;
 	bool deleted;
-	bool missed; /* it was gone before it could be opened */
+	bool missed; /* it was unmapped before it could be opened */
 	uint64_t inode;
 	uint32_t device_major, device_minor;
 };
@@ -47,6 +47,10 @@ struct module *module_set_find(const struct module_set *set, uint64_t inode, uin
 /* The same; if it is not known, one without elf, which module_set_get() fills in should the file be mapped again. */
 int module_set_miss(struct module_set *set, uint64_t inode, uint32_t device_major,
 		    uint32_t device_minor, struct module **ret);
+
+/* Where a missed one lies (@file: path, inode, device): opened there, unless another file is there now (-ESTALE) or it
+ * can't be read. */
+int module_set_find_missed(struct module_set *set, int pid, const struct mapping *file);
 
 /* A descriptor of its own on the module's file, or -ENOENT (vdso, not readable). */
 int module_open(const struct module *module);

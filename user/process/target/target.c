@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/clock.h"
 #include "base/vec.h"
 
 VEC_STRUCT(mapping_vec, struct target_mapping);
@@ -128,16 +129,16 @@ static void start_after(const struct target_mapping *items, size_t count,
 	}
 }
 
-int target_refresh(struct target *target, struct module_set *modules, uint64_t now_ns,
-		   struct target_change *ret)
+int target_refresh(struct target *target, struct module_set *modules, struct target_change *ret)
 {
+	uint64_t began_ns = clock_now_ns();
 	struct mapping_vec now = VEC_INIT, all = VEC_INIT;
 	struct target_change change = {false, false};
 	int err = read_code(target, modules, &now);
 
 	if (!err) {
 		correct_biases(target);
-		retire_gone(target, &now, now_ns, &change);
+		retire_gone(target, &now, clock_now_ns(), &change);
 		err = vec_append(&all, target->mappings, target->mapping_count);
 	}
 	for (size_t i = 0; !err && i < now.count; i++) {
@@ -157,7 +158,7 @@ int target_refresh(struct target *target, struct module_set *modules, uint64_t n
 	free(target->mappings);
 	target->mappings = all.items;
 	target->mapping_count = all.count;
-	target->looked_ns = now_ns;
+	target->looked_ns = began_ns;
 	*ret = change;
 	return 0;
 }
@@ -241,6 +242,15 @@ int target_note_missed(struct target *target, struct module_set *modules,
 	err = module_set_miss(modules, code->inode, code->device_major, code->device_minor,
 			      &module);
 	return err ? err : note(target, code, module);
+}
+
+int target_find_missed(struct target *target, struct module_set *modules,
+		       const struct mapping *file)
+{
+	int err = module_set_find_missed(modules, target->key.pid, file);
+
+	correct_biases(target);
+	return err;
 }
 
 const struct target_mapping *target_find(const struct target *target, uint64_t pc, uint64_t time_ns)
@@ -385,7 +395,7 @@ int target_new(struct module_set *modules, int pid, uint64_t now_ns, struct targ
 	target->started_ns = now_ns;
 	target->seccomp_mode = status.seccomp_mode;
 	/* There since before anything we see. */
-	err = target_refresh(target, modules, now_ns, &change);
+	err = target_refresh(target, modules, &change);
 	if (!err)
 		err = target_refresh_names(target);
 	if (err)

@@ -38,7 +38,7 @@ struct target {
 	uint64_t exe_bias;
 	struct target_mapping *mappings; /* by start, then from_ns */
 	size_t mapping_count;
-	uint64_t looked_ns; /* when the maps were read last */
+	uint64_t looked_ns; /* when the last reading of the maps began */
 };
 
 /*
@@ -56,11 +56,10 @@ struct target_change {
 };
 
 /*
- * Reads the maps anew, at @now_ns. What came is taken to have come right after the last look, until target_note_code()
- * tells when; what went did so at @now_ns at the latest.
+ * Reads the maps anew. What came is taken to have come right after the last look began, until target_note_code() tells
+ * when; what went did so when this look was over at the latest.
  */
-int target_refresh(struct target *target, struct module_set *modules, uint64_t now_ns,
-		   struct target_change *ret);
+int target_refresh(struct target *target, struct module_set *modules, struct target_change *ret);
 /*
  * A file's code was mapped at that time; it may be gone already. target_note_code() takes it in if the file is known,
  * else -ENOENT: target_refresh() may find it; if that came too late, target_note_missed() keeps its place: its
@@ -75,6 +74,9 @@ int target_note_code(struct target *target, const struct module_set *modules,
 		     const struct target_code *code);
 int target_note_missed(struct target *target, struct module_set *modules,
 		       const struct target_code *code);
+/* Where the file of a missed one lies; its code has names then. As module_set_find_missed(). */
+int target_find_missed(struct target *target, struct module_set *modules,
+		       const struct mapping *file);
 /* Its code went then; target_refresh() and target_refresh_names() find what came. */
 void target_execed(struct target *target, uint64_t time_ns);
 /* Names and the program itself are read anew. */
