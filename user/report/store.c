@@ -84,7 +84,7 @@ int report_store_frame_strings(struct report_store *store, struct report_frame *
 }
 
 struct frame_key {
-	const char *function, *file, *module;
+	const char *function, *file, *module, *build_id;
 	uint64_t address;
 	uint64_t line_and_kind;
 };
@@ -95,6 +95,7 @@ static struct frame_key key_of(const struct report_frame *frame)
 		.function = frame->function,
 		.file = frame->file,
 		.module = frame->module,
+		.build_id = frame->build_id,
 		.address = frame->line ? 0 : frame->address,
 		.line_and_kind = (uint64_t)frame->line << 8 | frame->kind,
 	};
@@ -103,7 +104,8 @@ static struct frame_key key_of(const struct report_frame *frame)
 static bool same_key(const struct frame_key *a, const struct frame_key *b)
 {
 	return a->function == b->function && a->file == b->file && a->module == b->module &&
-	       a->address == b->address && a->line_and_kind == b->line_and_kind;
+	       a->build_id == b->build_id && a->address == b->address &&
+	       a->line_and_kind == b->line_and_kind;
 }
 
 /* True: *ret_index is an equal frame. False: *ret_hash is where to put it. */

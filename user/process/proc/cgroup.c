@@ -74,24 +74,23 @@ static bool parse_mount(struct text line, bool unified, struct mount *ret)
 		       : text_equal(type, "cgroup") && list_has(super, "memory");
 }
 
-static bool is_octal(char c)
+/* Space, tab, newline and backslash stand as \040 and so on in mountinfo. The byte, or 0 if there is none. */
+static char escaped_byte(const char *p, const char *end)
 {
-	return c >= '0' && c <= '7';
+	if (end - p < 4 || *p != '\\' || p[1] < '0' || p[1] > '3' || p[2] < '0' || p[2] > '7' ||
+	    p[3] < '0' || p[3] > '7')
+		return 0;
+	return (char)((p[1] - '0') << 6 | (p[2] - '0') << 3 | (p[3] - '0'));
 }
 
-/* Space, tab, newline and backslash stand as \040 and so on in mountinfo. */
 static int add_unescaped(struct strbuf *to, struct text from)
 {
 	for (const char *p = from.p; p < from.end; p++) {
-		char c = *p;
+		char escaped = escaped_byte(p, from.end);
 
-		if (c == '\\' && from.end - p >= 4 && is_octal(p[1]) && is_octal(p[2]) &&
-		    is_octal(p[3])) {
-			c = (char)((p[1] - '0') << 6 | (p[2] - '0') << 3 | (p[3] - '0'));
-			p += 3;
-		}
-		if (strbuf_addch(to, c))
+		if (strbuf_addch(to, escaped ? escaped : *p))
 			return -ENOMEM;
+		p += escaped ? 3 : 0;
 	}
 	return 0;
 }
