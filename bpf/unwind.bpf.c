@@ -63,6 +63,8 @@ static __always_inline u32 rule_cached(struct hf_process *process, u64 pc, u32 *
 	if ((value & ~0xffffull) == key)
 		return value & 0xffff;
 	rule = rule_find(process, pc);
+	if (rule == RULE_UNKNOWN) /* rewritten meanwhile? It is not, again and again. */
+		rule = rule_find(process, pc);
 	(*misses)++;
 	if (rule != RULE_UNKNOWN)
 		*(volatile u64 *)entry = key | rule;

@@ -110,6 +110,39 @@ static void two_files_in_turn_at_one_place_are_told_apart_by_time(void **state)
 	assert_string_equal(path_at(f, one.start, 1999), "");
 }
 
+static void one_file_over_and_over_at_one_place_is_one_mapping(void **state)
+{
+	const struct fixture *f = *state;
+	struct target_code code = code_of(f, (const void *)set_up, 2000);
+	size_t before = f->target->mapping_count;
+	struct target_change change;
+
+	for (int i = 0; i < 100; i++, code.time_ns += 1000) {
+		assert_int_equal(target_note_code(f->target, f->modules, &code), 0);
+		assert_int_equal(target_refresh(f->target, f->modules, &change), 0);
+	}
+	assert_int_equal(f->target->mapping_count, before + 1);
+	assert_string_not_equal(path_at(f, code.start, 50000), "");
+}
+
+static void code_that_is_gone_is_kept_up_to_a_bound(void **state)
+{
+	const struct fixture *f = *state;
+	struct target_code one = code_of(f, (const void *)set_up, 2000);
+	struct target_code two = code_of(f, (const void *)strlen, 3000);
+	size_t before = f->target->mapping_count;
+
+	for (int i = 0; i < 5000; i++, one.time_ns += 2000, two.time_ns += 2000) {
+		assert_int_equal(target_note_code(f->target, f->modules, &one), 0);
+		assert_int_equal(target_note_code(f->target, f->modules, &two), 0);
+	}
+	assert_int_equal(f->target->mapping_count, 8192);
+	assert_int_equal(f->target->forgotten, 10000 + before - 8192);
+	assert_string_equal(path_at(f, one.start, 2500), "");
+	assert_string_not_equal(path_at(f, one.start, two.time_ns - 1500), "");
+	assert_string_not_equal(path_at(f, (uintptr_t)set_up, 1), "");
+}
+
 static void a_look_at_the_maps_ends_what_is_gone(void **state)
 {
 	const struct fixture *f = *state;
@@ -232,6 +265,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(code_there_at_the_first_look_was_always_there),
 		TEST(two_files_in_turn_at_one_place_are_told_apart_by_time),
+		TEST(one_file_over_and_over_at_one_place_is_one_mapping),
+		TEST(code_that_is_gone_is_kept_up_to_a_bound),
 		TEST(a_look_at_the_maps_ends_what_is_gone),
 		TEST(an_event_read_after_the_look_tells_when_code_came),
 		TEST(a_file_gone_before_it_was_read_gets_no_other_ones_name),

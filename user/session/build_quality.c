@@ -288,6 +288,11 @@ static int add_member_notes(const struct session *session, struct report_builder
 				builder,
 				"process %d: %zu functions of its allocator can't be probed", pid,
 				member->attached.skipped);
+		if (!err && member->target->forgotten)
+			err = report_builder_add_note(
+				builder,
+				"process %d: %lu mappings of code that was unloaded are forgotten: stacks through it have no names",
+				pid, (unsigned long)member->target->forgotten);
 	}
 	return err;
 }

@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "base/vec.h"
 
+#define MAPPINGS_MAX 8192 /* those that are gone are kept up to this many */
+
 VEC_STRUCT(mapping_vec, struct target_mapping);
 
 void target_free(struct target *target)
@@ -129,6 +131,30 @@ static void start_after(const struct target_mapping *items, size_t count,
 	}
 }
 
+static bool forget_oldest(struct target *target)
+{
+	struct target_mapping *items = target->mappings;
+	size_t oldest = 0;
+
+	for (size_t i = 1; i < target->mapping_count; i++) {
+		if (items[i].until_ns < items[oldest].until_ns)
+			oldest = i;
+	}
+	if (items[oldest].until_ns == UINT64_MAX)
+		return false;
+	target->mapping_count--;
+	target->forgotten++;
+	memmove(items + oldest, items + oldest + 1,
+		(target->mapping_count - oldest) * sizeof(*items));
+	return true;
+}
+
+static void forget_surplus(struct target *target, size_t most)
+{
+	while (target->mapping_count > most && forget_oldest(target))
+		;
+}
+
 int target_refresh(struct target *target, struct module_set *modules, struct target_change *ret)
 {
 	uint64_t began_ns = clock_now_ns();
@@ -159,6 +185,7 @@ int target_refresh(struct target *target, struct module_set *modules, struct tar
 	target->mappings = all.items;
 	target->mapping_count = all.count;
 	target->looked_ns = began_ns;
+	forget_surplus(target, MAPPINGS_MAX);
 	*ret = change;
 	return 0;
 }
@@ -175,15 +202,28 @@ void target_execed(struct target *target, uint64_t time_ns)
 static int append(struct target *target, const struct target_mapping *mapping,
 		  struct target_mapping **ret)
 {
-	struct target_mapping *bigger =
-		realloc(target->mappings, (target->mapping_count + 1) * sizeof(*bigger));
+	struct target_mapping *bigger;
 
+	forget_surplus(target, MAPPINGS_MAX - 1);
+	bigger = realloc(target->mappings, (target->mapping_count + 1) * sizeof(*bigger));
 	if (!bigger)
 		return -ENOMEM;
 	target->mappings = bigger;
 	*ret = &bigger[target->mapping_count++];
 	**ret = *mapping;
 	return 0;
+}
+
+/* All others are in order. */
+static void move_into_order(struct target *target, size_t at)
+{
+	struct target_mapping *items = target->mappings, moved = items[at];
+
+	for (; at && by_start(&items[at - 1], &moved) > 0; at--)
+		items[at] = items[at - 1];
+	for (; at + 1 < target->mapping_count && by_start(&items[at + 1], &moved) < 0; at++)
+		items[at] = items[at + 1];
+	items[at] = moved;
 }
 
 /* What a look at the maps saw before its event was read, or NULL. */
@@ -200,6 +240,27 @@ static struct target_mapping *find_guessed(struct target *target,
 	return NULL;
 }
 
+/* The same code at the same place as last: a plugin that is loaded anew for each request. No other code was there
+ * meanwhile, so its being gone need not be told. */
+static struct target_mapping *find_latest_if_same(struct target *target,
+						  const struct target_mapping *fresh)
+{
+	struct target_mapping *latest = NULL;
+
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		struct target_mapping *m = &target->mappings[i];
+
+		if (m->end > fresh->start && m->start < fresh->end &&
+		    (!latest || m->from_ns >= latest->from_ns))
+			latest = m;
+	}
+	if (!latest || latest->start != fresh->start || latest->end != fresh->end ||
+	    latest->module != fresh->module || latest->offset != fresh->offset ||
+	    latest->from_ns > fresh->from_ns)
+		return NULL;
+	return latest;
+}
+
 static int note(struct target *target, const struct target_code *code, const struct module *module)
 {
 	struct target_mapping fresh = {.start = code->start,
@@ -209,15 +270,21 @@ static int note(struct target *target, const struct target_code *code, const str
 				       .from_ns = code->time_ns,
 				       .until_ns = UINT64_MAX};
 	struct target_mapping *m = find_guessed(target, &fresh);
-	int err = m ? 0 : append(target, &fresh, &m);
+	struct target_mapping *latest = m ? NULL : find_latest_if_same(target, &fresh);
+	int err;
 
+	if (latest) {
+		latest->until_ns = UINT64_MAX;
+		return 0;
+	}
+	err = m ? 0 : append(target, &fresh, &m);
 	if (err)
 		return err;
 	m->from_ns = code->time_ns;
 	m->guessed = false;
 	set_bias(m);
 	end_covered(target, m);
-	qsort(target->mappings, target->mapping_count, sizeof(*m), by_start);
+	move_into_order(target, (size_t)(m - target->mappings));
 	return 0;
 }
 

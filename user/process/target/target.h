@@ -38,6 +38,7 @@ struct target {
 	uint64_t exe_bias;
 	struct target_mapping *mappings; /* by start, then from_ns */
 	size_t mapping_count;
+	uint64_t forgotten; /* mappings that were gone, and too many to be kept */
 	uint64_t looked_ns; /* when the last reading of the maps began */
 };
 
