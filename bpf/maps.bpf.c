@@ -5,7 +5,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 struct hf_processes processes SEC(".maps");
 struct hf_spaces spaces SEC(".maps");
-struct hf_row_tables row_tables SEC(".maps");
+struct hf_row_chunks row_chunks SEC(".maps");
 struct hf_rules rules SEC(".maps");
 struct hf_pc_cache pc_cache SEC(".maps");
 struct hf_stacks_sent stacks_sent SEC(".maps");

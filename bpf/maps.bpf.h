@@ -11,10 +11,9 @@
 #include <holdfast/event.h>
 #include <holdfast/space.h>
 
-struct hf_row_table {
+struct hf_row_chunk {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__uint(map_flags, BPF_F_INNER_MAP);
+	__uint(max_entries, HF_ROW_CHUNK_BLOCKS);
 	__uint(key_size, 4);
 	__uint(value_size, sizeof(struct hf_row_block));
 };
@@ -42,13 +41,14 @@ extern struct hf_spaces {
 	__array(values, struct hf_space_table);
 } spaces SEC(".maps");
 
-/* module number -> page index and rows */
-extern struct hf_row_tables {
+/* Chunks of blocks; see bpf/core/rows.h. To put a map into this one or into spaces waits for a grace period, some
+ * 15 ms in which new code would have no rows: it is done ahead. */
+extern struct hf_row_chunks {
 	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, HF_MAX_MODULES);
+	__uint(max_entries, HF_ROW_CHUNKS);
 	__type(key, u32);
-	__array(values, struct hf_row_table);
-} row_tables SEC(".maps");
+	__array(values, struct hf_row_chunk);
+} row_chunks SEC(".maps");
 
 extern struct hf_rules {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

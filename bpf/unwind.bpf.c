@@ -7,11 +7,12 @@
 
 #include <bpf/bpf_core_read.h>
 
-static __always_inline const struct hf_row_block *hf_row_block(u32 module, u32 block)
+static __always_inline const struct hf_row_block *hf_row_block(u32 block)
 {
-	void *table = bpf_map_lookup_elem(&row_tables, &module);
+	u32 chunk = block >> HF_ROW_CHUNK_SHIFT, index = block & (HF_ROW_CHUNK_BLOCKS - 1);
+	void *blocks = bpf_map_lookup_elem(&row_chunks, &chunk);
 
-	return table ? bpf_map_lookup_elem(table, &block) : NULL;
+	return blocks ? bpf_map_lookup_elem(blocks, &index) : NULL;
 }
 
 #include "core/mapping.h"

@@ -2,10 +2,10 @@
 /*
  * Finding the unwind row of a pc in its module's table. Pure, as unwind.h. The includer defines:
  *
- *   static inline const struct hf_row_block *hf_row_block(__u32 module, __u32 block);   NULL if absent
+ *   static inline const struct hf_row_block *hf_row_block(__u32 block);   NULL if absent
  *
- * A module's table is an array of 64-byte blocks: first the page index (page_count + 1 words of 32 bits,
- * 16 to a block), then, from the next block on, the rows (4 bytes, 16 to a block).
+ * A module's table is a run of 64-byte blocks from its first_block on: first the page index (page_count + 1 words
+ * of 32 bits, 16 to a block), then, from the next block on, the rows (4 bytes, 16 to a block).
  */
 #ifndef HOLDFAST_BPF_CORE_ROWS_H
 #define HOLDFAST_BPF_CORE_ROWS_H
@@ -13,8 +13,8 @@
 #include <holdfast/limits.h>
 #include <holdfast/space.h>
 
-/* First block of the rows, behind the page index. */
-static HF_INLINE __u32 hf_rows_first_block(__u32 page_count)
+/* How many blocks the page index takes; the rows are behind it. */
+static HF_INLINE __u32 hf_index_blocks(__u32 page_count)
 {
 	return (page_count + 1 + HF_ROWS_PER_BLOCK - 1) / HF_ROWS_PER_BLOCK;
 }
@@ -24,12 +24,12 @@ static HF_INLINE int hf_page_rows(const struct hf_mapping *m, __u32 page, __u32 
 {
 	const struct hf_row_block *block;
 
-	block = hf_row_block(m->module, page / HF_ROWS_PER_BLOCK);
+	block = hf_row_block(m->first_block + page / HF_ROWS_PER_BLOCK);
 	if (!block)
 		return -1;
 	*ret_from = block->words[page % HF_ROWS_PER_BLOCK];
 	page++;
-	block = hf_row_block(m->module, page / HF_ROWS_PER_BLOCK);
+	block = hf_row_block(m->first_block + page / HF_ROWS_PER_BLOCK);
 	if (!block)
 		return -1;
 	*ret_to = block->words[page % HF_ROWS_PER_BLOCK];
@@ -43,7 +43,7 @@ static HF_INLINE int hf_page_rows(const struct hf_mapping *m, __u32 page, __u32 
 static HF_INLINE __u16 hf_row_find(const struct hf_mapping *m, __u64 pc)
 {
 	__u64 address = pc - m->bias, found, inside, below, probe;
-	__u32 first = hf_rows_first_block(m->page_count), from, to;
+	__u32 first = m->first_block + hf_index_blocks(m->page_count), from, to;
 	const struct hf_row_block *block;
 
 	if ((address >> HF_ROW_PAGE_SHIFT) >= m->page_count)
@@ -56,7 +56,7 @@ static HF_INLINE __u16 hf_row_find(const struct hf_mapping *m, __u64 pc)
 		probe = found + step - 1;
 		inside = (probe - to) >> 63;
 		probe &= -inside;
-		block = hf_row_block(m->module, first + probe / HF_ROWS_PER_BLOCK);
+		block = hf_row_block(first + probe / HF_ROWS_PER_BLOCK);
 		if (!block)
 			return 0;
 		below = ((__u64)block->rows[probe % HF_ROWS_PER_BLOCK].pc_low - (address & 0xffff) -
@@ -67,7 +67,7 @@ static HF_INLINE __u16 hf_row_find(const struct hf_mapping *m, __u64 pc)
 	if (!found)
 		return 0;
 	found--;
-	block = hf_row_block(m->module, first + found / HF_ROWS_PER_BLOCK);
+	block = hf_row_block(first + found / HF_ROWS_PER_BLOCK);
 	return block ? block->rows[found % HF_ROWS_PER_BLOCK].rule : 0;
 }
 

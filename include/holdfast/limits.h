@@ -8,7 +8,6 @@
 
 #define HF_MAX_FRAMES     256  /* frames of one stack; deeper ones end as HF_STACK_TRUNCATED */
 #define HF_MAX_MAPPINGS   1024 /* executable mappings of one process that can be unwound */
-#define HF_MAX_MODULES    4096 /* distinct unwind tables (build ids) alive at once */
 #define HF_MAX_RULES      16384 /* distinct unwind rules over all tables; 12 large binaries need 1,539 */
 #define HF_MAX_PROCESSES  4096 /* traced processes, children included */
 #define HF_FRESH_CODE     8    /* mappings of code remembered until they are published */
@@ -20,5 +19,10 @@
 
 #define HF_ROW_PAGE_SHIFT 16 /* unwind rows are indexed by 64 KiB pages of the module */
 #define HF_ROWS_PER_BLOCK 16 /* rows (4 bytes each) in one 64-byte array element */
+
+/* All modules' tables lie one behind the other in chunks of blocks, each a map of its own: 1 MiB. */
+#define HF_ROW_CHUNK_SHIFT  14
+#define HF_ROW_CHUNK_BLOCKS (1u << HF_ROW_CHUNK_SHIFT)
+#define HF_ROW_CHUNKS       1024
 
 #endif

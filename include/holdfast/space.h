@@ -13,10 +13,10 @@
 /* One executable mapping with an unwind table. */
 struct hf_mapping {
 	__u64 start,
-		end;  /* [start, end); the kernel side sets end = start when it sees it unmapped */
-	__u64 bias;   /* pc - bias = module address */
-	__u32 module; /* index into the table of unwind tables */
-	__u32 page_count; /* of the module's page index */
+		end; /* [start, end); the kernel side sets end = start when it sees it unmapped */
+	__u64 bias;  /* pc - bias = module address */
+	__u32 first_block; /* of the module's table: bpf/core/rows.h */
+	__u32 page_count;  /* of its page index */
 };
 
 /*

@@ -13,6 +13,6 @@
 struct hf_row_block;
 
 int hf_read_user(void *dst, __u32 size, __u64 address);
-const struct hf_row_block *hf_row_block(__u32 module, __u32 block);
+const struct hf_row_block *hf_row_block(__u32 block);
 
 #endif

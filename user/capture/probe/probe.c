@@ -282,7 +282,9 @@ int probe_update_process(struct probe *probe, const struct target *target,
 	err = tables_load(probe, target);
 	if (!err)
 		err = space_load(probe, target, process, &space);
-	return err ? err : publish(probe, process, code->changes, space);
+	if (!err)
+		err = publish(probe, process, code->changes, space);
+	return err ? err : tables_prepare(probe);
 }
 
 void probe_forget_process(struct probe *probe, int pid)

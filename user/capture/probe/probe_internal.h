@@ -22,8 +22,7 @@ VEC_STRUCT(fd_vec, int);
 /* One process that the kernel side knows. */
 struct probed_process {
 	int pid;
-	uint32_t pair; /* its two slots in the table of spaces: 2 * pair, 2 * pair + 1 */
-	bool slot_made[2];
+	uint32_t pair;  /* its two slots in the table of spaces: 2 * pair, 2 * pair + 1 */
 	uint64_t space; /* what the kernel side goes by */
 	uint32_t flags;
 	uint32_t published;            /* count of code changes up to which the space holds */
@@ -32,10 +31,10 @@ struct probed_process {
 	struct fd_vec call_links, entry_links;
 };
 
-/* A module whose unwind table the kernel side has. */
+/* A module whose unwind table the kernel side has: where, in blocks. */
 struct table_slot {
 	bool loaded;
-	uint32_t page_count;
+	uint32_t first_block, page_count;
 };
 
 struct probe {
@@ -45,6 +44,7 @@ struct probe {
 	struct unwind_rules *rules;
 	size_t rules_loaded;
 	VEC(struct table_slot) tables; /* by module id */
+	uint32_t blocks_used, chunks_made, pairs_made;
 	VEC(struct probed_process) processes;
 	uint64_t pairs_used[HF_MAX_PROCESSES / 64];
 	uint32_t space_serial;
@@ -59,11 +59,13 @@ struct probed_process *probe_find_process(struct probe *probe, int pid);
 
 /* tables.c: unwind tables of the target's modules and its space into the kernel. */
 int tables_load(struct probe *probe, const struct target *target);
+/* Room for what may come next, so that it need not be waited for then. */
+int tables_prepare(struct probe *probe);
 int space_reserve(struct probe *probe, uint32_t *ret_pair);
 /* Fills the slot that is not in use; @ret_space is its id. */
-int space_load(struct probe *probe, const struct target *target, struct probed_process *process,
-	       uint64_t *ret_space);
-void space_release(struct probe *probe, struct probed_process *process);
+int space_load(struct probe *probe, const struct target *target,
+	       const struct probed_process *process, uint64_t *ret_space);
+void space_release(struct probe *probe, const struct probed_process *process);
 
 /* links.c: BPF links. A descriptor or -errno. */
 struct probe_list {

@@ -12,6 +12,9 @@
 #include "capture/probe/probe_internal.h"
 #include "holdfast.skel.h"
 
+#define SPARE_BLOCKS (HF_ROW_CHUNK_BLOCKS / 2) /* a libcrypto takes 5,400 */
+#define SPARE_PAIRS  4
+
 /* Keys of an array map for a batch update: 0, 1, 2, ... */
 static uint32_t *count_up(uint32_t from, uint32_t count)
 {
@@ -48,25 +51,124 @@ static struct hf_row_block *pack(const struct unwind_table *table, uint32_t *ret
 	return blocks;
 }
 
-/* The table as a map of its own: a descriptor or -errno. */
-static int make_map(const struct unwind_table *table)
+/* What a map of maps holds. */
+struct inner_kind {
+	const char *name;
+	uint32_t value_bytes, entries;
+};
+
+static const struct inner_kind row_chunk = {"hf_rows", sizeof(struct hf_row_block),
+					    HF_ROW_CHUNK_BLOCKS};
+static const struct inner_kind space_slot = {"hf_space", sizeof(struct hf_space), 1};
+
+/* In one go, or one by one where the kernel has no batches for maps of maps: each update waits for all programs that
+ * run. */
+static int link_maps(int outer, uint32_t from, const int *fds, uint32_t count)
 {
-	LIBBPF_OPTS(bpf_map_create_opts, options, .map_flags = BPF_F_INNER_MAP);
+	uint32_t linked = count;
+	_cleanup_free_ uint32_t *keys = count_up(from, count);
+
+	if (!keys)
+		return -ENOMEM;
+	if (!bpf_map_update_batch(outer, keys, fds, &linked, NULL))
+		return 0;
+	for (uint32_t i = 0; i < count; i++) {
+		if (bpf_map_update_elem(outer, &keys[i], &fds[i], BPF_ANY))
+			return -errno;
+	}
+	return 0;
+}
+
+/* @count new maps in @outer, from @from on. */
+static int make_maps(int outer, const struct inner_kind *kind, uint32_t from, uint32_t count)
+{
+	_cleanup_free_ int *fds = malloc(count * sizeof(*fds));
+	uint32_t made = 0;
+	int err = fds ? 0 : -ENOMEM;
+
+	while (!err && made < count) {
+		fds[made] = bpf_map_create(BPF_MAP_TYPE_ARRAY, kind->name, sizeof(uint32_t),
+					   kind->value_bytes, kind->entries, NULL);
+		if (fds[made] < 0)
+			err = fds[made];
+		else
+			made++;
+	}
+	if (!err)
+		err = link_maps(outer, from, fds, count);
+	while (made--)
+		close(fds[made]);
+	return err;
+}
+
+/* A descriptor or -errno. */
+static int open_inner(int outer, uint32_t key)
+{
+	uint32_t id;
+	int err = bpf_map_lookup_elem(outer, &key, &id);
+
+	return err ? err : bpf_map_get_fd_by_id(id);
+}
+
+static int row_chunks_fd(const struct probe *probe)
+{
+	return bpf_map__fd(probe->skeleton->maps.row_chunks);
+}
+
+static int reserve_blocks(struct probe *probe, uint32_t blocks)
+{
+	uint64_t needed = (uint64_t)probe->blocks_used + blocks;
+	uint64_t chunks = (needed + HF_ROW_CHUNK_BLOCKS - 1) >> HF_ROW_CHUNK_SHIFT;
+	int err;
+
+	if (chunks <= probe->chunks_made)
+		return 0;
+	if (chunks > HF_ROW_CHUNKS)
+		return -ENOSPC;
+	err = make_maps(row_chunks_fd(probe), &row_chunk, probe->chunks_made,
+			(uint32_t)chunks - probe->chunks_made);
+	if (!err)
+		probe->chunks_made = (uint32_t)chunks;
+	return err;
+}
+
+static int write_blocks(const struct probe *probe, uint32_t to, const struct hf_row_block *blocks,
+			uint32_t count)
+{
+	int err = 0;
+
+	while (!err && count) {
+		uint32_t in_chunk = to & (HF_ROW_CHUNK_BLOCKS - 1);
+		uint32_t room = HF_ROW_CHUNK_BLOCKS - in_chunk, n = count < room ? count : room;
+		_cleanup_close_ int fd = open_inner(row_chunks_fd(probe), to >> HF_ROW_CHUNK_SHIFT);
+
+		err = fd < 0 ? fd : update_array(fd, in_chunk, blocks, n);
+		to += n;
+		blocks += n;
+		count -= n;
+	}
+	return err;
+}
+
+/* Behind those that are there. */
+static int add_table(struct probe *probe, const struct unwind_table *table, struct table_slot *slot)
+{
 	_cleanup_free_ struct hf_row_block *blocks = NULL;
-	_cleanup_close_ int fd = -1;
 	uint32_t count;
 	int err;
 
 	blocks = pack(table, &count);
 	if (!blocks)
 		return -ENOMEM;
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "hf_rows", 4, sizeof(*blocks), count, &options);
-	if (fd < 0)
-		return fd;
-	err = update_array(fd, 0, blocks, count);
+	err = reserve_blocks(probe, count);
+	if (!err)
+		err = write_blocks(probe, probe->blocks_used, blocks, count);
 	if (err)
 		return err;
-	return take_fd(&fd);
+	slot->first_block = probe->blocks_used;
+	slot->page_count = table->page_count;
+	probe->blocks_used += count;
+	return 0;
 }
 
 static int load_rules(struct probe *probe)
@@ -88,24 +190,11 @@ static int load_rules(struct probe *probe)
 	return err;
 }
 
-struct batch {
-	VEC(uint32_t) modules;
-	struct fd_vec maps;
-};
-
-static void batch_done(struct batch *batch)
-{
-	for (size_t i = 0; i < batch->maps.count; i++)
-		close(batch->maps.items[i]);
-	vec_done(&batch->maps);
-	vec_done(&batch->modules);
-}
-
-static int load_module(struct probe *probe, const struct module *module, struct batch *batch)
+static int load_module(struct probe *probe, const struct module *module)
 {
 	_cleanup_(unwind_table_done) struct unwind_table table = {0};
 	struct table_slot *slot;
-	int err, fd;
+	int err;
 
 	while (probe->tables.count <= module->id) {
 		err = vec_push(&probe->tables, (struct table_slot){0});
@@ -113,77 +202,78 @@ static int load_module(struct probe *probe, const struct module *module, struct 
 			return err;
 	}
 	slot = &probe->tables.items[module->id];
-	if (slot->loaded || !module->elf || module->id >= HF_MAX_MODULES)
+	if (slot->loaded || !module->elf)
 		return 0;
 	slot->loaded = true;
 	err = unwind_table_init(&table, module->elf, probe->rules);
-	if (err) {
-		log_warn_err(err, "no unwind table of %s", module->path);
-		return err == -ENOMEM ? err : 0;
-	}
-	fd = make_map(&table);
-	if (fd < 0)
-		return fd;
-	slot->page_count = table.page_count;
-	err = vec_push(&batch->maps, fd);
 	if (!err)
-		err = vec_push(&batch->modules, module->id);
-	return err;
-}
-
-/* One by one where the kernel has no batches for maps of maps. Each update waits for running programs. */
-static int link_maps(int outer, const struct batch *batch)
-{
-	uint32_t count = batch->modules.count;
-
-	if (!count ||
-	    !bpf_map_update_batch(outer, batch->modules.items, batch->maps.items, &count, NULL))
-		return 0;
-	for (size_t i = 0; i < batch->modules.count; i++) {
-		if (bpf_map_update_elem(outer, &batch->modules.items[i], &batch->maps.items[i],
-					BPF_ANY))
-			return -errno;
-	}
-	return 0;
+		err = add_table(probe, &table, slot);
+	if (err)
+		log_warn_err(err, "no unwind table of %s", module->path);
+	return err == -ENOMEM ? err : 0;
 }
 
 int tables_load(struct probe *probe, const struct target *target)
 {
-	_cleanup_(batch_done) struct batch batch = {VEC_INIT, VEC_INIT};
 	int err = 0;
 
 	for (size_t i = 0; !err && i < target->mapping_count; i++) {
 		if (target->mappings[i].until_ns == UINT64_MAX)
-			err = load_module(probe, target->mappings[i].module, &batch);
+			err = load_module(probe, target->mappings[i].module);
 	}
-	/* Rules before the rows that name them. */
+	return err ? err : load_rules(probe);
+}
+
+static int reserve_pairs(struct probe *probe, uint32_t pairs)
+{
+	int err;
+
+	if (pairs <= probe->pairs_made)
+		return 0;
+	err = make_maps(bpf_map__fd(probe->skeleton->maps.spaces), &space_slot,
+			2 * probe->pairs_made, 2 * (pairs - probe->pairs_made));
 	if (!err)
-		err = load_rules(probe);
-	if (!err)
-		err = link_maps(bpf_map__fd(probe->skeleton->maps.row_tables), &batch);
+		probe->pairs_made = pairs;
 	return err;
+}
+
+static uint32_t free_pair(const struct probe *probe)
+{
+	uint32_t pair = 0;
+
+	while (pair < HF_MAX_PROCESSES && probe->pairs_used[pair / 64] & 1ull << pair % 64)
+		pair++;
+	return pair;
+}
+
+int tables_prepare(struct probe *probe)
+{
+	uint32_t pairs = free_pair(probe) + SPARE_PAIRS;
+	int err = reserve_blocks(probe, SPARE_BLOCKS);
+
+	if (err == -ENOSPC)
+		err = 0;
+	return err || pairs > HF_MAX_PROCESSES ? err : reserve_pairs(probe, pairs);
 }
 
 int space_reserve(struct probe *probe, uint32_t *ret_pair)
 {
-	for (uint32_t pair = 0; pair < HF_MAX_PROCESSES; pair++) {
-		if (probe->pairs_used[pair / 64] & 1ull << pair % 64)
-			continue;
-		probe->pairs_used[pair / 64] |= 1ull << pair % 64;
-		*ret_pair = pair;
-		return 0;
-	}
-	return -ENOSPC;
+	uint32_t pair = free_pair(probe);
+	int err;
+
+	if (pair == HF_MAX_PROCESSES)
+		return -ENOSPC;
+	err = reserve_pairs(probe, pair + 1);
+	if (err)
+		return err;
+	probe->pairs_used[pair / 64] |= 1ull << pair % 64;
+	*ret_pair = pair;
+	return 0;
 }
 
-void space_release(struct probe *probe, struct probed_process *process)
+/* The next process takes its slots over. */
+void space_release(struct probe *probe, const struct probed_process *process)
 {
-	for (uint32_t i = 0; i < 2; i++) {
-		uint32_t slot = 2 * process->pair + i;
-
-		if (process->slot_made[i])
-			bpf_map_delete_elem(bpf_map__fd(probe->skeleton->maps.spaces), &slot);
-	}
 	probe->pairs_used[process->pair / 64] &= ~(1ull << process->pair % 64);
 }
 
@@ -203,7 +293,7 @@ static void fill_space(const struct probe *probe, const struct target *target,
 			.start = m->start,
 			.end = m->end,
 			.bias = m->bias,
-			.module = id,
+			.first_block = probe->tables.items[id].first_block,
 			.page_count = probe->tables.items[id].page_count,
 		};
 	}
@@ -211,29 +301,6 @@ static void fill_space(const struct probe *probe, const struct target *target,
 		log_warn("process %d has more code mappings than can be unwound", target->key.pid);
 	for (; count < HF_MAX_MAPPINGS; count++)
 		space->mappings[count].start = HF_MAPPING_UNUSED;
-}
-
-/* The slot's own map: a descriptor or -errno. It is made once: to put one into the outer map waits for a grace
- * period, to write into it does not. */
-static int open_slot(struct probe *probe, struct probed_process *process, uint32_t which)
-{
-	int outer = bpf_map__fd(probe->skeleton->maps.spaces);
-	uint32_t slot = 2 * process->pair + which, id;
-	_cleanup_close_ int fd = -1;
-	int err;
-
-	if (process->slot_made[which]) {
-		err = bpf_map_lookup_elem(outer, &slot, &id);
-		return err ? err : bpf_map_get_fd_by_id(id);
-	}
-	fd = bpf_map_create(BPF_MAP_TYPE_ARRAY, "hf_space", 4, sizeof(struct hf_space), 1, NULL);
-	if (fd < 0)
-		return fd;
-	err = bpf_map_update_elem(outer, &slot, &fd, BPF_ANY);
-	if (err)
-		return err;
-	process->slot_made[which] = true;
-	return take_fd(&fd);
 }
 
 /* A walk that still reads of it sees that its id is no longer what it was. */
@@ -250,8 +317,8 @@ static int write_space(int fd, struct hf_space *space, uint64_t id)
 	return bpf_map_update_elem(fd, &zero, space, BPF_ANY);
 }
 
-int space_load(struct probe *probe, const struct target *target, struct probed_process *process,
-	       uint64_t *ret_space)
+int space_load(struct probe *probe, const struct target *target,
+	       const struct probed_process *process, uint64_t *ret_space)
 {
 	_cleanup_free_ struct hf_space *space = calloc(1, sizeof(*space));
 	uint32_t which = process->space != HF_SPACE_NONE && !(process->space & 1);
@@ -262,7 +329,7 @@ int space_load(struct probe *probe, const struct target *target, struct probed_p
 	if (!space)
 		return -ENOMEM;
 	fill_space(probe, target, space);
-	fd = open_slot(probe, process, which);
+	fd = open_inner(bpf_map__fd(probe->skeleton->maps.spaces), 2 * process->pair + which);
 	if (fd < 0)
 		return fd;
 	err = write_space(fd, space, id);
