@@ -34,6 +34,7 @@ refused()
 	[ ! -s stdout ]
 }
 
+# bats test_tags=slow
 @test "we are killed at 50 random moments: the target lives, its code is as before" { survive kill9 50; }
 @test "the target is killed: its report comes, names included" { survive target_killed; }
 @test "the target execs: the new program is followed" { survive target_execs; }
@@ -41,6 +42,7 @@ refused()
 @test "the target exits: its status is its own" { survive target_exits; }
 @test "a ring that overflows is counted and blocks nobody" { survive overflow; }
 @test "detaching under load invents no block" { survive detach_under_load; }
+# bats test_tags=slow
 @test "2,000 threads at once" { survive threads; }
 @test "two processes in one hunt" { survive several; }
 @test "a command of ours that is killed" { survive command_killed; }

@@ -11,10 +11,12 @@ load lib/truth
 @test "operator new in all forms, containers, constructors that throw" { truth cxx_new; }
 @test "100,000 exceptions through allocating frames" { truth cxx_exceptions; }
 @test "blocks that change hands between threads; threads that exit and are cancelled" { truth threads; }
+# bats test_tags=slow
 @test "2,000 short-lived threads" { truth many_threads; }
 @test "parent, child and grandchild each hold their own" { truth fork_tree; }
 @test "a child that execs another program" { truth fork_tree --exec=1; }
 @test "blocks of plugins that were unloaded, names included" { truth dlopen_plugin; }
+# bats test_tags=slow
 @test "plugins that come and go faster than anyone can look" { truth dlopen_plugin --rounds=100; }
 @test "signal handlers that allocate, signals that interrupt malloc" { truth signals_alloc; }
 @test "longjmp out of qsort's callback" { truth longjmp_out; }
@@ -44,7 +46,9 @@ load lib/truth
 		--option='my_free(ptr=arg1)' private_alloc
 }
 @test "stacks of up to 300 frames" { truth deep_recursion; }
+# bats test_tags=slow
 @test "100,000 distinct stacks" { truth many_stacks; }
+# bats test_tags=slow
 @test "a million live blocks" { truth ten_million --count=1000000; }
 @test "a program under a strict seccomp filter lives" { truth seccomp_filtered; }
 @test "through code made at run time, unnamed" { truth jit_frames; }

@@ -414,10 +414,13 @@ static void start_target(struct subject *s, const char *directory)
 /* Skips where @program cannot be looked at. @directory has the programs of tests/targets. */
 static void skip_unless_runnable(const struct program *program, const char *directory)
 {
+	const char *tags = getenv("BATS_TAGS"); /* as scripts/run-tests.sh chooses among others */
 	char path[300];
 
 	if (geteuid())
 		skip_because("needs root: attaches probes");
+	if (program->needs[0] && tags && strstr(tags, "!slow"))
+		skip_because("slow ones are left out");
 	snprintf(path, sizeof(path), "%s/%s", directory, program->name);
 	if (!program->needs[0] && access(path, X_OK))
 		skip_because("%s is not built", program->name);
