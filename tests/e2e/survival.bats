@@ -35,7 +35,7 @@ refused()
 }
 
 # bats test_tags=slow
-@test "we are killed at 50 random moments: the target lives, its code is as before" { survive kill9 50; }
+@test "we are killed 51 times, also while probes come and go: the target lives, its code is as before" { survive kill9 51; }
 @test "the target is killed: its report comes, names included" { survive target_killed; }
 @test "the target execs: the new program is followed" { survive target_execs; }
 @test "the target forks all the time" { survive target_forks; }

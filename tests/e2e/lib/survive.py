@@ -133,21 +133,43 @@ def pairs_in(target, seconds):
     return pairs(target) - before
 
 
+def at_any_moment(_hunt, _pid):
+    time.sleep(random.random() * 0.8)
+
+
+def while_probes_are_put_in(hunt, _pid):
+    hunt.lines.find(re.compile(r"probe: probe free").search, 60)
+    time.sleep(random.random() * 0.03)
+
+
+def while_probes_are_taken_out(hunt, pid):
+    hunt.attached(pid)
+    hunt.process.send_signal(signal.SIGINT)
+    time.sleep(random.random() * 0.15)
+
+
+MOMENTS = (at_any_moment, while_probes_are_put_in, while_probes_are_taken_out)
+
+
 def case_kill9(options):
-    """We are killed at random moments."""
+    """We are killed at random moments, some of them chosen."""
     attached = 0
     with churn(options, "--threads=2", f"--rate={RATE}") as target:
         before = pairs_in(target, 2)
-        for cycle in range(options.number or 50):
-            hunt = Hunt(options, "--for", "60s", target.pid, scratch=options.scratch)
-            time.sleep(random.random() * 0.8)
+        for cycle in range(options.number or 51):
+            hunt = Hunt(options, "--for", "60s", "--log-level", "debug", target.pid,
+                        scratch=options.scratch)
+            MOMENTS[cycle % len(MOMENTS)](hunt, target.pid)
             hunt.process.kill()
             hunt.process.wait()
             hunt.lines.thread.join(5)
             attached += "attached pid" in hunt.text()
             hunt.log.close()
             expect(state_of(target.pid) in "RS", f"cycle {cycle}: state {state_of(target.pid)}")
-            wait_identical(target.pid)
+            try:
+                wait_identical(target.pid)
+            except Wrong as wrong:
+                raise Wrong(f"killed {MOMENTS[cycle % len(MOMENTS)].__name__}: {wrong}") from None
         after = pairs_in(target, 2)
         # In line with its plan: it neither stands nor crawls.
         expect(after >= before / 2, f"{before} pairs in 2 s before, {after} after")

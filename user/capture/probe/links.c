@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <linux/perf_event.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +18,7 @@
 #include "base/fileio.h"
 #include "base/log.h"
 #include "capture/probe/probe_internal.h"
+#include "capture/probe/shield.h"
 #include "holdfast.skel.h"
 
 #define UPROBE_MULTI_RETURN 1u
@@ -205,13 +205,11 @@ static int attach_call(struct probe *probe, const struct probe_list *list, struc
 	return err ? err : attach_perf(s->progs.alloc_entry, false, list, ret_links);
 }
 
-int links_attach(struct probe *probe, enum link_kind kind, const struct probe_list *list,
-		 struct fd_vec *ret_links)
+static int attach_list(struct probe *probe, enum link_kind kind, const struct probe_list *list,
+		       struct fd_vec *ret_links)
 {
 	struct bpf_program *program;
 
-	if (!list->offsets.count)
-		return 0;
 	if (kind == LINK_CALL)
 		return attach_call(probe, list, ret_links);
 	program = kind == LINK_ENTRY ? probe->skeleton->progs.alloc_entry
@@ -219,6 +217,34 @@ int links_attach(struct probe *probe, enum link_kind kind, const struct probe_li
 	if (probe->way == PROBE_WAY_PERF)
 		return attach_perf(program, false, list, ret_links);
 	return attach_multi_each(program, TYPE_UPROBE_MULTI, 0, list, ret_links);
+}
+
+struct attach_work {
+	struct probe *probe;
+	enum link_kind kind;
+	const struct probe_list *list;
+	struct fd_vec *ret_links;
+	int err;
+};
+
+static void attach_shielded(void *argument)
+{
+	struct attach_work *work = argument;
+
+	work->err = attach_list(work->probe, work->kind, work->list, work->ret_links);
+}
+
+int links_attach(struct probe *probe, enum link_kind kind, const struct probe_list *list,
+		 struct fd_vec *ret_links)
+{
+	struct attach_work work = {probe, kind, list, ret_links, 0};
+	struct shield shield;
+
+	if (!list->offsets.count)
+		return 0;
+	shield_start(&shield, attach_shielded, &work);
+	shield_wait(&shield);
+	return work.err;
 }
 
 static int attach_tracepoint(struct probe *probe, const struct bpf_program *program,
@@ -253,27 +279,22 @@ int links_attach_tracepoints(struct probe *probe)
 	return 0;
 }
 
-static void *close_one(void *argument)
+static void close_one(void *argument)
 {
 	close((int)(intptr_t)argument);
-	return NULL;
 }
 
 void links_close(struct fd_vec *links)
 {
-	VEC(pthread_t) threads = VEC_INIT;
-	pthread_t thread;
+	_cleanup_free_ struct shield *shields = calloc(links->count + 1, sizeof(*shields));
 
 	for (size_t i = 0; i < links->count; i++) {
-		if (pthread_create(&thread, NULL, close_one, (void *)(intptr_t)links->items[i])) {
+		if (shields)
+			shield_start(&shields[i], close_one, (void *)(intptr_t)links->items[i]);
+		else
 			close(links->items[i]);
-			continue;
-		}
-		if (vec_push(&threads, thread))
-			pthread_join(thread, NULL);
 	}
-	for (size_t i = 0; i < threads.count; i++)
-		pthread_join(threads.items[i], NULL);
-	vec_done(&threads);
+	for (size_t i = 0; shields && i < links->count; i++)
+		shield_wait(&shields[i]);
 	vec_clear(links);
 }

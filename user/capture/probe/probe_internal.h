@@ -86,7 +86,7 @@ enum link_kind {
 int links_attach(struct probe *probe, enum link_kind kind, const struct probe_list *list,
 		 struct fd_vec *ret_links);
 int links_attach_tracepoints(struct probe *probe);
-/* Closes all at once, each on a thread of its own: a close waits 35-80 ms for the kernel. */
+/* Closes all at once, each in a process of its own: a close waits 35-80 ms for the kernel. */
 void links_close(struct fd_vec *links);
 
 #endif
