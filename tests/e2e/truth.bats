@@ -15,6 +15,13 @@ load lib/truth
 @test "2,000 short-lived threads" { truth many_threads; }
 @test "parent, child and grandchild each hold their own" { truth fork_tree; }
 @test "a child that execs another program" { truth fork_tree --exec=1; }
+@test "a program that another one becomes, from its first call on" {
+	(echo go && sleep 4) | "$ROOT/holdfast" hunt --exact --for 3s -o "$BATS_TEST_TMPDIR/r" -- \
+		sh -c "exec '$OUT/targets/alloc_functions'" >/dev/null 2>"$BATS_TEST_TMPDIR/err" || [ $? -le 2 ]
+	grep '^{"pid"' "$BATS_TEST_TMPDIR/err" >"$BATS_TEST_TMPDIR/truth"
+	/usr/bin/python3 "$BATS_TEST_DIRNAME/lib/compare.py" "$BATS_TEST_TMPDIR/r.json.gz" \
+		"$BATS_TEST_TMPDIR/truth" --declared
+}
 @test "blocks of plugins that were unloaded, names included" { truth dlopen_plugin; }
 # bats test_tags=slow
 @test "plugins that come and go faster than anyone can look" { truth dlopen_plugin --rounds=100; }

@@ -136,6 +136,7 @@ static inline void fixture_describe(struct report_builder *b)
 					       .lost_by_reason_count = 2,
 					       .stacks_incomplete = cut,
 					       .stacks_incomplete_count = 1,
+					       .stacks_complete_percent = 99.9,
 					       .notes = &note,
 					       .note_count = 1};
 	const struct report_capture capture = {.mode = CAPTURE_EXACT,

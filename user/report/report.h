@@ -113,6 +113,8 @@ struct report_quality {
 	uint64_t events, lost_events, stacks, unmatched_frees;
 	const struct report_count *lost_by_reason, *stacks_incomplete;
 	size_t lost_by_reason_count, stacks_incomplete_count;
+	/* Of the allocations: short-lived children have many stacks of their own, and few allocations. */
+	double stacks_complete_percent;
 	double symbols_percent;
 	const struct report_text *notes;
 	size_t note_count;

@@ -220,9 +220,9 @@ static int add_unmatched_note(const struct session *session, uint64_t unmatched,
 					       "%lu blocks from before attach were freed meanwhile",
 					       (unsigned long)unmatched);
 	return report_builder_add_note(
-		builder,
-		"%lu freed blocks came before the probes: from before attach, or from the %.1f ms that it took",
-		(unsigned long)unmatched, (double)attach_ns / 1e6);
+		builder, "%lu freed %s from before attach, or from the %.1f ms that it took",
+		(unsigned long)unmatched, unmatched == 1 ? "block was" : "blocks were",
+		(double)attach_ns / 1e6);
 }
 
 static int add_notes(const struct session *session, const struct totals *totals,
@@ -267,34 +267,105 @@ static int add_inheritance_notes(const struct session *session, struct report_bu
 	return err;
 }
 
-static int add_member_notes(const struct session *session, struct report_builder *builder)
+#define NOTES_EACH 3 /* of one kind: what is more is summed up */
+
+static int add_trouble_notes(const struct session *session, struct report_builder *builder)
 {
+	size_t count = 0;
 	int err = 0;
 
 	for (size_t i = 0; !err && i < session->members.count; i++) {
 		const struct member *member = session->members.items[i];
-		int pid = member->target->key.pid;
 
-		if (member->trouble)
+		if (member->trouble && ++count <= NOTES_EACH)
 			err = report_builder_add_note(builder,
 						      "process %d: its allocator is not traced: %s",
-						      pid, member->trouble);
-		else if (member->child)
+						      member->target->key.pid, member->trouble);
+	}
+	if (!err && count > NOTES_EACH)
+		err = report_builder_add_note(builder,
+					      "nor are the allocators of %zu more processes traced",
+					      count - NOTES_EACH);
+	return err;
+}
+
+/* What of them went by before their probes were in place. */
+static int add_child_notes(const struct session *session, struct report_builder *builder)
+{
+	uint64_t longest_ns = 0;
+	size_t count = 0;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < session->members.count; i++) {
+		const struct member *member = session->members.items[i];
+
+		if (!member->child || member->trouble)
+			continue;
+		if (++count <= NOTES_EACH)
 			err = report_builder_add_note(builder,
 						      "child %d: its first %.1f ms were not traced",
-						      pid, (double)member->gap_ns / 1e6);
-		if (!err && member->attached.skipped)
-			err = report_builder_add_note(
-				builder,
-				"process %d: %zu functions of its allocator can't be probed", pid,
-				member->attached.skipped);
-		if (!err && member->target->forgotten)
-			err = report_builder_add_note(
-				builder,
-				"process %d: %lu mappings of code that was unloaded are forgotten: stacks through it have no names",
-				pid, (unsigned long)member->target->forgotten);
+						      member->target->key.pid,
+						      (double)member->gap_ns / 1e6);
+		else if (member->gap_ns > longest_ns)
+			longest_ns = member->gap_ns;
 	}
+	if (!err && count > NOTES_EACH)
+		err = report_builder_add_note(
+			builder, "%zu more children: up to their first %.1f ms were not traced",
+			count - NOTES_EACH, (double)longest_ns / 1e6);
+	if (!err && session->children_missed)
+		err = report_builder_add_note(
+			builder, "%lu children ended before their allocators could be traced",
+			(unsigned long)session->children_missed);
 	return err;
+}
+
+static int add_target_notes(const struct member *member, struct report_builder *builder)
+{
+	int pid = member->target->key.pid, err = 0;
+
+	if (member->attached.skipped)
+		err = report_builder_add_note(
+			builder, "process %d: %zu functions of its allocator can't be probed", pid,
+			member->attached.skipped);
+	if (!err && member->target->forgotten)
+		err = report_builder_add_note(
+			builder,
+			"process %d: %lu mappings of code that was unloaded are forgotten: stacks through it have no names",
+			pid, (unsigned long)member->target->forgotten);
+	return err;
+}
+
+static int add_member_notes(const struct session *session, struct report_builder *builder)
+{
+	int err = add_trouble_notes(session, builder);
+
+	if (!err)
+		err = add_child_notes(session, builder);
+	for (size_t i = 0; !err && i < session->members.count; i++)
+		err = add_target_notes(session->members.items[i], builder);
+	return err;
+}
+
+static double stacks_complete_percent(const struct accounts *accounts)
+{
+	const struct stack_table *stacks = accounts_stacks(accounts);
+	double allocs = 0, whole = 0;
+
+	for (size_t i = 0; i < accounts_count(accounts); i++) {
+		const struct ledger *ledger = accounts_at(accounts, i)->ledger;
+
+		for (site_id id = 1; id <= ledger_site_count(ledger); id++) {
+			const struct call_site *site = ledger_site(ledger, id);
+			const struct stack_trace *trace =
+				site->stack ? stack_table_at(stacks, site->stack) : NULL;
+
+			allocs += (double)site->allocs;
+			if (trace && trace->end == HF_STACK_COMPLETE)
+				whole += (double)site->allocs;
+		}
+	}
+	return allocs > 0 ? 100 * whole / allocs : 100;
 }
 
 static int add_quality(const struct session *session, struct report_builder *builder)
@@ -322,6 +393,7 @@ static int add_quality(const struct session *session, struct report_builder *bui
 	quality.lost_by_reason_count = lost.count;
 	quality.stacks_incomplete = incomplete.items;
 	quality.stacks_incomplete_count = incomplete.count;
+	quality.stacks_complete_percent = stacks_complete_percent(session->accounts);
 	if (!err)
 		err = report_builder_set_quality(builder, &quality);
 	vec_done(&lost);

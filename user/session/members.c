@@ -8,8 +8,9 @@
 #include "base/log.h"
 #include "session/session_internal.h"
 
-#define GAUGE_SAMPLES 1024
-#define CODE_TRIES    5
+#define GAUGE_SAMPLES   1024
+#define CODE_TRIES      5
+#define ALLOCATOR_LOOKS 64 /* at new code and at ticks */
 
 void member_free(struct member *member)
 {
@@ -90,14 +91,17 @@ static int update_code(struct session *session, struct member *member)
 	return err;
 }
 
-static int find_and_probe(struct session *session, struct member *member, struct hf_error *error)
+static int find_allocators(const struct session *session, const struct member *member,
+			   struct allocator_set *ret, struct hf_error *error)
 {
-	int pid = member->target->key.pid;
-	int err = allocator_set_find(member->target, session->options.specs,
-				     session->options.spec_count, &member->allocators, error);
+	return allocator_set_find(member->target, session->options.specs,
+				  session->options.spec_count, ret, error);
+}
 
-	if (!err)
-		err = probe_add_process(session->probe, pid, error);
+static int probe_member(struct session *session, struct member *member, struct hf_error *error)
+{
+	int pid = member->target->key.pid, err = probe_add_process(session->probe, pid, error);
+
 	if (err)
 		return err;
 	err = update_code(session, member);
@@ -109,6 +113,13 @@ static int find_and_probe(struct session *session, struct member *member, struct
 			   error);
 	member->probed = !err;
 	return err;
+}
+
+static int find_and_probe(struct session *session, struct member *member, struct hf_error *error)
+{
+	int err = find_allocators(session, member, &member->allocators, error);
+
+	return err ? err : probe_member(session, member, error);
 }
 
 static void read_gauge(struct member *member, uint64_t now_ns, bool full, uint64_t live_bytes)
@@ -187,6 +198,12 @@ int members_attach(struct session *session, int pid, struct hf_error *error)
 	return 0;
 }
 
+static void set_trouble(struct member *member, const struct hf_error *error)
+{
+	free(member->trouble);
+	member->trouble = error ? strdup(error->what.buf) : NULL;
+}
+
 /* A child has the space of its parent until it execs; its probes need links of their own. */
 static void follow_child(struct session *session, const struct life *life)
 {
@@ -194,13 +211,19 @@ static void follow_child(struct session *session, const struct life *life)
 	_cleanup_(member_freep) struct member *member = NULL;
 
 	if (member_new(session, life->pid, &member, &error)) {
+		session->children_missed++;
 		log_debug("child %d is not followed: %s", life->pid, error.what.buf);
 		return; /* it has ended already: what its mappings and faults told is in its account */
 	}
 	member->child = true;
 	member->target->parent_pid = life->parent_pid;
-	if (find_and_probe(session, member, &error))
-		member->trouble = strdup(error.what.buf);
+	if (find_and_probe(session, member, &error)) {
+		if (process_key_check(member->target->key)) {
+			session->children_missed++; /* it has just ended */
+			return;
+		}
+		set_trouble(member, &error);
+	}
 	member->gap_ns = clock_now_ns() - life->time_ns;
 	read_gauge(member, clock_now_ns(), false, 0);
 	send_maps(session, life->pid);
@@ -247,20 +270,56 @@ static void find_missed(struct session *session, struct member *member, const st
 		log_debug_err(err, "%s was unmapped before it could be read", life->path);
 }
 
-static void member_execed(struct session *session, struct member *member, const struct life *life)
+/* The probes of before see the new program's calls, too, where it maps the same library; else they go. */
+static int probe_anew(struct session *session, struct member *member, struct allocator_set *found,
+		      struct hf_error *error)
+{
+	int pid = member->target->key.pid;
+	struct allocator_set before = member->allocators;
+	bool keep = member->attached.functions && allocator_set_equal(found, &before);
+	int err;
+
+	member->allocators = *found;
+	allocator_set_done(&before);
+	if (keep) {
+		member->probed = true;
+		member->gap_ns = 0;
+		return 0;
+	}
+	probe_detach(session->probe, pid);
+	member->attached = (struct probe_attached){0};
+	err = probe_member(session, member, error);
+	member->gap_ns = clock_now_ns() - member->execed_ns;
+	return err;
+}
+
+/* After an exec the dynamic linker maps the library with malloc a little later: until then none is found. */
+static void look_for_allocator(struct session *session, struct member *member)
 {
 	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
+	struct allocator_set found;
+	int err;
 
-	probe_detach(session->probe, life->pid);
-	allocator_set_done(&member->allocators);
-	free(member->trouble);
-	member->trouble = NULL;
+	if (!member->execed_ns || member->probed || ++member->looks > ALLOCATOR_LOOKS)
+		return;
+	err = find_allocators(session, member, &found, &error);
+	if (!err)
+		err = probe_anew(session, member, &found, &error);
+	set_trouble(member, err ? &error : NULL);
+	if (!err)
+		log_info("attached pid=%d after its exec, gap %.1f ms", member->target->key.pid,
+			 (double)member->gap_ns / 1e6);
+}
+
+static void member_execed(struct session *session, struct member *member, const struct life *life)
+{
+	member->probed = false;
+	member->execed_ns = life->time_ns;
+	member->looks = 0;
 	target_execed(member->target, life->time_ns);
 	update_code(session, member);
 	target_refresh_names(member->target);
-	if (find_and_probe(session, member, &error))
-		member->trouble = strdup(error.what.buf);
-	member->gap_ns = clock_now_ns() - life->time_ns;
+	look_for_allocator(session, member);
 	send_maps(session, life->pid);
 }
 
@@ -279,14 +338,16 @@ static void take_life(struct session *session, const struct life *life)
 		follow_child(session, life);
 	if (!member)
 		return;
-	if (life->kind == LIFE_CODE_CHANGED)
+	if (life->kind == LIFE_CODE_CHANGED) {
 		note_code(session, member, &life->code);
-	else if (life->kind == LIFE_FILE_TOLD)
+		look_for_allocator(session, member);
+	} else if (life->kind == LIFE_FILE_TOLD) {
 		find_missed(session, member, life);
-	else if (life->kind == LIFE_EXECED)
+	} else if (life->kind == LIFE_EXECED) {
 		member_execed(session, member, life);
-	else if (life->kind == LIFE_EXITED)
+	} else if (life->kind == LIFE_EXITED) {
 		member_exited(session, member);
+	}
 }
 
 int members_on_life(void *user, uint32_t events)
@@ -337,6 +398,7 @@ void members_refresh(struct session *session, uint64_t now_ns, bool full)
 			continue;
 		}
 		update_code(session, member);
+		look_for_allocator(session, member);
 		send_maps(session, live.pid);
 		ingest_call(session->ingest, read_live, &live);
 		read_gauge(member, now_ns, full, live.live_bytes);

@@ -26,6 +26,8 @@ struct member {
 	uint64_t gap_ns;            /* child: from its first instruction to its probes */
 	uint64_t held_before_bytes; /* RSS when we came */
 	char *trouble;              /* why it is not probed; NULL: it is */
+	uint64_t execed_ns;         /* its allocator may not be mapped yet; 0: no exec was seen */
+	unsigned int looks;         /* for an allocator since then */
 	uint64_t recorded_ns;       /* time of the newest sample in the recording */
 	uint64_t recorded_code;     /* code_block_signature() of the newest code there */
 	/* In a replay, instead of the modules of target and allocators: in the recording's arena. */
@@ -52,6 +54,7 @@ struct session {
 	struct mailbox *lives; /* struct life, from ingest */
 	struct loop *loop;
 	VEC(struct member *) members;
+	uint64_t children_missed; /* they ended before anyone could look */
 	uint64_t started_ns, started_wall_ns, stopped_ns;
 	int timer_fd, signal_fd;
 	bool detached;

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Compares a holdfast report with what a truth program says of itself (tests/targets/truth.h).
 
-usage: compare.py REPORT.json TRUTH        REPORT may be gzipped; TRUTH holds one line per process
+usage: compare.py REPORT.json TRUTH [--declared]   REPORT may be gzipped; TRUTH holds one line per process
 
 A site of the report belongs to the first of its frames, leaf first, whose function the truth
 declares; so frames of libc and libstdc++ on the way are passed over. Then bytes, blocks, calls and
 frees must be equal, per process and function. A site without a declared function is a difference
 too, unless one of its frames is tolerated. Each difference is a line; exit 1 if there is any.
+--declared: others' sites are not looked at, for a program that was seen from its start on.
 
 Whether what a child inherited by fork counts among the child's allocs is not laid down; both pass.
 """
@@ -110,14 +111,15 @@ def compare_quality(report, truths):
         yield f"quality: unmatched_frees reported {unmatched}, true {untraced}"
 
 
-def compare(report, truths):
+def compare(report, truths, declared_only=False):
     differences = list(compare_quality(report, truths))
     for truth in truths:
         who = f"pid {truth['pid']}"
         for kind in ("sites", "mappings"):
             sums, strays = sum_sites(report, truth, kind == "mappings")
             differences += compare_entries(truth[kind], sums, who)
-            differences += describe_strays(strays, who)
+            if not declared_only:
+                differences += describe_strays(strays, who)
     return differences
 
 
@@ -131,14 +133,14 @@ def summary(truths):
 
 
 def main(argv):
-    if len(argv) != 3:
+    if len(argv) not in (3, 4) or argv[3:] not in ([], ["--declared"]):
         sys.stderr.write(__doc__)
         return 64
     truths = read_truths(argv[2])
     if not truths:
         print("no account in", argv[2])
         return 1
-    differences = compare(read_report(argv[1]), truths)
+    differences = compare(read_report(argv[1]), truths, bool(argv[3:]))
     for difference in differences:
         print(difference)
     print("equal:" if not differences else f"{len(differences)} differences:", summary(truths))

@@ -52,6 +52,20 @@ void allocator_set_done(struct allocator_set *set)
 	set->count = 0;
 }
 
+bool allocator_set_equal(const struct allocator_set *a, const struct allocator_set *b)
+{
+	if (a->function_count != b->function_count)
+		return false;
+	for (size_t i = 0; i < a->function_count; i++) {
+		const struct allocator_function *x = &a->functions[i], *y = &b->functions[i];
+
+		if (x->module != y->module || x->address != y->address ||
+		    memcmp(&x->cookie, &y->cookie, sizeof(x->cookie)) != 0)
+			return false;
+	}
+	return true;
+}
+
 static bool module_has(const struct module *module, const char *symbol)
 {
 	struct elf_symbol found;

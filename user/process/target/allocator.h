@@ -62,5 +62,7 @@ struct allocator_spec {
 int allocator_set_find(const struct target *target, const struct allocator_spec *specs,
 		       size_t spec_count, struct allocator_set *ret, struct hf_error *err);
 void allocator_set_done(struct allocator_set *set);
+/* The same functions at the same places, to be probed alike. */
+bool allocator_set_equal(const struct allocator_set *a, const struct allocator_set *b);
 
 #endif

@@ -107,6 +107,7 @@ static void put_quality(struct json_out *j, const struct report_quality *q)
 	put_counts(j, "lost_by_reason", q->lost_by_reason, q->lost_by_reason_count);
 	json_out_u64(j, "stacks", q->stacks);
 	put_counts(j, "stacks_incomplete", q->stacks_incomplete, q->stacks_incomplete_count);
+	json_out_double(j, "stacks_complete_percent", q->stacks_complete_percent);
 	json_out_u64(j, "unmatched_frees", q->unmatched_frees);
 	json_out_double(j, "symbols_percent", q->symbols_percent);
 	put_texts(j, "notes", q->notes, q->note_count);

@@ -105,6 +105,16 @@ static void read_capture(struct json_in *in, const json_t *o, struct report_capt
 	read_texts(in, json_in_array(in, o, "plan"), &c->plan, &c->plan_count);
 }
 
+/* Reports of before have only the numbers of stacks. */
+static double complete_by_count(const struct report_quality *q)
+{
+	double cut = 0;
+
+	for (size_t i = 0; i < q->stacks_incomplete_count; i++)
+		cut += (double)q->stacks_incomplete[i].count;
+	return q->stacks && cut < (double)q->stacks ? 100 - 100 * cut / (double)q->stacks : 0;
+}
+
 static void read_quality(struct json_in *in, const json_t *o, struct report_quality *q)
 {
 	q->events = json_in_u64(in, o, "events");
@@ -116,6 +126,9 @@ static void read_quality(struct json_in *in, const json_t *o, struct report_qual
 		    &q->lost_by_reason_count);
 	read_counts(in, json_in_object(in, o, "stacks_incomplete"), &q->stacks_incomplete,
 		    &q->stacks_incomplete_count);
+	q->stacks_complete_percent = json_object_get(o, "stacks_complete_percent")
+					     ? json_in_double(in, o, "stacks_complete_percent")
+					     : complete_by_count(q);
 	read_texts(in, json_in_array(in, o, "notes"), &q->notes, &q->note_count);
 }
 

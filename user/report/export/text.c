@@ -167,10 +167,7 @@ static double percent_down(double percent)
 static void add_quality(struct text_out *t, const struct report *r)
 {
 	const struct report_quality *q = &r->quality;
-	uint64_t incomplete = 0;
 
-	for (size_t i = 0; i < q->stacks_incomplete_count; i++)
-		incomplete += q->stacks_incomplete[i].count;
 	text_bold(t);
 	strbuf_addstr(t->out, "QUALITY  ");
 	text_plain(t);
@@ -180,11 +177,9 @@ static void add_quality(struct text_out *t, const struct report *r)
 	strbuf_addstr(t->out, "lost ");
 	strbuf_add_grouped(t->out, q->lost_events);
 	if (q->stacks) {
-		double whole = incomplete < q->stacks ? (double)(q->stacks - incomplete) : 0;
-
 		text_add_dot(t);
 		strbuf_addf(t->out, "stacks complete %.4g %%",
-			    percent_down(100 * whole / (double)q->stacks));
+			    percent_down(q->stacks_complete_percent));
 	}
 	text_add_dot(t);
 	strbuf_addf(t->out, "symbols %.4g %%", percent_down(q->symbols_percent));

@@ -95,9 +95,9 @@ HF.showBanner = function (host, model) {
 		words.push(HF.count(q.lost_events) + ' of ' + HF.count(num(q.events) + num(q.lost_events)) + ' events were lost (' + HF.percent(q.lost_events, num(q.events) + num(q.lost_events)) + '): the figures below are too small or too large by what is missing.');
 	if (num(q.symbols_percent, 100) < 80 && model.sites.length)
 		words.push('Only ' + +num(q.symbols_percent).toFixed(1) + ' % of the frames have names: install debug symbols for the modules shown as address.');
-	const incomplete = incompleteCount(q);
-	if (num(q.stacks) > 0 && incomplete / q.stacks > 0.05)
-		words.push(HF.percent(incomplete, q.stacks) + ' of the stacks are incomplete.');
+	const cut = 100 - num(q.stacks_complete_percent, 100);
+	if (num(q.stacks) > 0 && cut > 5)
+		words.push(+cut.toFixed(1) + ' % of the allocations have an incomplete stack.');
 	host.hidden = !words.length;
 	if (words.length)
 		fill(host, el('strong', {}, 'Read with care. '), words.join(' '), ' ', el('a', {href: '#quality'}, 'Data quality'));
@@ -173,12 +173,13 @@ HF.showQuality = function (host, model) {
 	const events = num(q.events), lost = num(q.lost_events), stacks = num(q.stacks), incomplete = incompleteCount(q);
 	const reasons = (value, whole) => Object.entries(HF.map(value)).slice(0, 50).filter(([, n]) => num(n) > 0).map(([reason, n]) => el('li', {}, text(reason, 80).replace(/_/g, ' ') + ': ' + HF.count(num(n)) + ' (' + HF.percent(num(n), whole) + ')'));
 	const row = (name, value, bad, detail) => el('tr', {class: bad ? 'bad' : null}, el('th', {scope: 'row'}, name), el('td', {}, bad && el('span', {class: 'badge bad'}, '▲ check'), ' ', value, detail && detail.length > 0 && el('ul', {}, detail)));
-	const symbols = num(q.symbols_percent, null);
+	const symbols = num(q.symbols_percent, null), complete = num(q.stacks_complete_percent, null);
 	fill(host, el('table', {class: 'quality'}, el('tbody', {},
 		row('Events', HF.count(events)),
 		row('Lost events', HF.count(lost) + ' (' + HF.percent(lost, events + lost) + ')', lost > 0, reasons(q.lost_by_reason, events + lost)),
 		row('Stacks', HF.count(stacks)),
-		row('Incomplete stacks', HF.count(incomplete) + ' (' + HF.percent(incomplete, stacks) + ')', stacks > 0 && incomplete / stacks > 0.05, reasons(q.stacks_incomplete, stacks)),
+		row('Allocations with a complete stack', complete === null ? 'not known' : Math.floor(complete * 10) / 10 + ' %', complete !== null && complete < 95),
+		row('Incomplete stacks', HF.count(incomplete) + ' (' + HF.percent(incomplete, stacks) + ')', false, reasons(q.stacks_incomplete, stacks)),
 		row('Frees without an allocation', HF.count(num(q.unmatched_frees)) + ' (blocks from before attach or during it, or lost events)'),
 		row('Frames with a name', symbols === null ? 'not known' : +symbols.toFixed(1) + ' %', symbols !== null && symbols < 80 && model.sites.length > 0),
 		num(c.windows) > 0 && row('Windows', HF.count(c.windows) + ', tracing ' + +num(c.duty).toPrecision(3) + ' of the time'),
