@@ -269,6 +269,12 @@ static int add_inheritance_notes(const struct session *session, struct report_bu
 
 #define NOTES_EACH 3 /* of one kind: what is more is summed up */
 
+/* A child that ended before its allocator was there. */
+static bool is_missed(const struct member *member)
+{
+	return member->child && member->ended && !member->probed;
+}
+
 static int add_trouble_notes(const struct session *session, struct report_builder *builder)
 {
 	size_t count = 0;
@@ -277,7 +283,7 @@ static int add_trouble_notes(const struct session *session, struct report_builde
 	for (size_t i = 0; !err && i < session->members.count; i++) {
 		const struct member *member = session->members.items[i];
 
-		if (member->trouble && ++count <= NOTES_EACH)
+		if (member->trouble && !is_missed(member) && ++count <= NOTES_EACH)
 			err = report_builder_add_note(builder,
 						      "process %d: its allocator is not traced: %s",
 						      member->target->key.pid, member->trouble);
@@ -292,14 +298,15 @@ static int add_trouble_notes(const struct session *session, struct report_builde
 /* What of them went by before their probes were in place. */
 static int add_child_notes(const struct session *session, struct report_builder *builder)
 {
-	uint64_t longest_ns = 0;
+	uint64_t longest_ns = 0, missed = session->children_missed;
 	size_t count = 0;
 	int err = 0;
 
 	for (size_t i = 0; !err && i < session->members.count; i++) {
 		const struct member *member = session->members.items[i];
 
-		if (!member->child || member->trouble)
+		missed += is_missed(member);
+		if (!member->child || !member->probed || !member->gap_ns)
 			continue;
 		if (++count <= NOTES_EACH)
 			err = report_builder_add_note(builder,
@@ -313,10 +320,10 @@ static int add_child_notes(const struct session *session, struct report_builder 
 		err = report_builder_add_note(
 			builder, "%zu more children: up to their first %.1f ms were not traced",
 			count - NOTES_EACH, (double)longest_ns / 1e6);
-	if (!err && session->children_missed)
+	if (!err && missed)
 		err = report_builder_add_note(
 			builder, "%lu children ended before their allocators could be traced",
-			(unsigned long)session->children_missed);
+			(unsigned long)missed);
 	return err;
 }
 
@@ -347,14 +354,29 @@ static int add_member_notes(const struct session *session, struct report_builder
 	return err;
 }
 
-static double stacks_complete_percent(const struct accounts *accounts)
+static bool is_probed(const struct session *session, int pid)
 {
+	for (size_t i = 0; i < session->members.count; i++) {
+		if (session->members.items[i]->target->key.pid == pid &&
+		    session->members.items[i]->probed)
+			return true;
+	}
+	return false;
+}
+
+/* Of processes whose allocator is traced: of others a note tells. */
+static double stacks_complete_percent(const struct session *session)
+{
+	const struct accounts *accounts = session->accounts;
 	const struct stack_table *stacks = accounts_stacks(accounts);
 	double allocs = 0, whole = 0;
 
 	for (size_t i = 0; i < accounts_count(accounts); i++) {
-		const struct ledger *ledger = accounts_at(accounts, i)->ledger;
+		const struct account *account = accounts_at(accounts, i);
+		const struct ledger *ledger = account->ledger;
 
+		if (!is_probed(session, account->pid))
+			continue;
 		for (site_id id = 1; id <= ledger_site_count(ledger); id++) {
 			const struct call_site *site = ledger_site(ledger, id);
 			const struct stack_trace *trace =
@@ -393,7 +415,7 @@ static int add_quality(const struct session *session, struct report_builder *bui
 	quality.lost_by_reason_count = lost.count;
 	quality.stacks_incomplete = incomplete.items;
 	quality.stacks_incomplete_count = incomplete.count;
-	quality.stacks_complete_percent = stacks_complete_percent(session->accounts);
+	quality.stacks_complete_percent = stacks_complete_percent(session);
 	if (!err)
 		err = report_builder_set_quality(builder, &quality);
 	vec_done(&lost);

@@ -198,6 +198,19 @@ int members_attach(struct session *session, int pid, struct hf_error *error)
 	return 0;
 }
 
+static void member_exited(struct session *session, struct member *member)
+{
+	member->ended = true;
+	member->target->ended_wall_ns = clock_wall_ns();
+	probe_forget_process(session->probe, member->target->key.pid);
+}
+
+/* A zombie is still there, but the kernel side has forgotten it. */
+static bool has_ended(const struct member *member, int err)
+{
+	return err == -ESRCH || process_key_check(member->target->key);
+}
+
 static void set_trouble(struct member *member, const struct hf_error *error)
 {
 	free(member->trouble);
@@ -209,6 +222,7 @@ static void follow_child(struct session *session, const struct life *life)
 {
 	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
 	_cleanup_(member_freep) struct member *member = NULL;
+	int err;
 
 	if (member_new(session, life->pid, &member, &error)) {
 		session->children_missed++;
@@ -217,11 +231,10 @@ static void follow_child(struct session *session, const struct life *life)
 	}
 	member->child = true;
 	member->target->parent_pid = life->parent_pid;
-	if (find_and_probe(session, member, &error)) {
-		if (process_key_check(member->target->key)) {
-			session->children_missed++; /* it has just ended */
-			return;
-		}
+	err = find_and_probe(session, member, &error);
+	if (err && has_ended(member, err)) {
+		member_exited(session, member); /* its mappings give names to what was seen */
+	} else if (err) {
 		set_trouble(member, &error);
 	}
 	member->gap_ns = clock_now_ns() - life->time_ns;
@@ -305,7 +318,7 @@ static void look_for_allocator(struct session *session, struct member *member)
 	err = find_allocators(session, member, &found, &error);
 	if (!err)
 		err = probe_anew(session, member, &found, &error);
-	set_trouble(member, err ? &error : NULL);
+	set_trouble(member, err && !has_ended(member, err) ? &error : NULL);
 	if (!err)
 		log_info("attached pid=%d after its exec, gap %.1f ms", member->target->key.pid,
 			 (double)member->gap_ns / 1e6);
@@ -321,13 +334,6 @@ static void member_execed(struct session *session, struct member *member, const 
 	target_refresh_names(member->target);
 	look_for_allocator(session, member);
 	send_maps(session, life->pid);
-}
-
-static void member_exited(struct session *session, struct member *member)
-{
-	member->ended = true;
-	member->target->ended_wall_ns = clock_wall_ns();
-	probe_forget_process(session->probe, member->target->key.pid);
 }
 
 static void take_life(struct session *session, const struct life *life)

@@ -243,14 +243,38 @@ void text_add_innocents(struct text_out *t, const struct report *r)
 	strbuf_addch(t->out, '\n');
 }
 
+static bool is_running(const struct report *r, int pid)
+{
+	for (size_t i = 0; i < r->process_count; i++) {
+		if (r->processes[i].pid == pid)
+			return !*r->processes[i].ended;
+	}
+	return false; /* it ended before it could be looked at */
+}
+
+static bool is_any_running(const struct report *r)
+{
+	for (size_t i = 0; i < r->process_count; i++) {
+		if (!*r->processes[i].ended)
+			return true;
+	}
+	return false;
+}
+
+/* A process that has ended holds nothing any more; where all have, it is what they held at their ends. */
 void text_add_holdings(struct text_out *t, const struct report *r)
 {
-	for (size_t i = 0; i < r->site_count && i < MAX_HELD; i++) {
+	bool all_ended = !is_any_running(r);
+	size_t shown = 0;
+
+	for (size_t i = 0; i < r->site_count && shown < MAX_HELD; i++) {
 		const struct report_site *s = &r->sites[i];
 		struct strbuf amount = STRBUF_INIT, place = STRBUF_INIT;
 
 		if (!s->outstanding_bytes)
 			break;
+		if (!all_ended && !is_running(r, s->pid))
+			continue;
 		strbuf_add_human_bytes(&amount, s->outstanding_bytes);
 		strbuf_addstr(&amount, " in ");
 		strbuf_add_grouped(&amount, s->outstanding_count);
@@ -262,7 +286,7 @@ void text_add_holdings(struct text_out *t, const struct report *r)
 		} else {
 			strbuf_addstr(&place, "(no stack)");
 		}
-		strbuf_addstr(t->out, i ? "         " : "HOLDS    ");
+		strbuf_addstr(t->out, shown++ ? "         " : "HOLDS    ");
 		text_add_cut(t, amount.buf, 24, true);
 		strbuf_addch(t->out, ' ');
 		text_add_cut(t, place.buf, t->style.width > 60 ? t->style.width - 34 : 26, false);
