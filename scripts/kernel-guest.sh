@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # kernel-guest.sh OUT UPROBES T: the part of kernel-matrix.sh inside the guest, which is root there and
-# can write to OUT (below the tree), /tmp and /run only. OUT/result gets what run-tests.sh says.
+# can write to OUT (below the tree), /tmp, /var/tmp and /run only. OUT/result gets what run-tests.sh says.
 set -u
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8
 cd "$(dirname "$0")/.." || exit 1

@@ -77,7 +77,7 @@ write_init() {
 		p9=trans=virtio,version=9p2000.L,msize=262144
 		busybox mount -t 9p -o ro,cache=loose,\$p9 host /host
 		busybox mount -t 9p -o \$p9 out '/host$tree/$1/out'
-		for dir in tmp run; do busybox mount -t tmpfs tmpfs /host/\$dir; done
+		for dir in tmp run var/tmp; do busybox mount -t tmpfs tmpfs /host/\$dir; done
 		for dir in proc sys dev; do busybox mount --move /\$dir /host/\$dir; done
 		busybox chroot /host '$tree/scripts/kernel-guest.sh' '$1/out' '$2' '${T-}'
 		busybox poweroff -f

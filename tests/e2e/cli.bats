@@ -235,6 +235,7 @@ assert eval(sys.argv[1]), sys.argv[1]' "$1" "${2:-$BATS_TEST_TMPDIR/out}"
 	ends 0 diff first.json.gz r.json.gz
 }
 
+# bats test_tags=slow
 @test "attach: a line or an object each interval" {
 	ends 0 attach --for 2s --interval 500ms "$pid"
 	[ "$(wc -l < "$BATS_TEST_TMPDIR/out")" -ge 3 ]
