@@ -33,6 +33,7 @@ compare() {
 @test "a lost free: the address belongs to the newer block" { compare lost_free; }
 @test "munmap that failed gives the range back" { compare unmap_undone; }
 @test "a private allocator is called by its name" { compare custom_allocator; }
+@test "what one place holds is summed up over all ways to it" { compare two_ways; }
 @test "losses are shown with their reason" { compare losses_shown; }
 @test "a recording that was cut off is reported with a note" { compare truncated; }
 

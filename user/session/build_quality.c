@@ -289,8 +289,7 @@ static int add_trouble_notes(const struct session *session, struct report_builde
 						      member->target->key.pid, member->trouble);
 	}
 	if (!err && count > NOTES_EACH)
-		err = report_builder_add_note(builder,
-					      "nor are the allocators of %zu more processes traced",
+		err = report_builder_add_note(builder, "nor are those of %zu more processes traced",
 					      count - NOTES_EACH);
 	return err;
 }
@@ -318,12 +317,13 @@ static int add_child_notes(const struct session *session, struct report_builder 
 	}
 	if (!err && count > NOTES_EACH)
 		err = report_builder_add_note(
-			builder, "%zu more children: up to their first %.1f ms were not traced",
-			count - NOTES_EACH, (double)longest_ns / 1e6);
+			builder, "%zu more %s not traced for up to %.1f ms", count - NOTES_EACH,
+			count == NOTES_EACH + 1 ? "child was" : "children were",
+			(double)longest_ns / 1e6);
 	if (!err && missed)
 		err = report_builder_add_note(
-			builder, "%lu children ended before their allocators could be traced",
-			(unsigned long)missed);
+			builder, "%lu %s ended before anything of its allocator was traced",
+			(unsigned long)missed, missed == 1 ? "child" : "children each");
 	return err;
 }
 

@@ -3,12 +3,14 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/units.h"
 #include "report/export/text_parts.h"
 
 #define MAX_DETAILED 8  /* findings with their frames */
 #define MAX_LISTED   20 /* findings at all */
 #define MAX_HELD     5
+#define HELD_SITES   1000 /* the largest: what the others hold cannot matter here */
 #define FRAME_INDENT 7
 #define NAME_COLUMNS 44
 #define CACHE_MIN    64  /* blocks held */
@@ -261,37 +263,79 @@ static bool is_any_running(const struct report *r)
 	return false;
 }
 
+/* What one place in the user's code holds, over all ways to it. */
+struct held {
+	const struct report_frame *frame; /* NULL: no stack */
+	uint64_t bytes, count;
+};
+
+static const struct report_frame *place_of(const struct report *r, const struct report_site *s)
+{
+	return s->stack.depth ? &r->frames[s->stack.frames[report_first_own_frame(r, s->stack)]]
+			      : NULL;
+}
+
+static void add_held(struct held *held, size_t *count, const struct report_frame *frame,
+		     const struct report_site *s)
+{
+	size_t i = 0;
+
+	while (i < *count && held[i].frame != frame)
+		i++;
+	if (i == *count)
+		held[(*count)++] = (struct held){frame, 0, 0};
+	held[i].bytes += s->outstanding_bytes;
+	held[i].count += s->outstanding_count;
+}
+
+static int by_bytes_held(const void *a, const void *b)
+{
+	const struct held *x = a, *y = b;
+
+	return x->bytes < y->bytes ? 1 : x->bytes > y->bytes ? -1 : 0;
+}
+
 /* A process that has ended holds nothing any more; where all have, it is what they held at their ends. */
-void text_add_holdings(struct text_out *t, const struct report *r)
+static size_t sum_held(const struct report *r, struct held *ret)
 {
 	bool all_ended = !is_any_running(r);
-	size_t shown = 0;
+	size_t count = 0;
 
-	for (size_t i = 0; i < r->site_count && shown < MAX_HELD; i++) {
+	for (size_t i = 0; i < r->site_count && i < HELD_SITES; i++) {
 		const struct report_site *s = &r->sites[i];
-		struct strbuf amount = STRBUF_INIT, place = STRBUF_INIT;
 
-		if (!s->outstanding_bytes)
-			break;
-		if (!all_ended && !is_running(r, s->pid))
-			continue;
-		strbuf_add_human_bytes(&amount, s->outstanding_bytes);
-		strbuf_addstr(&amount, " in ");
-		strbuf_add_grouped(&amount, s->outstanding_count);
-		if (s->stack.depth) {
-			const struct report_frame *frame =
-				&r->frames[s->stack.frames[report_first_own_frame(r, s->stack)]];
-
-			text_frame(&place, frame);
-		} else {
-			strbuf_addstr(&place, "(no stack)");
-		}
-		strbuf_addstr(t->out, shown++ ? "         " : "HOLDS    ");
-		text_add_cut(t, amount.buf, 24, true);
-		strbuf_addch(t->out, ' ');
-		text_add_cut(t, place.buf, t->style.width > 60 ? t->style.width - 34 : 26, false);
-		strbuf_addch(t->out, '\n');
-		strbuf_done(&amount);
-		strbuf_done(&place);
+		if (s->outstanding_bytes && (all_ended || is_running(r, s->pid)))
+			add_held(ret, &count, place_of(r, s), s);
 	}
+	qsort(ret, count, sizeof(*ret), by_bytes_held);
+	return count;
+}
+
+static void add_held_line(struct text_out *t, const struct held *held, bool first)
+{
+	struct strbuf amount = STRBUF_INIT, place = STRBUF_INIT;
+
+	strbuf_add_human_bytes(&amount, held->bytes);
+	strbuf_addstr(&amount, " in ");
+	strbuf_add_grouped(&amount, held->count);
+	if (held->frame)
+		text_frame(&place, held->frame);
+	else
+		strbuf_addstr(&place, "(no stack)");
+	strbuf_addstr(t->out, first ? "HOLDS    " : "         ");
+	text_add_cut(t, amount.buf, 24, true);
+	strbuf_addch(t->out, ' ');
+	text_add_cut(t, place.buf, t->style.width > 60 ? t->style.width - 34 : 26, false);
+	strbuf_addch(t->out, '\n');
+	strbuf_done(&amount);
+	strbuf_done(&place);
+}
+
+void text_add_holdings(struct text_out *t, const struct report *r)
+{
+	_cleanup_free_ struct held *held = calloc(HELD_SITES, sizeof(*held));
+	size_t count = held ? sum_held(r, held) : 0;
+
+	for (size_t i = 0; i < count && i < MAX_HELD; i++)
+		add_held_line(t, &held[i], !i);
 }
