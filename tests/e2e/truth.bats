@@ -25,6 +25,7 @@ load lib/truth
 @test "blocks of plugins that were unloaded, names included" { truth dlopen_plugin; }
 # bats test_tags=slow
 @test "plugins that come and go faster than anyone can look" { truth dlopen_plugin --rounds=100; }
+@test "an allocator within a library that is loaded later" { truth late_allocator; }
 @test "signal handlers that allocate, signals that interrupt malloc" { truth signals_alloc; }
 @test "longjmp out of qsort's callback" { truth longjmp_out; }
 @test "longjmp out of malloc itself" { truth --preload own_malloc.so longjmp_out; }

@@ -335,6 +335,11 @@ static int add_target_notes(const struct member *member, struct report_builder *
 		err = report_builder_add_note(
 			builder, "process %d: %zu functions of its allocator can't be probed", pid,
 			member->attached.skipped);
+	if (!err && member->late_count)
+		err = report_builder_add_note(
+			builder,
+			"process %d loaded an allocator after attach: its first %.1f ms were not traced",
+			pid, (double)member->late_gap_ns / 1e6);
 	if (!err && member->target->forgotten)
 		err = report_builder_add_note(
 			builder,

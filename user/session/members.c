@@ -85,6 +85,7 @@ static int update_code(struct session *session, struct member *member)
 	for (int i = 0; i < CODE_TRIES && err == -EAGAIN; i++) {
 		code.changes = probe_code_changes(session->probe, pid);
 		err = target_refresh(member->target, session->modules, &code.found);
+		member->code_came |= !err && code.found.added;
 		if (!err)
 			err = probe_update_process(session->probe, member->target, &code);
 	}
@@ -262,6 +263,7 @@ static void note_code(struct session *session, struct member *member,
 	};
 	bool known = !target_note_code(member->target, session->modules, &code);
 
+	member->code_came = true;
 	update_code(session, member);
 	if (!known && target_note_code(member->target, session->modules, &code))
 		target_note_missed(member->target, session->modules, &code);
@@ -322,6 +324,60 @@ static void look_for_allocator(struct session *session, struct member *member)
 	if (!err)
 		log_info("attached pid=%d after its exec, gap %.1f ms", member->target->key.pid,
 			 (double)member->gap_ns / 1e6);
+}
+
+static uint64_t mapped_since_ns(const struct target *target, const struct module *module)
+{
+	uint64_t since_ns = UINT64_MAX;
+
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		const struct target_mapping *m = &target->mappings[i];
+
+		if (m->module == module && m->until_ns == UINT64_MAX && m->from_ns < since_ns)
+			since_ns = m->from_ns;
+	}
+	return since_ns;
+}
+
+static void note_late(struct member *member)
+{
+	const struct allocator_set *set = &member->allocators;
+	uint64_t now_ns = clock_now_ns(), since_ns;
+
+	for (size_t i = set->first_new; i < set->function_count; i++) {
+		since_ns = mapped_since_ns(member->target, set->functions[i].module);
+		if (since_ns < now_ns && now_ns - since_ns > member->late_gap_ns)
+			member->late_gap_ns = now_ns - since_ns;
+	}
+	member->late_count++;
+	log_info("attached pid=%d %zu functions of %s that came later", member->target->key.pid,
+		 set->function_count - set->first_new,
+		 set->allocators[set->functions[set->first_new].allocator].name);
+}
+
+/* A library that brings an allocator of its own may be loaded at any time. */
+static void look_for_more(struct session *session, struct member *member)
+{
+	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
+	struct probe_attached added = {0};
+	struct allocator_set found;
+
+	if (!member->probed || !member->code_came)
+		return;
+	member->code_came = false;
+	if (find_allocators(session, member, &found, &error) ||
+	    allocator_set_add(&member->allocators, &found) ||
+	    member->allocators.first_new == member->allocators.function_count)
+		return;
+	if (probe_attach(session->probe, member->target, &member->allocators, &added, &error)) {
+		log_warn("process %d: an allocator that came later is not traced: %s",
+			 member->target->key.pid, error.what.buf);
+		return;
+	}
+	member->attached.functions += added.functions;
+	member->attached.emulated += added.emulated;
+	member->attached.skipped += added.skipped;
+	note_late(member);
 }
 
 static void member_execed(struct session *session, struct member *member, const struct life *life)
@@ -405,6 +461,7 @@ void members_refresh(struct session *session, uint64_t now_ns, bool full)
 		}
 		update_code(session, member);
 		look_for_allocator(session, member);
+		look_for_more(session, member);
 		send_maps(session, live.pid);
 		ingest_call(session->ingest, read_live, &live);
 		read_gauge(member, now_ns, full, live.live_bytes);

@@ -137,6 +137,8 @@ static json_t *process_facts(struct session *session, const struct member *membe
 	json_object_set_new(facts, "functions", number(member->attached.functions));
 	json_object_set_new(facts, "emulated", number(member->attached.emulated));
 	json_object_set_new(facts, "skipped", number(member->attached.skipped));
+	json_object_set_new(facts, "late_count", number(member->late_count));
+	json_object_set_new(facts, "late_gap_ns", number(member->late_gap_ns));
 	json_object_set_new(facts, "allocators", allocators_of(member));
 	return facts;
 }

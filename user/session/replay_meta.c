@@ -163,6 +163,8 @@ static int take_process(struct session *session, size_t index, const json_t *fro
 	member->attached.functions = number(from, "functions");
 	member->attached.emulated = number(from, "emulated");
 	member->attached.skipped = number(from, "skipped");
+	member->late_count = number(from, "late_count");
+	member->late_gap_ns = number(from, "late_gap_ns");
 	err = take_texts(session, member, from);
 	if (err || known || member->child)
 		return err;

@@ -28,8 +28,11 @@ struct member {
 	char *trouble;              /* why it is not probed; NULL: it is */
 	uint64_t execed_ns;         /* its allocator may not be mapped yet; 0: no exec was seen */
 	unsigned int looks;         /* for an allocator since then */
-	uint64_t recorded_ns;       /* time of the newest sample in the recording */
-	uint64_t recorded_code;     /* code_block_signature() of the newest code there */
+	bool code_came;             /* since we looked for allocators */
+	uint64_t late_count,
+		late_gap_ns; /* allocators that were mapped after attach; the longest time until their probes */
+	uint64_t recorded_ns;   /* time of the newest sample in the recording */
+	uint64_t recorded_code; /* code_block_signature() of the newest code there */
 	/* In a replay, instead of the modules of target and allocators: in the recording's arena. */
 	const char *replayed_build_id;
 	struct report_allocator *replayed_allocators;

@@ -200,7 +200,7 @@ static int attach_module(struct probe *probe, struct plan *plan, struct probed_p
 
 static bool already_planned(const struct allocator_set *set, size_t index)
 {
-	for (size_t i = 0; i < index; i++) {
+	for (size_t i = set->first_new; i < index; i++) {
 		if (set->functions[i].module == set->functions[index].module)
 			return true;
 	}
@@ -212,7 +212,7 @@ static int attach_all(struct probe *probe, const struct allocator_set *set,
 {
 	int err = 0;
 
-	for (size_t i = 0; !err && i < set->function_count; i++) {
+	for (size_t i = set->first_new; !err && i < set->function_count; i++) {
 		_cleanup_(plan_done) struct plan plan = {.module = set->functions[i].module};
 
 		if (already_planned(set, i))
@@ -243,11 +243,24 @@ static int refuse_attach(int err, int pid, struct hf_error *error)
 			       strerror(-err));
 }
 
+/* All but the first @kept. */
+static void close_newer(struct fd_vec *links, size_t kept)
+{
+	struct fd_vec newer = VEC_INIT;
+
+	if (links->count <= kept || vec_append(&newer, links->items + kept, links->count - kept))
+		return;
+	links->count = kept;
+	links_close(&newer);
+	vec_done(&newer);
+}
+
 int probe_attach(struct probe *probe, const struct target *target, const struct allocator_set *set,
 		 struct probe_attached *ret, struct hf_error *error)
 {
 	struct probed_process *process = probe_find_process(probe, target->key.pid);
 	struct probe_attached attached = {0};
+	size_t calls, entries;
 	uint64_t began_ns;
 	int err;
 
@@ -263,12 +276,14 @@ int probe_attach(struct probe *probe, const struct target *target, const struct 
 			"use a kernel from 6.13.4 or with that fix; `holdfast scan` needs no probe");
 	}
 	began_ns = clock_now_ns();
+	calls = process->call_links.count;
+	entries = process->entry_links.count;
 	err = attach_all(probe, set, process, &attached);
-	if (!err && !process->entry_links.count && !process->call_links.count)
+	if (!err && process->entry_links.count == entries && process->call_links.count == calls)
 		err = -EINVAL;
 	if (err) {
-		links_close(&process->call_links);
-		links_close(&process->entry_links);
+		close_newer(&process->call_links, calls);
+		close_newer(&process->entry_links, entries);
 		return refuse_attach(err, target->key.pid, error);
 	}
 	attached.attach_ns = clock_now_ns() - began_ns;

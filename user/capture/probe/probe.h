@@ -80,7 +80,8 @@ struct probe_attached {
 	uint64_t attach_ns;
 };
 
-/* Errors: HF_E_PERM, HF_E_NOPID, HF_E_UNSUPPORTED (return probes kill seccomp-filtered targets here),
+/* The functions from set->first_new on; should it fail, those before keep their probes.
+ * Errors: HF_E_PERM, HF_E_NOPID, HF_E_UNSUPPORTED (return probes kill seccomp-filtered targets here),
  * HF_E_NOKERNEL. */
 int probe_attach(struct probe *probe, const struct target *target, const struct allocator_set *set,
 		 struct probe_attached *ret, struct hf_error *err);

@@ -48,7 +48,7 @@ void allocator_set_done(struct allocator_set *set)
 		free(set->functions[i].name);
 	free(set->functions);
 	set->functions = NULL;
-	set->function_count = 0;
+	set->function_count = set->first_new = 0;
 	set->count = 0;
 }
 
@@ -107,6 +107,41 @@ static size_t allocator_in(struct allocator_set *set, const struct module *modul
 	else
 		return ALLOCATOR_MAX;
 	return set->count - 1;
+}
+
+static bool has_function(const struct allocator_set *set, const struct allocator_function *f)
+{
+	for (size_t i = 0; i < set->function_count; i++) {
+		if (set->functions[i].module == f->module &&
+		    set->functions[i].address == f->address)
+			return true;
+	}
+	return false;
+}
+
+int allocator_set_add(struct allocator_set *set, struct allocator_set *found)
+{
+	size_t room = set->function_count + found->function_count, number;
+	struct allocator_function *bigger =
+		realloc(set->functions, (room ? room : 1) * sizeof(*bigger));
+
+	if (bigger)
+		set->functions = bigger;
+	set->first_new = set->function_count;
+	for (size_t i = 0; bigger && i < found->function_count; i++) {
+		struct allocator_function *f = &found->functions[i];
+
+		if (has_function(set, f))
+			continue;
+		number = allocator_in(set, f->module, found->allocators[f->allocator].name);
+		if (number == ALLOCATOR_MAX)
+			continue;
+		bigger[set->function_count] = *f;
+		bigger[set->function_count++].allocator = (uint8_t)number;
+		f->name = NULL; /* the set's now */
+	}
+	allocator_set_done(found);
+	return bigger ? 0 : -ENOMEM;
 }
 
 static bool known(const struct finder *finder, const struct module *module, uint64_t address)

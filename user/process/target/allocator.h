@@ -47,6 +47,7 @@ struct allocator_set {
 	size_t count;
 	struct allocator_function *functions;
 	size_t function_count;
+	size_t first_new; /* functions before it were there before the last allocator_set_add() */
 };
 
 /* A private allocator's function, named by the user. */
@@ -62,6 +63,8 @@ struct allocator_spec {
 int allocator_set_find(const struct target *target, const struct allocator_spec *specs,
 		       size_t spec_count, struct allocator_set *ret, struct hf_error *err);
 void allocator_set_done(struct allocator_set *set);
+/* Takes out of @found the functions that @set does not have. 0 or -ENOMEM; what is left of @found is released. */
+int allocator_set_add(struct allocator_set *set, struct allocator_set *found);
 /* The same functions at the same places, to be probed alike. */
 bool allocator_set_equal(const struct allocator_set *a, const struct allocator_set *b);
 
