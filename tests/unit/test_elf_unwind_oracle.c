@@ -15,7 +15,8 @@
 #include "process/elf/elf_file.h"
 #include "process/elf/unwind_table.h"
 
-#define SAMPLES 10000
+#define SAMPLES           10000
+#define FDES_OF_A_PROGRAM 50
 
 /* What libdw says, in the form of a rule. */
 static struct hf_unwind_rule rule_of_cfa(const Dwarf_Op *op, size_t count)
@@ -216,7 +217,9 @@ static void compare_binary(const char *path)
 		      table.fde_count, table.row_count, unwind_rules_count(rules),
 		      table.unsupported_rows, table.damaged_entries, ms);
 	assert_int_equal(tally.agreed, tally.compared);
-	assert_true(tally.without_row + tally.unsupported < tally.compared / 2);
+	/* Debian's node is a launcher: all but the linker's own code is in its library. */
+	if (table.fde_count >= FDES_OF_A_PROGRAM)
+		assert_true(tally.without_row + tally.unsupported < tally.compared / 2);
 
 	unwind_table_done(&table);
 	elf_file_free(file);
