@@ -7,7 +7,7 @@
  * A malloc is a session's entry and return and our programs at 5 frames (12 ns each further frame);
  * a free is one trap and its program.
  *
- * The traps are nearly all of it, and differ by machine: on another one they took 1800 and 950 ns. There
+ * The traps are nearly all of it, and differ by machine: on another one they took 1800 and 1000 ns. There
  * this says 3 to 4 times too much; too little would be worse.
  */
 #define ALLOC_NS (8000.0 + 1100.0)
