@@ -276,9 +276,8 @@ static void find_missed(struct session *session, struct member *member, const st
 		.inode = life->inode,
 		.device_major = life->device >> 20,
 		.device_minor = life->device & 0xfffff,
-		.path = (char *)life->path,
+		.path = life->path,
 	};
-
 	int err = target_find_missed(member->target, session->modules, &file);
 
 	if (err)
@@ -372,6 +371,8 @@ static void look_for_more(struct session *session, struct member *member)
 	if (probe_attach(session->probe, member->target, &member->allocators, &added, &error)) {
 		log_warn("process %d: an allocator that came later is not traced: %s",
 			 member->target->key.pid, error.what.buf);
+		member->attached.skipped +=
+			member->allocators.function_count - member->allocators.first_new;
 		return;
 	}
 	member->attached.functions += added.functions;
