@@ -90,12 +90,6 @@ static int next_stop(pid_t pid, long request, int signal_number, int *ret_status
 	return WIFSTOPPED(*ret_status) ? 0 : -ECHILD;
 }
 
-static bool same_mapping(const struct mapping *a, const struct mapping *b)
-{
-	return a->inode == b->inode && a->device_major == b->device_major &&
-	       a->device_minor == b->device_minor;
-}
-
 /*
  * What the child runs under, known at the exec: the dynamic linker is where it starts. @ret_start is 0 for a
  * static program, and for a linker that is the C library itself (musl): there nothing needs waiting for.
@@ -138,7 +132,7 @@ static bool left_linker(pid_t pid, const struct mapping *linker)
 	if (ptrace(PTRACE_GETREGS, pid, NULL, &regs) || maps_read(pid, &maps))
 		return true;
 	at = maps_find(&maps, regs.rip);
-	return at && !same_mapping(at, linker);
+	return at && !mapping_same_file(at, linker);
 }
 
 static int wait_for_libraries(pid_t pid)

@@ -154,6 +154,12 @@ void maps_done(struct maps *maps)
 	*maps = (struct maps){0};
 }
 
+bool mapping_same_file(const struct mapping *a, const struct mapping *b)
+{
+	return a->inode == b->inode && a->device_major == b->device_major &&
+	       a->device_minor == b->device_minor;
+}
+
 const struct mapping *maps_find(const struct maps *maps, uint64_t address)
 {
 	size_t low = 0, high = maps->count;

@@ -34,6 +34,9 @@ int maps_read(int pid, struct maps *ret);
 int maps_parse(const char *text, size_t size, struct maps *ret);
 void maps_done(struct maps *maps);
 
+/* Both of one file, by inode and device. */
+bool mapping_same_file(const struct mapping *a, const struct mapping *b);
+
 /* The mapping that covers @address, or NULL. */
 const struct mapping *maps_find(const struct maps *maps, uint64_t address);
 

@@ -109,11 +109,11 @@ static size_t allocator_in(struct allocator_set *set, const struct module *modul
 	return set->count - 1;
 }
 
-static bool has_function(const struct allocator_set *set, const struct allocator_function *f)
+static bool is_listed(const struct allocator_function *list, size_t count,
+		      const struct module *module, uint64_t address)
 {
-	for (size_t i = 0; i < set->function_count; i++) {
-		if (set->functions[i].module == f->module &&
-		    set->functions[i].address == f->address)
+	for (size_t i = 0; i < count; i++) {
+		if (list[i].module == module && list[i].address == address)
 			return true;
 	}
 	return false;
@@ -131,7 +131,7 @@ int allocator_set_add(struct allocator_set *set, struct allocator_set *found)
 	for (size_t i = 0; bigger && i < found->function_count; i++) {
 		struct allocator_function *f = &found->functions[i];
 
-		if (has_function(set, f))
+		if (is_listed(bigger, set->function_count, f->module, f->address))
 			continue;
 		number = allocator_in(set, f->module, found->allocators[f->allocator].name);
 		if (number == ALLOCATOR_MAX)
@@ -142,16 +142,6 @@ int allocator_set_add(struct allocator_set *set, struct allocator_set *found)
 	}
 	allocator_set_done(found);
 	return bigger ? 0 : -ENOMEM;
-}
-
-static bool known(const struct finder *finder, const struct module *module, uint64_t address)
-{
-	for (size_t i = 0; i < finder->functions.count; i++) {
-		if (finder->functions.items[i].module == module &&
-		    finder->functions.items[i].address == address)
-			return true;
-	}
-	return false;
 }
 
 static int add_function(struct finder *finder, const struct module *module,
@@ -168,7 +158,7 @@ static int add_function(struct finder *finder, const struct module *module,
 	size_t number;
 	int err;
 
-	if (known(finder, module, symbol->address))
+	if (is_listed(finder->functions.items, finder->functions.count, module, symbol->address))
 		return 0;
 	number = allocator_in(finder->set, module, allocator);
 	if (number == ALLOCATOR_MAX)

@@ -110,9 +110,7 @@ static bool is_still_mapped(int pid, const struct mapping *mapping)
 	_cleanup_(maps_done) struct maps maps = {0};
 	const struct mapping *now = maps_read(pid, &maps) ? NULL : maps_find(&maps, mapping->start);
 
-	return now && now->start == mapping->start && now->inode == mapping->inode &&
-	       now->device_major == mapping->device_major &&
-	       now->device_minor == mapping->device_minor;
+	return now && now->start == mapping->start && mapping_same_file(now, mapping);
 }
 
 /*
