@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* A child of ours that knows what it has lost, and what a scan says of it. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "account/heap/heap.h"
+#include "cmocka_all.h"
+
+#define HELD  3000
+#define LOST  500
+#define PAIRS 40 /* circles of two */
+#define LARGE 300000
+
+struct node {
+	struct node *next;
+	uint64_t payload[5];
+};
+
+struct subject {
+	pid_t pid;
+	int to, from;
+};
+
+static void *volatile anchor;
+static struct node *volatile list;
+
+static void hold(void)
+{
+	for (int i = 0; i < HELD; i++) {
+		struct node *node = malloc(sizeof(*node));
+
+		memset(node, 1, sizeof(*node));
+		node->next = list;
+		list = node;
+	}
+}
+
+static __attribute__((noinline)) void lose(void)
+{
+	for (int i = 0; i < LOST; i++) {
+		anchor = malloc(72);
+		memset(anchor, 2, 72);
+	}
+	for (int i = 0; i < PAIRS; i++) {
+		struct node *a = malloc(104), *b = malloc(104);
+
+		a->next = b;
+		b->next = a;
+		anchor = a;
+	}
+	anchor = malloc(LARGE);
+	*(uint64_t *)anchor = 3;
+	anchor = NULL;
+}
+
+/* What lay on the stack is written over: only what is really held stays. */
+static __attribute__((noinline)) void forget(void)
+{
+	volatile uint8_t old[16384];
+
+	for (size_t i = 0; i < sizeof(old); i++)
+		old[i] = 0;
+}
+
+static void run(int from, int to)
+{
+	char order;
+
+	hold();
+	forget();
+	while (write(to, "x", 1) == 1 && read(from, &order, 1) == 1) {
+		if (order == 'l')
+			lose();
+		forget();
+	}
+	_exit(0);
+}
+
+static void await(const struct subject *subject)
+{
+	char c;
+
+	assert_int_equal(read(subject->from, &c, 1), 1);
+}
+
+static void tell(const struct subject *subject, char order)
+{
+	assert_int_equal(write(subject->to, &order, 1), 1);
+	await(subject);
+}
+
+static int start(void **state)
+{
+	static struct subject the_subject;
+	struct subject *subject = &the_subject;
+	int there[2], back[2];
+
+	assert_int_equal(pipe(there), 0);
+	assert_int_equal(pipe(back), 0);
+	subject->pid = fork();
+	if (!subject->pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		run(there[0], back[1]);
+	}
+	close(there[0]);
+	close(back[1]);
+	subject->to = there[1];
+	subject->from = back[0];
+	await(subject);
+	*state = subject;
+	return 0;
+}
+
+static int stop(void **state)
+{
+	struct subject *subject = *state;
+
+	kill(subject->pid, SIGKILL);
+	waitpid(subject->pid, NULL, 0);
+	close(subject->to);
+	close(subject->from);
+	return 0;
+}
+
+static struct heap_snapshot *scan(const struct subject *subject, const struct heap_snapshot *before,
+				  bool no_stop)
+{
+	struct heap_scan_options options = {
+		.pid = subject->pid,
+		.census = true,
+		.no_stop = no_stop,
+		.max_stop_ns = 10000000000ULL,
+		.memory_bytes = 1 << 30,
+		.before = before,
+	};
+	struct heap_snapshot *snapshot = NULL;
+	struct heap_scan *job = NULL;
+	struct pollfd ready;
+
+	assert_int_equal(heap_scan_start(&options, &job), 0);
+	ready = (struct pollfd){heap_scan_fd(job), POLLIN, 0};
+	assert_int_equal(poll(&ready, 1, 60000), 1);
+	assert_int_equal(heap_scan_finish(job, &snapshot), 0);
+	assert_int_equal(snapshot->live_set, HEAP_GLIBC);
+	assert_string_equal(snapshot->reason, "");
+	assert_true(snapshot->complete);
+	assert_int_equal(snapshot->stopped, !no_stop);
+	return snapshot;
+}
+
+static const struct heap_group *group_of(const struct heap_snapshot *s, enum heap_kind kind,
+					 uint64_t size)
+{
+	for (size_t i = 0; i < s->group_count; i++)
+		if (s->types[s->groups[i].type].kind == kind && s->groups[i].size_bytes == size)
+			return &s->groups[i];
+	return NULL;
+}
+
+static void check_lost(const struct subject *subject, bool no_stop)
+{
+	struct heap_snapshot *first, *second, *before = scan(subject, NULL, no_stop);
+	const struct heap_group *group;
+
+	assert_int_equal(before->lost_total, 0);
+	tell(subject, 'l');
+	first = scan(subject, before, no_stop);
+	assert_int_equal(first->lost_total, LOST + 2 * PAIRS + 1);
+	assert_int_equal(first->lost_count, 0); /* nothing is lost that was not missed twice */
+	second = scan(subject, first, no_stop);
+	assert_int_equal(second->lost_count, LOST + 2 * PAIRS + 1);
+	group = group_of(second, HEAP_DATA, 72);
+	assert_non_null(group);
+	assert_int_equal(group->lost_count, LOST);
+	assert_int_equal(group->lost_bytes, LOST * 72);
+	group = group_of(second, HEAP_POINTERS, 56);
+	assert_non_null(group);
+	assert_int_equal(group->lost_count, 0);
+	assert_true(group->count >= HELD - 1); /* the last one's next is NULL: data */
+	heap_snapshot_free(before);
+	heap_snapshot_free(first);
+	heap_snapshot_free(second);
+}
+
+static void blocks_that_nothing_refers_to_are_lost_in_the_second_look(void **state)
+{
+	check_lost(*state, false);
+}
+
+static void the_same_is_found_without_a_stop(void **state)
+{
+	check_lost(*state, true);
+}
+
+static void of_a_circle_one_block_is_lost_directly(void **state)
+{
+	struct subject *subject = *state;
+	struct heap_snapshot *s;
+	size_t direct = 0, indirect = 0;
+
+	tell(subject, 'l');
+	s = scan(subject, NULL, false);
+	for (size_t i = 0; i < s->lost_total; i++) {
+		if (s->lost[i].size_bytes != 104)
+			continue;
+		direct += !s->lost[i].indirect;
+		indirect += s->lost[i].indirect;
+	}
+	assert_int_equal(direct, PAIRS);
+	assert_int_equal(indirect, PAIRS);
+	heap_snapshot_free(s);
+}
+
+static void a_list_is_held_by_the_variable_it_begins_in(void **state)
+{
+	struct subject *subject = *state;
+	struct heap_snapshot *s = scan(subject, NULL, false);
+	const struct heap_group *group = group_of(s, HEAP_POINTERS, 56);
+
+	assert_non_null(group);
+	assert_int_equal(group->holder.root, HEAP_ROOT_GLOBAL);
+	assert_int_equal(group->holder.address, (uintptr_t)&list);
+	assert_string_equal(heap_kind_name(s->types[group->type].kind), "pointers");
+	assert_string_equal(heap_live_set_name(s->live_set), "glibc malloc");
+	heap_snapshot_free(s);
+}
+
+static void a_process_that_is_gone_is_told(void **state)
+{
+	struct heap_scan_options options = {
+		.pid = 0x3ffffff, .max_stop_ns = 1, .memory_bytes = 1 << 20};
+	struct heap_snapshot *snapshot = NULL;
+	struct heap_scan *job = NULL;
+
+	(void)state;
+	assert_int_equal(heap_scan_start(&options, &job), 0);
+	assert_int_equal(heap_scan_finish(job, &snapshot), -ESRCH);
+	assert_int_equal(heap_scan_start(&options, &job), 0);
+	heap_scan_cancel(job);
+	heap_scan_cancel(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+			blocks_that_nothing_refers_to_are_lost_in_the_second_look, start, stop),
+		cmocka_unit_test_setup_teardown(the_same_is_found_without_a_stop, start, stop),
+		cmocka_unit_test_setup_teardown(of_a_circle_one_block_is_lost_directly, start,
+						stop),
+		cmocka_unit_test_setup_teardown(a_list_is_held_by_the_variable_it_begins_in, start,
+						stop),
+		cmocka_unit_test(a_process_that_is_gone_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Where the arenas are, without symbols. */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "account/heap/glibc_internal.h"
+#include "account/heap/memory_stream.h"
+#include "base/cleanup.h"
+#include "process/elf/elf_file.h"
+#include "process/proc/process.h"
+
+#define DATA_MAX_BYTES   (64ULL << 20) /* a larger .data is not searched */
+#define SELF_BINS_MIN    16          /* empty bins in a row of 127 that make a place worth a look */
+#define FIRST_LOOK_BYTES (64u << 10) /* within which the main heap's first chunk lies */
+#define TEXT_MARGIN      0x4000      /* malloc.c's static functions lie around its exported ones */
+
+DEFINE_CLEANUP(struct elf_file *, elf_file_free);
+
+/* The present pages of a mapping, at their places in a buffer of zeros. */
+struct image {
+	uint64_t start, size_bytes;
+	uint64_t *words;
+};
+
+static int copy_pages(void *user, uint64_t address, const uint64_t *words, size_t page_count)
+{
+	struct image *image = user;
+
+	memcpy((char *)image->words + (address - image->start), words, page_count * PAGE_BYTES);
+	return 0;
+}
+
+static bool is_self_bin(const struct image *image, uint64_t offset)
+{
+	uint64_t empty = image->start + offset - 2 * 8;
+
+	return offset + 16 <= image->size_bytes && image->words[offset / 8] == empty &&
+	       image->words[offset / 8 + 1] == empty;
+}
+
+static bool is_address(uint64_t word)
+{
+	return word >= PAGE_BYTES && !(word >> 47);
+}
+
+/* The list of arenas comes back to its beginning. */
+static bool arenas_close(const struct glibc_heap *heap, uint64_t first, uint64_t next)
+{
+	for (unsigned int i = 0; i < ARENAS_MAX && is_address(next); i++) {
+		if (next == first)
+			return true;
+		if (!memory_read(heap->pid, next + ARENA_NEXT - heap->shift, &next, sizeof(next)))
+			return false;
+	}
+	return false;
+}
+
+static bool top_is_sound(const struct glibc_heap *heap, const uint64_t *arena)
+{
+	uint64_t top = arena_word(heap, arena, ARENA_TOP), size;
+	uint64_t system = arena_word(heap, arena, ARENA_SYSTEM_MEM);
+
+	if (!is_address(top) || top % CHUNK_HEADER ||
+	    !memory_read(heap->pid, top + 8, &size, sizeof(size)))
+		return false;
+	return size & CHUNK_PREV_INUSE && (size & ~CHUNK_FLAGS) <= system;
+}
+
+static bool is_arena(const struct glibc_heap *heap, uint64_t address, const uint64_t *arena)
+{
+	uint64_t system = arena_word(heap, arena, ARENA_SYSTEM_MEM);
+
+	for (unsigned int i = 0; i < 2 * (BIN_COUNT - 1); i++)
+		if (!is_address(arena_word(heap, arena, ARENA_BINS + i * 8)))
+			return false;
+	return (uint32_t)arena[0] <= 2 && system >= PAGE_BYTES &&
+	       arena_word(heap, arena, ARENA_MAX_SYSTEM) >= system && top_is_sound(heap, arena) &&
+	       arenas_close(heap, address, arena_word(heap, arena, ARENA_NEXT));
+}
+
+/* Is there an arena one of whose bins lies at @offset? */
+static bool arena_with_bin(struct glibc_heap *heap, const struct image *image, uint64_t offset)
+{
+	for (unsigned int back = 0; back < BIN_COUNT; back++) {
+		for (heap->shift = 0; heap->shift <= 8; heap->shift += 8) {
+			uint64_t bins = ARENA_BINS - heap->shift, at = offset - 16 * back - bins;
+
+			if (offset < 16 * back + bins || at % 16 != 0 ||
+			    at + ARENA_BYTES - heap->shift > image->size_bytes)
+				continue;
+			if (is_arena(heap, image->start + at, image->words + at / 8)) {
+				heap->main_arena = image->start + at;
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static bool find_arena_in(struct glibc_heap *heap, const struct image *image)
+{
+	for (uint64_t offset = 0; offset + 16 <= image->size_bytes; offset += 8) {
+		unsigned int self = 0;
+
+		if (!is_self_bin(image, offset))
+			continue;
+		for (unsigned int i = 0; i < BIN_COUNT; i++)
+			self += is_self_bin(image, offset + 16 * i);
+		if (self < SELF_BINS_MIN)
+			continue;
+		if (arena_with_bin(heap, image, offset))
+			return true;
+		offset += 16 * (BIN_COUNT - 1);
+	}
+	return false;
+}
+
+/* main_arena is initialised data: it lies in a file's writable mapping. */
+static const struct mapping *find_main_arena(struct glibc_heap *heap, struct memory_stream *stream,
+					     const struct maps *maps)
+{
+	for (size_t i = 0; i < maps->count; i++) {
+		const struct mapping *m = &maps->items[i];
+		struct image image = {.start = m->start, .size_bytes = m->end - m->start};
+		bool found;
+
+		if (!m->inode || m->shared || !(m->prot & PROT_WRITE) ||
+		    image.size_bytes > DATA_MAX_BYTES)
+			continue;
+		image.words = calloc(1, image.size_bytes);
+		if (!image.words)
+			return NULL;
+		found = !memory_stream_range(
+				stream, (struct stream_range){m->start, m->end, STREAM_ANONYMOUS},
+				copy_pages, &image) &&
+			find_arena_in(heap, &image);
+		free(image.words);
+		if (found)
+			return m;
+	}
+	return NULL;
+}
+
+/* Chunk after chunk from @first: how many are sound? */
+static unsigned int chain_length(const uint64_t *words, uint64_t first, uint64_t left_bytes)
+{
+	unsigned int length = 0;
+
+	for (uint64_t at = first; at + CHUNK_HEADER <= FIRST_LOOK_BYTES; length++) {
+		uint64_t size = words[at / 8 + 1] & ~CHUNK_FLAGS;
+
+		if (size < CHUNK_MIN || size % 16 || size > left_bytes - at ||
+		    words[at / 8 + 1] & (CHUNK_MAPPED | CHUNK_OTHER))
+			return 0;
+		at += size;
+	}
+	return length;
+}
+
+/*
+ * A dynamic program's heap begins with a chunk; a static one's with the first thread's storage, which came from brk
+ * before malloc did: the first from which chunk follows chunk, and best the first thread's cache.
+ */
+static bool find_first_chunk(struct glibc_heap *heap, uint64_t start, uint64_t end)
+{
+	_cleanup_free_ uint64_t *words = calloc(1, FIRST_LOOK_BYTES);
+	uint64_t size = end - start < FIRST_LOOK_BYTES ? end - start : FIRST_LOOK_BYTES;
+	bool any = false;
+
+	if (!words || !memory_read(heap->pid, start, words, size))
+		return false;
+	for (uint64_t at = 0; at + CHUNK_HEADER <= size; at += 16) {
+		uint64_t chunk = words[at / 8 + 1];
+
+		if (!(chunk & CHUNK_PREV_INUSE) || !chain_length(words, at, end - start))
+			continue;
+		if (!any || chunk == (0x290 | 1) || chunk == (0x250 | 1))
+			heap->first_chunk = start + at;
+		any = true;
+		if (at == 0 || chunk == (0x290 | 1) || chunk == (0x250 | 1))
+			break;
+	}
+	return any;
+}
+
+static void widen(struct glibc_heap *heap, uint64_t address)
+{
+	if (!heap->text_end || address - TEXT_MARGIN < heap->text_start)
+		heap->text_start = address - TEXT_MARGIN;
+	if (address + TEXT_MARGIN > heap->text_end)
+		heap->text_end = address + TEXT_MARGIN;
+}
+
+/* Links in free blocks are mangled since 2.32: a library that new has symbols of that version. */
+static bool is_mangling(const struct elf_file *file)
+{
+	static const char version[] = "GLIBC_2.32";
+	struct elf_section names;
+
+	return !elf_file_section(file, ".dynstr", &names) &&
+	       memmem(names.data, names.size, version, sizeof(version));
+}
+
+/* Without them, a stop in the middle of malloc shows as a chain that does not hold. */
+static void find_text(struct glibc_heap *heap, const struct maps *maps, const struct mapping *data)
+{
+	static const char *const names[] = {"malloc",  "free",        "calloc",
+					    "realloc", "malloc_trim", "malloc_usable_size",
+					    "mallopt"};
+	_cleanup_(elf_file_freep) struct elf_file *file = NULL;
+	const struct mapping *text = NULL;
+	uint64_t address;
+	int fd;
+
+	for (size_t i = 0; i < maps->count && !text; i++)
+		if (maps->items[i].prot & PROT_EXEC && mapping_same_file(&maps->items[i], data))
+			text = &maps->items[i];
+	if (!text)
+		return;
+	fd = process_open_mapped(heap->pid, text->start, text->end);
+	if (fd < 0 || elf_file_open_fd(fd, &file) < 0 ||
+	    elf_file_offset_to_address(file, text->offset, &address) < 0)
+		return;
+	heap->mangled = is_mangling(file);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		struct elf_symbol symbol;
+
+		if (!elf_file_find_symbol(file, names[i], &symbol))
+			widen(heap, text->start + symbol.address - address);
+	}
+}
+
+int glibc_find(struct memory_stream *stream, const struct maps *maps, struct glibc_heap *ret)
+{
+	struct glibc_heap heap = {.pid = stream->pid, .stream = stream};
+	const struct mapping *data = find_main_arena(&heap, stream, maps);
+	uint64_t start, end;
+	int err;
+
+	if (!data || !glibc_main_heap(maps, &start, &end) || !find_first_chunk(&heap, start, end))
+		return -ENOENT;
+	find_text(&heap, maps, data);
+	err = glibc_find_mapped(&heap, maps);
+	if (err) {
+		glibc_done(&heap);
+		return err;
+	}
+	*ret = heap;
+	return 0;
+}
+
+void glibc_done(struct glibc_heap *heap)
+{
+	vec_done(&heap->arenas);
+	vec_done(&heap->walks);
+	vec_done(&heap->mapped);
+	vec_done(&heap->searched);
+	vec_done(&heap->links);
+	vec_done(&heap->idle);
+	vec_done(&heap->fast);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A look at a heap from outside: which blocks are live, of what type, and which of them nothing refers to any more.
+ *
+ *	heap_scan_start(&options, &scan)	a process of ours goes to work
+ *	heap_scan_fd(scan)			readable when it is done
+ *	heap_scan_finish(scan, &snapshot)	waits if it must
+ *
+ * The work is done by a short-lived process of ours. It stops the target for as long as it takes to pass its memory
+ * once through a small buffer (memory_stream.h), keeps what points into the heap (edges.h), lets it go on, and only then
+ * thinks. Whatever happens to us, the target goes on: the worker can't be stopped from a terminal, it ends when we do, a
+ * guard of its own kills it when the stop takes longer than allowed, and the kernel lets a tracer's tracees go on when
+ * it dies.
+ *
+ * Never a word too much: a block is `lost` in one snapshot if nothing refers to it; it is confirmed if that was so in an
+ * earlier one too, a second before or more, and if no word at any byte offset, whatever its upper 16 bits, points to it
+ * either. Pointers kept xor-ed, compressed or in other processes are not seen: see heap_snapshot.returned.
+ *
+ * Cost for the target: README, "What it costs". Main thread, or any other that may fork.
+ */
+#ifndef HOLDFAST_HEAP_HEAP_H
+#define HOLDFAST_HEAP_HEAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+
+/* A block that is known to be live: from the ledger. */
+struct heap_known {
+	uint64_t address, size_bytes;
+};
+
+struct heap_snapshot;
+
+struct heap_scan_options {
+	int pid;
+	bool no_stop;          /* never stop it: rounds, which prove less */
+	bool census;           /* types of all blocks and who holds them; else of lost ones only */
+	uint64_t max_stop_ns;  /* a heap that would take longer is looked at without a stop */
+	uint64_t memory_bytes; /* our own bound */
+	uint64_t rate_bytes_per_second; /* measured by an earlier scan; 0: not known */
+	const struct heap_snapshot
+		*before; /* an earlier one of this process, to confirm; NULL: none */
+	/* Serve as the live set where the allocator is none that is understood. Ascending. */
+	const struct heap_known *known;
+	size_t known_count;
+};
+
+struct heap_scan;
+
+/* 0, -ENOMEM, -EAGAIN (no process can be made). */
+int heap_scan_start(const struct heap_scan_options *options, struct heap_scan **ret);
+int heap_scan_fd(const struct heap_scan *scan);
+/*
+ * Frees the scan in any case. 0, or why there is no snapshot: -ESRCH it ended; -EPERM not ours to trace, or traced
+ * already; -ENOENT no allocator that is understood, and no known blocks; -EAGAIN it never stood still; -ETIMEDOUT a
+ * thread can't be stopped; -ECANCELED the worker was killed; -ENOSPC more pointers than the memory bound allows; -ENOMEM.
+ */
+int heap_scan_finish(struct heap_scan *scan, struct heap_snapshot **ret);
+/* Kills the worker. NULL is fine. */
+void heap_scan_cancel(struct heap_scan *scan);
+DEFINE_CLEANUP(struct heap_scan *, heap_scan_cancel);
+
+enum heap_kind {             /* what a block's content looks like */
+		 HEAP_CLASS, /* a C++ object: its first word is a vtable with type information */
+		 HEAP_TEXT,
+		 HEAP_POINTERS, /* at least one word points into the heap */
+		 HEAP_ZERO,
+		 HEAP_DATA,
+};
+
+struct heap_type {
+	enum heap_kind kind;
+	const char *name; /* mangled, of HEAP_CLASS; "" else */
+};
+
+enum heap_root_kind {
+	HEAP_ROOT_NONE,     /* it is lost, or held in circles only */
+	HEAP_ROOT_REGISTER, /* of a thread */
+	HEAP_ROOT_STACK,
+	HEAP_ROOT_STORAGE, /* thread-local */
+	HEAP_ROOT_GLOBAL,  /* of a module */
+	HEAP_ROOT_MEMORY,  /* another mapping */
+};
+
+/* What keeps a group of blocks, by shortest ways back from samples of it. */
+struct heap_holder {
+	enum heap_root_kind root;
+	uint64_t address;     /* of the root word */
+	uint64_t module_base; /* HEAP_ROOT_GLOBAL: where the module's first byte is mapped */
+	const char *path;     /* of the module or mapping; "" else */
+	int tid;              /* of stack and storage */
+	bool container;       /* there is a block that most ways lead through: */
+	uint32_t container_type;
+	uint64_t container_bytes;
+	double share;  /* of the samples for which that holds */
+	uint64_t hops; /* blocks between root and group, median */
+};
+
+/* Live blocks of one type and size. */
+struct heap_group {
+	uint32_t type;
+	uint64_t size_bytes;                           /* usable, of each */
+	uint64_t count, bytes, lost_count, lost_bytes; /* lost: confirmed */
+	uint64_t returned; /* blocks once confirmed as lost that were freed or referred to again */
+	struct heap_holder holder;
+	const char *sample; /* text found in one of them; "" if none */
+};
+
+struct heap_lost {
+	uint64_t address, size_bytes; /* usable */
+	uint64_t first_ns;            /* CLOCK_MONOTONIC of the snapshot that first missed it */
+	uint64_t checksum;            /* of its content */
+	uint32_t type;
+	uint32_t group; /* index into groups */
+	uint16_t looks; /* snapshots that missed it, in a row */
+	bool indirect;  /* only lost blocks refer to it */
+	bool confirmed;
+	bool unchanged; /* content as at the look before */
+};
+
+enum heap_live_set { HEAP_GLIBC, HEAP_JEMALLOC, HEAP_MUSL, HEAP_TRACED_ONLY };
+
+struct heap_snapshot {
+	int pid;
+	enum heap_live_set live_set;
+	bool stopped; /* false: rounds without a stop */
+	bool complete; /* every segment could be walked, all memory be read: only then may anything be called lost */
+	const char *reason; /* why not; "" if it is */
+	uint64_t time_ns;   /* when the target stood still */
+	uint64_t stop_ns, total_ns;
+	uint64_t copied_bytes, swapped_bytes, unreadable_bytes;
+	uint64_t memory_peak_bytes; /* ours */
+	uint64_t heap_bytes;        /* all segments */
+	uint64_t live_count, live_bytes, free_count, free_bytes;
+	uint64_t threads, segments, segments_dropped, edges, retries;
+	uint64_t lost_count, lost_bytes; /* confirmed */
+	uint64_t returned; /* of those confirmed before: wrong, or handed on in a way that is not seen */
+	uint64_t lost_left_out; /* more than fit */
+	const struct heap_type *types;
+	size_t type_count;
+	const struct heap_group *groups; /* most bytes first */
+	size_t group_count;
+	const struct heap_lost *lost; /* ascending; confirmed and suspected ones */
+	size_t lost_total;
+};
+
+/* Frees it and all it points to. */
+void heap_snapshot_free(struct heap_snapshot *snapshot);
+DEFINE_CLEANUP(struct heap_snapshot *, heap_snapshot_free);
+
+/* "pointers"; of a class "object", its name is to be demangled by whoever shows it. */
+const char *heap_kind_name(enum heap_kind kind);
+const char *heap_live_set_name(enum heap_live_set set);
+
+#endif

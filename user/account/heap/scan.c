@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "account/heap/scan.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include "account/heap/census.h"
+#include "account/heap/hidden.h"
+#include "account/heap/holder.h"
+#include "account/heap/snapshot.h"
+#include "base/clock.h"
+
+#define REHEARSE_BYTES \
+	(64ULL << 20)       /* a smaller one is stopped without knowing how long it will take */
+#define REHEARSE_MARGIN 1.1 /* a stop also finds what a rehearsal leaves out: caches, locks */
+#define ROUNDS          3   /* without a stop, what all of them miss is lost */
+#define ROUND_GAP_NS    (200 * NS_PER_MS)
+#define LOST_MAX        (1u << 22)
+#define HOLDERS_MAX     32
+#define THINKING_NICE   10
+
+#define CONTENT_BATCH 256
+
+struct scan {
+	const struct heap_scan_options *options;
+	struct heap_image image;
+	struct reach_paths paths;
+	struct reach_lost_vec lost;
+	struct census census;
+	VEC(struct heap_lost) told;
+	struct heap_snapshot snapshot;
+	bool stop;
+	uint8_t contents[CONTENT_BATCH][CENSUS_LOOK_BYTES]; /* of lost blocks */
+};
+
+static void be_patient(void)
+{
+	/* The target's memory bandwidth is its own from here on. */
+	(void)setpriority(PRIO_PROCESS, 0, THINKING_NICE);
+}
+
+/* Would the stop be too long? Finds out by doing all of it but the stop. */
+static int rehearse(struct scan *scan)
+{
+	struct heap_image *image = &scan->image;
+	uint64_t began_ns, expected_ns;
+	int err;
+
+	scan->stop = !scan->options->no_stop;
+	if (!scan->stop)
+		return 0;
+	if (scan->options->rate_bytes_per_second) {
+		expected_ns = (uint64_t)((double)image->present_bytes /
+					 (double)scan->options->rate_bytes_per_second * 1e9);
+	} else {
+		if (image->present_bytes < REHEARSE_BYTES)
+			return 0;
+		/* So that it takes as long as the stop will: page faults of ours are none of the target's. */
+		edge_store_prefault(&image->edges, image->present_bytes / 8 / 6,
+				    image->present_bytes / PAGE_BYTES);
+		began_ns = clock_now_ns();
+		err = heap_image_take(image, false);
+		if (err && err != -EAGAIN)
+			return err;
+		expected_ns = (uint64_t)((double)(clock_now_ns() - began_ns) * REHEARSE_MARGIN);
+	}
+	scan->stop = expected_ns <= scan->options->max_stop_ns;
+	return 0;
+}
+
+static int take_stopped(struct scan *scan)
+{
+	struct heap_image *image = &scan->image;
+	int err;
+
+	/* With a rehearsal their number is known; else it is little memory. */
+	edge_store_prefault(&image->edges,
+			    image->edges.count ? image->edges.count * 9 / 8
+					       : image->present_bytes / 8 / 4,
+			    image->present_bytes / PAGE_BYTES);
+	err = heap_image_take(image, true);
+	if (err == -ETIME) {
+		scan->stop = false;
+		return 0;
+	}
+	return err;
+}
+
+static int reach(struct scan *scan, bool paths)
+{
+	uint32_t begins;
+	int err = block_map_number(&scan->image.place.map, &begins);
+
+	if (!err && paths) {
+		free(scan->paths.parents);
+		vec_clear(&scan->paths.sources);
+		scan->paths.parents = calloc(begins ? begins : 1, sizeof(*scan->paths.parents));
+		if (!scan->paths.parents)
+			err = -ENOMEM;
+	}
+	if (!err)
+		err = heap_image_reach(&scan->image, paths ? &scan->paths : NULL);
+	vec_clear(&scan->lost);
+	return err ? err : reach_collect_lost(&scan->image.place.map, &scan->lost);
+}
+
+/* Keeps of @a, ascending, what @b has too. */
+static void intersect(struct reach_lost_vec *a, const struct reach_lost_vec *b)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0, k = 0; i < a->count; i++) {
+		while (k < b->count && b->items[k].start < a->items[i].start)
+			k++;
+		if (k < b->count && b->items[k].start == a->items[i].start &&
+		    b->items[k].size_bytes == a->items[i].size_bytes)
+			a->items[kept++] = a->items[i];
+	}
+	a->count = kept;
+}
+
+static int take_rounds(struct scan *scan)
+{
+	struct reach_lost_vec common = VEC_INIT;
+	struct timespec gap = {0, ROUND_GAP_NS};
+	int err = 0;
+
+	be_patient();
+	for (unsigned int i = 0; !err && i < ROUNDS; i++) {
+		if (i)
+			nanosleep(&gap, NULL);
+		err = heap_image_take(&scan->image, false);
+		if (!err)
+			err = reach(scan, scan->options->census && i == ROUNDS - 1);
+		if (!err && i)
+			intersect(&scan->lost, &common);
+		if (!err) {
+			vec_clear(&common);
+			err = vec_append(&common, scan->lost.items, scan->lost.count);
+		}
+	}
+	vec_done(&common);
+	return err;
+}
+
+static void fill_state(struct scan *scan)
+{
+	const struct heap_image *image = &scan->image;
+	struct heap_snapshot *s = &scan->snapshot;
+
+	s->pid = scan->options->pid;
+	s->live_set = image->walker->set;
+	s->stopped = scan->stop;
+	s->time_ns = image->time_ns;
+	s->stop_ns = image->stop_ns;
+	s->copied_bytes = image->stream.bytes;
+	s->swapped_bytes = image->stream.swapped_bytes;
+	s->unreadable_bytes = image->stream.unreadable_bytes;
+	s->threads = image->stopped.threads.count;
+	s->segments = image->place.map.count;
+	s->edges = image->edges.count;
+	s->retries = image->retries;
+	for (size_t i = 0; i < image->place.map.count; i++) {
+		s->segments_dropped += image->place.map.items[i].dropped;
+		s->heap_bytes += image->place.map.items[i].end - image->place.map.items[i].start;
+	}
+	s->complete = image->sound && !s->segments_dropped && !s->swapped_bytes &&
+		      !s->unreadable_bytes;
+	s->reason = s->complete           ? ""
+		    : s->swapped_bytes    ? "some of its memory is swapped out"
+		    : s->unreadable_bytes ? "some of its memory can't be read"
+					  : "the allocator's books did not hold";
+}
+
+static const struct heap_lost *find_before(const struct heap_snapshot *before, uint64_t address)
+{
+	size_t low = 0, high = before ? before->lost_total : 0;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (before->lost[middle].address < address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return before && low < before->lost_total && before->lost[low].address == address
+		       ? &before->lost[low]
+		       : NULL;
+}
+
+static uint64_t usable(const struct scan *scan, const struct reach_lost *lost)
+{
+	struct block_ref block;
+
+	return block_find(&scan->image.place.map, lost->start, &block)
+		       ? heap_usable_bytes(scan->image.walker->set, &block)
+		       : lost->size_bytes;
+}
+
+/* What an earlier snapshot missed too is looked for in other ways before it is called lost. */
+static int clear_hidden(struct scan *scan)
+{
+	struct reach_lost_vec suspects = VEC_INIT, left = VEC_INIT;
+	const struct heap_snapshot *before = scan->options->before;
+	uint64_t found = 0;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < scan->lost.count; i++)
+		if (find_before(before, scan->lost.items[i].start))
+			err = vec_push(&suspects, scan->lost.items[i]);
+	if (!err && suspects.count)
+		err = hidden_mark(&scan->image, &suspects, &found);
+	if (!err && found) {
+		err = reach_collect_lost(&scan->image.place.map, &left);
+		if (!err)
+			intersect(&scan->lost, &left);
+	}
+	vec_done(&suspects);
+	vec_done(&left);
+	return err;
+}
+
+static uint64_t checksum_of(const uint8_t *bytes, size_t size)
+{
+	return hash_bytes(bytes, size, 0);
+}
+
+/* Types and content of lost blocks. */
+static int tell_lost(struct scan *scan, size_t first, size_t count)
+{
+	struct memory_piece pieces[CONTENT_BATCH];
+	int err = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct reach_lost *lost = &scan->lost.items[first + i];
+		uint64_t size = usable(scan, lost);
+
+		pieces[i] = (struct memory_piece){
+			lost->start, scan->contents[i],
+			size < CENSUS_LOOK_BYTES ? size : CENSUS_LOOK_BYTES, false};
+	}
+	memory_read_pieces(scan->options->pid, pieces, count);
+	for (size_t i = 0; !err && i < count; i++) {
+		const struct reach_lost *lost = &scan->lost.items[first + i];
+		const struct heap_lost *before = find_before(scan->options->before, lost->start);
+		struct heap_lost told = {.address = lost->start,
+					 .size_bytes = usable(scan, lost),
+					 .first_ns = scan->image.time_ns,
+					 .looks = 1,
+					 .indirect = lost->indirect};
+
+		if (!pieces[i].ok)
+			continue;
+		told.checksum = checksum_of(scan->contents[i], pieces[i].size);
+		if (before && before->size_bytes == told.size_bytes) {
+			told.first_ns = before->first_ns;
+			told.looks = (uint16_t)(before->looks + (before->looks < UINT16_MAX));
+			told.unchanged = before->checksum == told.checksum;
+			told.confirmed = true;
+		}
+		err = census_group_of(&scan->census, scan->contents[i], pieces[i].size,
+				      told.size_bytes, &told.group);
+		if (!err) {
+			struct census_group *group = &scan->census.groups.items[told.group];
+
+			told.type = group->type;
+			group->lost_count += told.confirmed;
+			group->lost_bytes += told.confirmed ? told.size_bytes : 0;
+			err = vec_push(&scan->told, told);
+		}
+	}
+	return err;
+}
+
+static int tell_all_lost(struct scan *scan)
+{
+	struct heap_snapshot *s = &scan->snapshot;
+	int err;
+
+	if (!s->complete) {
+		vec_clear(&scan->lost);
+		return 0;
+	}
+	err = clear_hidden(scan);
+	if (!err)
+		err = reach_order_lost(&scan->image.place.map, &scan->image.edges, &scan->lost);
+	if (scan->lost.count > LOST_MAX) {
+		s->lost_left_out = scan->lost.count - LOST_MAX;
+		scan->lost.count = LOST_MAX;
+	}
+	for (size_t i = 0; !err && i < scan->lost.count; i += CONTENT_BATCH) {
+		size_t left = scan->lost.count - i;
+
+		err = tell_lost(scan, i, left < CONTENT_BATCH ? left : CONTENT_BATCH);
+	}
+	return err;
+}
+
+/* Of blocks that were called lost, those that are not any more: the proof that this heap hides pointers. */
+static int tell_returned(struct scan *scan)
+{
+	const struct heap_snapshot *before = scan->options->before;
+	size_t k = 0;
+
+	for (size_t i = 0; before && scan->snapshot.complete && i < before->lost_total; i++) {
+		const struct heap_lost *lost = &before->lost[i];
+		const struct heap_type *type = &before->types[lost->type];
+		uint32_t group;
+		int err;
+
+		while (k < scan->told.count && scan->told.items[k].address < lost->address)
+			k++;
+		if (!lost->confirmed ||
+		    (k < scan->told.count && scan->told.items[k].address == lost->address))
+			continue;
+		err = census_group_by_type(&scan->census, type->kind, type->name, lost->size_bytes,
+					   &group);
+		if (err)
+			return err;
+		scan->census.groups.items[group].returned++;
+		scan->snapshot.returned++;
+	}
+	return 0;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	const struct heap_group *x = a, *y = b;
+
+	if (x->bytes != y->bytes)
+		return x->bytes < y->bytes ? 1 : -1;
+	if (x->lost_bytes != y->lost_bytes)
+		return x->lost_bytes < y->lost_bytes ? 1 : -1;
+	return x->size_bytes < y->size_bytes ? 1 : x->size_bytes > y->size_bytes ? -1 : 0;
+}
+
+/* Groups in the order of their bytes; @order: where each group went. */
+static int sort_groups(struct scan *scan, struct heap_group *groups, uint32_t *order)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < scan->census.groups.count; i++) {
+		const struct census_group *g = &scan->census.groups.items[i];
+
+		groups[count++] = (struct heap_group){.type = g->type,
+						      .size_bytes = g->size_bytes,
+						      .count = g->count,
+						      .bytes = g->bytes,
+						      .lost_count = g->lost_count,
+						      .lost_bytes = g->lost_bytes,
+						      .returned = g->returned,
+						      .holder = {.hops = i}, /* for the moment */
+						      .sample = g->text};
+	}
+	if (count)
+		qsort(groups, count, sizeof(*groups), by_bytes);
+	for (size_t i = 0; i < count; i++) {
+		order[groups[i].holder.hops] = (uint32_t)i;
+		groups[i].holder = (struct heap_holder){.path = ""};
+	}
+	return 0;
+}
+
+static int find_holders(struct scan *scan, struct heap_group *groups, const uint32_t *order)
+{
+	struct holder_finder finder = {&scan->image, &scan->census, &scan->paths};
+	size_t count = scan->census.groups.count; /* looking at containers may add some */
+	int err = 0;
+
+	for (size_t i = 0; !err && scan->paths.parents && i < count; i++)
+		if (order[i] < HOLDERS_MAX && scan->census.groups.items[i].sample_count) {
+			struct census_group group = scan->census.groups.items[i];
+
+			err = holder_find(&finder, &group, &groups[order[i]].holder);
+		}
+	return err;
+}
+
+static int pack(struct scan *scan, int fd)
+{
+	struct heap_snapshot *s = &scan->snapshot;
+	size_t count = scan->census.groups.count;
+	struct heap_group *groups = calloc(count + 1, sizeof(*groups));
+	uint32_t *order = calloc(count + 1, sizeof(*order));
+	struct heap_type *types = NULL;
+	struct rusage usage;
+	int err = groups && order ? sort_groups(scan, groups, order) : -ENOMEM;
+
+	if (!err)
+		err = find_holders(scan, groups, order);
+	types = calloc(scan->census.types.count, sizeof(*types));
+	if (!types)
+		err = -ENOMEM;
+	for (size_t i = 0; !err && i < scan->census.types.count; i++)
+		types[i] = (struct heap_type){scan->census.types.items[i].kind,
+					      scan->census.types.items[i].name};
+	for (size_t i = 0; !err && i < scan->told.count; i++) {
+		scan->told.items[i].group = order[scan->told.items[i].group];
+		s->lost_count += scan->told.items[i].confirmed;
+		s->lost_bytes += scan->told.items[i].confirmed ? scan->told.items[i].size_bytes : 0;
+	}
+	s->types = types;
+	s->type_count = scan->census.types.count;
+	s->groups = groups;
+	s->group_count = count;
+	s->lost = scan->told.items;
+	s->lost_total = scan->told.count;
+	getrusage(RUSAGE_SELF, &usage);
+	s->memory_peak_bytes = (uint64_t)usage.ru_maxrss * 1024;
+	if (!err)
+		err = heap_snapshot_pack(s, fd);
+	free(types);
+	free(groups);
+	free(order);
+	return err;
+}
+
+static int work(struct scan *scan, _Atomic uint64_t *stop_began_ns)
+{
+	int err = heap_image_open(scan->options, stop_began_ns, &scan->image);
+
+	if (!err)
+		err = rehearse(scan);
+	if (!err && scan->stop) {
+		err = take_stopped(scan);
+		be_patient();
+		if (!err && scan->stop)
+			err = reach(scan, scan->options->census);
+	}
+	if (!err && !scan->stop)
+		err = take_rounds(scan);
+	if (err)
+		return err;
+	fill_state(scan);
+	err = census_init(&scan->census, &scan->image);
+	if (!err && scan->options->census)
+		err = census_take(&scan->census);
+	if (!err)
+		err = tell_all_lost(scan);
+	if (!err)
+		err = tell_returned(scan);
+	scan->snapshot.live_count = scan->census.live_count;
+	scan->snapshot.live_bytes = scan->census.live_bytes;
+	scan->snapshot.free_count = scan->census.free_count;
+	scan->snapshot.free_bytes = scan->census.free_bytes;
+	return err;
+}
+
+int heap_scan_work(const struct heap_scan_options *options, _Atomic uint64_t *stop_began_ns, int fd)
+{
+	struct scan *scan = calloc(1, sizeof(*scan));
+	uint64_t began_ns = clock_now_ns();
+	int err;
+
+	if (!scan)
+		return -ENOMEM;
+	scan->options = options;
+	err = work(scan, stop_began_ns);
+	scan->snapshot.total_ns = clock_now_ns() - began_ns;
+	if (!err)
+		err = pack(scan, fd);
+	census_done(&scan->census);
+	heap_image_close(&scan->image);
+	free(scan->paths.parents);
+	vec_done(&scan->paths.sources);
+	vec_done(&scan->lost);
+	vec_done(&scan->told);
+	free(scan);
+	return err;
+}

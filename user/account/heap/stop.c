@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "account/heap/stop.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <dirent.h>
+
+#include "base/clock.h"
+#include "process/proc/proc_text.h"
+#include "process/proc/process.h"
+
+#define XSTATE_MAX_BYTES 16384   /* AMX's tiles included */
+#define RED_ZONE_LOW     0x10000 /* vm.mmap_min_addr: no address is lower */
+
+static bool is_known(const struct stopped_process *p, int tid)
+{
+	/* New threads come last: they are looked for from the end. */
+	for (size_t i = p->threads.count; i--;)
+		if (p->threads.items[i].tid == tid)
+			return true;
+	return false;
+}
+
+/* A first thread that ended before the others stays as a zombie, which can't be seized. */
+static bool has_ended(int tid)
+{
+	struct process_stat stat;
+
+	return process_stat_read(tid, &stat) < 0 || stat.state == 'Z' || stat.state == 'X';
+}
+
+/* Seizes one thread. A thread that ended meanwhile is none: 0. */
+static int seize(struct stopped_process *p, int tid)
+{
+	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) < 0) {
+		int err = -errno;
+
+		return has_ended(tid) ? 0 : err;
+	}
+	if (vec_push(&p->threads, (struct stopped_thread){.tid = tid}) < 0) {
+		ptrace(PTRACE_DETACH, tid, NULL, NULL);
+		return -ENOMEM;
+	}
+	ptrace(PTRACE_INTERRUPT, tid, NULL, NULL);
+	return 1;
+}
+
+/* Seizes the threads that are not yet; > 0: there were some. */
+static int seize_all(int pid, struct stopped_process *p)
+{
+	char *path = proc_path(pid, "task");
+	DIR *dir = path ? opendir(path) : NULL;
+	struct dirent *entry;
+	int err = dir ? 0 : -ESRCH, found = 0;
+
+	free(path);
+	while (!err && (entry = readdir(dir))) {
+		char *end;
+		long tid = strtol(entry->d_name, &end, 10);
+		int got;
+
+		if (*end || tid <= 0 || is_known(p, (int)tid))
+			continue;
+		got = seize(p, (int)tid);
+		if (got < 0)
+			err = got;
+		else
+			found += got;
+	}
+	if (dir)
+		closedir(dir);
+	return err ? err : found;
+}
+
+/*
+ * Waits until the thread has stopped. Our stop has PTRACE_EVENT_STOP; a signal that came first is kept, to be handed on
+ * at the end. 1: stopped; 0: it ended.
+ */
+static int await_stop(struct stopped_thread *t, uint64_t until_ns)
+{
+	int status;
+
+	for (;;) {
+		pid_t got = waitpid(t->tid, &status, __WALL | WNOHANG);
+
+		if (got < 0)
+			return errno == EINTR ? -EAGAIN : 0;
+		if (got == t->tid)
+			break;
+		if (clock_now_ns() > until_ns)
+			return -ETIMEDOUT;
+		usleep(20);
+	}
+	if (!WIFSTOPPED(status))
+		return 0;
+	if (status >> 16 != PTRACE_EVENT_STOP)
+		t->signal = WSTOPSIG(status);
+	return 1;
+}
+
+static int await_all(struct stopped_process *p, size_t first, uint64_t until_ns)
+{
+	for (size_t i = first; i < p->threads.count;) {
+		int got = await_stop(&p->threads.items[i], until_ns);
+
+		if (got == -EAGAIN)
+			continue;
+		if (got < 0)
+			return got;
+		if (got)
+			i++;
+		else
+			vec_remove_unordered(&p->threads, i);
+	}
+	return 0;
+}
+
+static int keep_words(struct stopped_process *p, const void *bytes, size_t size)
+{
+	const uint64_t *words = bytes;
+
+	for (size_t i = 0; i < size / 8; i++)
+		if (words[i] >= RED_ZONE_LOW && !(words[i] >> 47) &&
+		    vec_push(&p->words, words[i]) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+static int take_registers(struct stopped_process *p, struct stopped_thread *t, uint64_t *xstate)
+{
+	struct user_regs_struct regs;
+	struct iovec io = {&regs, sizeof(regs)};
+	int err;
+
+	/* Under a 32-bit task the kernel gives a shorter set: it is refused elsewhere. */
+	if (ptrace(PTRACE_GETREGSET, t->tid, NT_PRSTATUS, &io) < 0 || io.iov_len != sizeof(regs))
+		return -ESRCH;
+	t->stack_pointer = regs.rsp;
+	t->instruction_pointer = regs.rip;
+	t->thread_pointer = regs.fs_base;
+	t->in_system_call = (long long)regs.orig_rax >= 0;
+	err = keep_words(p, &regs, sizeof(regs));
+	io = (struct iovec){xstate, XSTATE_MAX_BYTES};
+	if (!err && !ptrace(PTRACE_GETREGSET, t->tid, NT_X86_XSTATE, &io))
+		err = keep_words(p, xstate, io.iov_len);
+	return err;
+}
+
+static int take_all_registers(struct stopped_process *p)
+{
+	uint64_t *xstate = malloc(XSTATE_MAX_BYTES);
+	int err = xstate ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !err && i < p->threads.count; i++)
+		err = take_registers(p, &p->threads.items[i], xstate);
+	free(xstate);
+	return err;
+}
+
+int stop_process(int pid, uint64_t timeout_ns, struct stopped_process *ret)
+{
+	struct stopped_process p = {0};
+	uint64_t until_ns = clock_now_ns() + timeout_ns;
+	int err = 0, found = 1;
+
+	while (!err && found > 0) {
+		size_t first = p.threads.count;
+
+		found = seize_all(pid, &p);
+		err = found < 0 ? found : await_all(&p, first, until_ns);
+	}
+	if (!err)
+		err = p.threads.count ? take_all_registers(&p) : -ESRCH;
+	if (err) {
+		stop_resume(&p);
+		return err;
+	}
+	*ret = p;
+	return 0;
+}
+
+void stop_release(struct stopped_process *stopped)
+{
+	for (size_t i = 0; i < stopped->threads.count; i++) {
+		struct stopped_thread *t = &stopped->threads.items[i];
+
+		/* One that has not stopped yet can't be detached: it is let go when we end. */
+		ptrace(PTRACE_DETACH, t->tid, NULL, (void *)(uintptr_t)t->signal);
+		t->signal = 0;
+	}
+}
+
+void stop_resume(struct stopped_process *stopped)
+{
+	stop_release(stopped);
+	vec_done(&stopped->threads);
+	vec_done(&stopped->words);
+}

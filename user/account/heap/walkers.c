@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The walkers that are thin: glibc's, whose parts have files of their own, and the one that knows only traced blocks. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "account/heap/glibc.h"
+#include "account/heap/walker.h"
+
+static int glibc_walker_find(struct heap_place *place, void **ret_state)
+{
+	struct glibc_heap *heap = malloc(sizeof(*heap));
+	int err;
+
+	if (!heap)
+		return -ENOMEM;
+	err = glibc_find(place->stream, &place->maps, heap);
+	if (err) {
+		free(heap);
+		return err;
+	}
+	*ret_state = heap;
+	return 0;
+}
+
+static int glibc_walker_segments(void *state, struct heap_place *place)
+{
+	int err = glibc_segments(state, &place->maps, place->stopped, &place->map);
+
+	return err ? err : glibc_add_books(state, &place->books);
+}
+
+static int glibc_walker_take(void *state, struct heap_place *place, uint64_t address,
+			     const uint64_t *words, size_t page_count)
+{
+	return glibc_take(state, &place->map, address, words, page_count);
+}
+
+static int glibc_walker_settle(void *state, struct heap_place *place)
+{
+	return glibc_settle(state, &place->map);
+}
+
+static void glibc_walker_done(void *state)
+{
+	glibc_done(state);
+	free(state);
+}
+
+const struct heap_walker glibc_walker = {
+	.set = HEAP_GLIBC,
+	.find = glibc_walker_find,
+	.segments = glibc_walker_segments,
+	.take = glibc_walker_take,
+	.settle = glibc_walker_settle,
+	.done = glibc_walker_done,
+};
+
+static int traced_find(struct heap_place *place, void **ret_state)
+{
+	*ret_state = NULL;
+	return place->options->known_count ? 0 : -ENOENT;
+}
+
+/* A mapping is a segment if a known block lies in it; whatever lies in none may hold pointers that count. */
+static int traced_segments(void *state, struct heap_place *place)
+{
+	const struct heap_known *known = place->options->known;
+	size_t count = place->options->known_count, k = 0;
+
+	(void)state;
+	for (size_t i = 0; i < place->maps.count; i++) {
+		const struct mapping *m = &place->maps.items[i];
+		int err;
+
+		while (k < count && known[k].address < m->start)
+			k++;
+		if (k == count || known[k].address >= m->end)
+			continue;
+		/* Allocators for small blocks give out multiples of 8. */
+		err = block_map_add(&place->map, m->start, m->end, 3);
+		if (err)
+			return err;
+		place->map.items[place->map.count - 1].outside_is_root = true;
+	}
+	block_map_seal(&place->map);
+	for (k = 0; k < count; k++) {
+		uint64_t start = known[k].address & ~7ULL;
+		uint64_t end = (known[k].address + known[k].size_bytes + 7) & ~7ULL;
+		struct block_segment *s = block_map_segment(&place->map, start);
+
+		if (!s || end < start)
+			continue;
+		block_segment_begin(s, block_index(s, start));
+		bit_clear(s->idle, block_index(s, start));
+		if (end < s->end && !bit_get(s->begins, block_index(s, end))) {
+			block_segment_begin(s, block_index(s, end));
+			bit_set(s->idle, block_index(s, end));
+		}
+	}
+	return 0;
+}
+
+static int traced_settle(void *state, struct heap_place *place)
+{
+	(void)state;
+	(void)place;
+	return 0;
+}
+
+static void traced_done(void *state)
+{
+	(void)state;
+}
+
+const struct heap_walker traced_walker = {
+	.set = HEAP_TRACED_ONLY,
+	.find = traced_find,
+	.segments = traced_segments,
+	.settle = traced_settle,
+	.done = traced_done,
+};
