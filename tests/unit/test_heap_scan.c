@@ -172,6 +172,7 @@ static void check_lost(const struct subject *subject, bool no_stop)
 	first = scan(subject, before, no_stop);
 	assert_int_equal(first->lost_total, LOST + 2 * PAIRS + 1);
 	assert_int_equal(first->lost_count, 0); /* nothing is lost that was not missed twice */
+	usleep(HEAP_CONFIRM_NS / 1000);
 	second = scan(subject, first, no_stop);
 	assert_int_equal(second->lost_count, LOST + 2 * PAIRS + 1);
 	group = group_of(second, HEAP_DATA, 72);
@@ -247,6 +248,10 @@ static void a_process_that_is_gone_is_told(void **state)
 
 int main(void)
 {
+#ifdef __SANITIZE_ADDRESS__
+	puts("1..0 # SKIP the sanitizer's malloc is none whose blocks can be listed");
+	return 0;
+#endif
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			blocks_that_nothing_refers_to_are_lost_in_the_second_look, start, stop),

@@ -19,6 +19,7 @@ typedef int (*command_fn)(struct config *config, struct hf_error *err);
 int command_hunt(struct config *config, struct hf_error *err);
 int command_attach(struct config *config, struct hf_error *err);
 int command_record(struct config *config, struct hf_error *err);
+int command_scan(struct config *config, struct hf_error *error);
 int command_report(struct config *config, struct hf_error *err);
 int command_diff(struct config *config, struct hf_error *err);
 int command_ps(struct config *config, struct hf_error *err);

@@ -11,7 +11,7 @@ static const command_fn commands[COMMAND_COUNT] = {
 	[COMMAND_hunt] = command_hunt,     [COMMAND_attach] = command_attach,
 	[COMMAND_report] = command_report, [COMMAND_diff] = command_diff,
 	[COMMAND_ps] = command_ps,         [COMMAND_doctor] = command_doctor,
-	[COMMAND_record] = command_record,
+	[COMMAND_record] = command_record, [COMMAND_scan] = command_scan,
 };
 
 static int fail(struct hf_error *error)

@@ -65,6 +65,37 @@ static void add_seconds(struct strbuf *sb, double seconds)
 		strbuf_addf(sb, "%.1f h", seconds / 3600);
 }
 
+/* What looks at the heap have shown. */
+static void add_heap_evidence(struct strbuf *sb, const struct evidence *e)
+{
+	switch (e->kind) {
+	case EVIDENCE_UNREACHABLE:
+		strbuf_add_grouped(sb, (uint64_t)e->value);
+		strbuf_addstr(sb, " blocks that nothing in the process refers to any more, ");
+		strbuf_add_grouped(sb, (uint64_t)e->reference);
+		strbuf_addstr(sb, " of them lost while we looked");
+		break;
+	case EVIDENCE_UNCHANGED:
+		strbuf_addf(sb, "the content of %.0f %% of them stays as it is", 100 * e->value);
+		break;
+	case EVIDENCE_FOLLOWS:
+		strbuf_add_grouped(sb, (uint64_t)e->value);
+		strbuf_addstr(sb, " of the lost blocks are referred to by other lost blocks only");
+		break;
+	case EVIDENCE_RETURNED:
+		strbuf_add_grouped(sb, (uint64_t)e->value);
+		strbuf_addstr(sb,
+			      " blocks that nothing seemed to refer to were used again: pointers "
+			      "to them are hidden, so loss can't be proved here");
+		break;
+	case EVIDENCE_LOOKS:
+		strbuf_addf(sb, "the heap was looked at %.0f times", e->value);
+		break;
+	default:
+		break;
+	}
+}
+
 void advice_add_evidence(struct strbuf *sb, const struct evidence *e)
 {
 	switch (e->kind) {
@@ -111,7 +142,8 @@ void advice_add_evidence(struct strbuf *sb, const struct evidence *e)
 		units_add_rate(sb, e->value);
 		strbuf_addstr(sb, " that no traced site explains");
 		break;
-	case EVIDENCE_KIND_COUNT:
+	default:
+		add_heap_evidence(sb, e);
 		break;
 	}
 }
@@ -165,9 +197,41 @@ static void add_what(struct strbuf *sb, const struct report *report, const struc
 			      "them or a bound that is missing");
 }
 
+/* Nothing in the process refers to them any more: what is to be done does not depend on who held them. */
+static void add_lost(struct strbuf *sb, const struct report *report, const struct report_finding *f)
+{
+	const struct report_frame *own;
+
+	if (!f->stack.depth) {
+		strbuf_addstr(sb, "no path frees them; they were allocated before we looked, so "
+				  "they have a type but no stack: ");
+		strbuf_addstr(sb, f->state == VERDICT_LEAKING
+					  ? "watch longer, and new ones will have one"
+					  : "watch when it happens again");
+		return;
+	}
+	own = &report->frames[f->stack.frames[report_first_own_frame(report, f->stack)]];
+	if (!strcmp(f->allocator, "mmap")) {
+		strbuf_addstr(sb,
+			      "no path unmaps them: look for a missing munmap on the way out of ");
+		add_place(sb, own);
+		return;
+	}
+	strbuf_addstr(sb, f->state == VERDICT_LEAKING
+				  ? "no path frees them: look for a missing free "
+				  : "they were lost once: look for a missing free ");
+	strbuf_addstr(sb, "on the way out of ");
+	add_place(sb, own);
+	strbuf_addstr(sb, ", or where the last pointer to them is overwritten");
+}
+
 void advice_add_recommendation(struct strbuf *sb, const struct report *report,
 			       const struct report_finding *f, uint64_t alloc_count)
 {
+	if (f->state == VERDICT_LEAKING || f->state == VERDICT_LOST) {
+		add_lost(sb, report, f);
+		return;
+	}
 	if (f->state == VERDICT_WARMING) {
 		strbuf_addstr(sb, "slowing down, as a cache does while it fills: watch longer, and "
 				  "see that it stops");

@@ -27,10 +27,18 @@ struct build_site {
 	uint32_t finding; /* number in findings + 1; 0: none */
 };
 
+#define NO_SITE UINT32_MAX
+
 struct build_finding {
-	uint32_t site;
+	uint32_t site; /* NO_SITE: blocks that were not traced */
+	int pid;
 	struct finding of; /* of the part that grows most, with the worst state of all */
-	double growth, below2, above2;
+	double growth, below2, above2, oldest_s;
+	uint64_t lost_count, lost_bytes;
+	const char *type, *held_by;
+	/* Without a site. */
+	const char *allocator;
+	uint64_t outstanding_bytes, outstanding_count;
 };
 
 struct build_fault {
@@ -66,6 +74,7 @@ struct report_builder {
 	VEC(struct report_process) processes;
 	struct report_text_vec plan, notes;
 	VEC(struct report_sample) samples;
+	VEC(struct report_census) census;
 	struct build_site_vec sites;
 	struct build_finding_vec findings;
 	struct build_fault_vec faults;

@@ -62,6 +62,15 @@ struct report_site_input {
 	const struct finding *finding;      /* NULL: none */
 	double interval_low, interval_high; /* both 0: exact */
 	double age_s;                       /* since the site's first allocation */
+	const char *type, *held_by;         /* of the finding; NULL: not known */
+};
+
+/* Blocks that were not traced, of one type and size: all that is known of them is their finding. */
+struct report_untraced_input {
+	int pid;
+	const struct finding *finding;
+	const char *allocator, *type, *held_by;
+	uint64_t outstanding_bytes, outstanding_count;
 };
 
 struct report_fault_input {
@@ -101,6 +110,10 @@ int report_builder_set_verdict(struct report_builder *builder, const struct verd
 /* So many sites more are to come: saves growing step by step. */
 int report_builder_reserve(struct report_builder *builder, size_t sites);
 int report_builder_add_site(struct report_builder *builder, const struct report_site_input *input);
+int report_builder_add_untraced(struct report_builder *builder,
+				const struct report_untraced_input *input);
+/* In any order; the report has those with most bytes first. */
+int report_builder_add_census(struct report_builder *builder, const struct report_census *row);
 int report_builder_add_fault(struct report_builder *builder,
 			     const struct report_fault_input *input);
 

@@ -58,6 +58,7 @@ void report_builder_free(struct report_builder *b)
 	vec_done(&b->samples);
 	vec_done(&b->sites);
 	vec_done(&b->findings);
+	vec_done(&b->census);
 	vec_done(&b->faults);
 	vec_done(&b->scratch);
 	free(b->pc_memo);
@@ -391,6 +392,56 @@ static int add_histogram(struct report_builder *b, struct build_histogram *sum,
 	return 0;
 }
 
+/* The first name that is known stands. */
+static int name_finding(struct report_builder *b, struct build_finding *f, const char *type,
+			const char *held_by)
+{
+	int err = 0;
+
+	if (!f->type || !*f->type)
+		err = report_store_string(&b->store, type, &f->type);
+	if (!err && (!f->held_by || !*f->held_by))
+		err = report_store_string(&b->store, held_by, &f->held_by);
+	return err;
+}
+
+int report_builder_add_untraced(struct report_builder *b, const struct report_untraced_input *in)
+{
+	const struct finding *f = in->finding;
+	double below = report_finite(f->growth_bytes_per_second - f->growth_low);
+	double above = report_finite(f->growth_high - f->growth_bytes_per_second);
+	struct build_finding new = {
+		.site = NO_SITE,
+		.pid = in->pid,
+		.of = *f,
+		.growth = report_finite(f->growth_bytes_per_second),
+		.below2 = below * below,
+		.above2 = above * above,
+		.oldest_s = report_finite(f->oldest_s),
+		.lost_count = f->lost_count,
+		.lost_bytes = f->lost_bytes,
+		.outstanding_bytes = in->outstanding_bytes,
+		.outstanding_count = in->outstanding_count,
+	};
+	int err = report_store_string(&b->store, in->allocator, &new.allocator);
+
+	if (!err)
+		err = name_finding(b, &new, in->type, in->held_by);
+	return err ? err : vec_push(&b->findings, new);
+}
+
+int report_builder_add_census(struct report_builder *b, const struct report_census *row)
+{
+	struct report_census copy = *row;
+	int err = report_store_string(&b->store, row->type, &copy.type);
+
+	if (!err)
+		err = report_store_string(&b->store, row->held_by, &copy.held_by);
+	if (!err)
+		err = report_store_string(&b->store, row->sample, &copy.sample);
+	return err ? err : vec_push(&b->census, copy);
+}
+
 /*
  * Findings of sites that turn out to be one: errors are independent, the larger one's reasons
  * stand.
@@ -404,7 +455,7 @@ static int add_finding(struct report_builder *b, struct build_site *site,
 	struct build_finding *sum;
 
 	if (!site->finding) {
-		int err = vec_push(&b->findings, (struct build_finding){0});
+		int err = vec_push(&b->findings, (struct build_finding){.pid = in->pid});
 
 		if (err)
 			return err;
@@ -412,6 +463,11 @@ static int add_finding(struct report_builder *b, struct build_site *site,
 	}
 	sum = &b->findings.items[site->finding - 1];
 	sum->site = (uint32_t)(site - b->sites.items);
+	add_saturating(&sum->lost_count, f->lost_count);
+	add_saturating(&sum->lost_bytes, f->lost_bytes);
+	sum->oldest_s = fmax(sum->oldest_s, report_finite(f->oldest_s));
+	if (name_finding(b, sum, in->type, in->held_by))
+		return -ENOMEM;
 	sum->growth += report_finite(f->growth_bytes_per_second);
 	sum->below2 += below * below;
 	sum->above2 += above * above;

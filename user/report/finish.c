@@ -26,6 +26,13 @@ static int make_id(struct report_builder *b, struct report_finding *f)
 	uint64_t hash = hash_bytes(f->allocator, strlen(f->allocator), ID_SEED);
 	char text[17];
 
+	/* Without a stack a type and a size are all that names it. */
+	if (!f->stack.depth) {
+		hash = hash_bytes(f->type, strlen(f->type), hash);
+		hash = hash_u64(f->outstanding_count ? f->outstanding_bytes / f->outstanding_count
+						     : 0,
+				hash);
+	}
 	for (uint32_t i = 0; i < f->stack.depth; i++)
 		hash = hash_frame(&b->store.frames.items[f->stack.frames[i]], hash);
 	snprintf(text, sizeof(text), "%016" PRIx64, hash);
@@ -56,6 +63,17 @@ static int by_severity(const void *a, const void *b)
 	if (x->outstanding_bytes != y->outstanding_bytes)
 		return x->outstanding_bytes < y->outstanding_bytes ? 1 : -1;
 	return strcmp(x->id, y->id);
+}
+
+static int by_census_bytes(const void *a, const void *b)
+{
+	const struct report_census *x = a, *y = b;
+
+	if (x->bytes != y->bytes)
+		return x->bytes < y->bytes ? 1 : -1;
+	if (x->size != y->size)
+		return x->size < y->size ? 1 : -1;
+	return strcmp(x->type, y->type);
 }
 
 static int by_fault_count(const void *a, const void *b)
@@ -104,34 +122,53 @@ static int finish_sites(struct report_builder *b)
 	return 0;
 }
 
+/* What of a finding comes from its site. */
+static void take_site(struct report_builder *b, const struct build_finding *in,
+		      struct report_finding *f)
+{
+	const struct build_site *s = &b->sites.items[in->site];
+
+	f->outstanding_bytes = s->outstanding_bytes;
+	f->outstanding_count = s->outstanding_count;
+	f->oldest_s = s->age_s;
+	f->allocator = s->allocator;
+	f->stack = b->store.stacks.items[s->stack];
+}
+
 static int finish_finding(struct report_builder *b, const struct build_finding *in,
 			  struct report_finding *f)
 {
-	const struct build_site *s = &b->sites.items[in->site];
 	_cleanup_(strbuf_done) struct strbuf sb = STRBUF_INIT;
 	struct report view = {.frames = b->store.frames.items,
 			      .frame_count = b->store.frames.count};
+	uint64_t allocs = in->site == NO_SITE ? 0 : b->sites.items[in->site].allocs;
 	int err;
 
 	*f = (struct report_finding){
-		.pid = s->pid,
+		.pid = in->pid,
 		.state = in->of.state,
 		.confidence = report_finite(in->of.confidence),
 		.growth_bytes_per_second = in->growth,
 		.growth_low = in->growth - sqrt(in->below2),
 		.growth_high = in->growth + sqrt(in->above2),
 		.seconds_to_firm = report_finite(in->of.seconds_to_firm),
-		.outstanding_bytes = s->outstanding_bytes,
-		.outstanding_count = s->outstanding_count,
-		.oldest_s = s->age_s,
+		.outstanding_bytes = in->outstanding_bytes,
+		.outstanding_count = in->outstanding_count,
+		.lost_count = in->lost_count,
+		.lost_bytes = in->lost_bytes,
+		.oldest_s = in->oldest_s,
 		.component = "",
-		.allocator = s->allocator,
-		.type = "",
-		.held_by = "",
+		.allocator = in->allocator,
+		.type = in->type,
+		.held_by = in->held_by,
 		.evidence_count = in->of.evidence_count,
-		.stack = b->store.stacks.items[s->stack],
 	};
-	advice_add_recommendation(&sb, &view, f, s->allocs);
+	if (in->site != NO_SITE)
+		take_site(b, in, f);
+	/* A site may hold older blocks than those that are lost. */
+	if (f->lost_count && in->oldest_s > 0)
+		f->oldest_s = in->oldest_s;
+	advice_add_recommendation(&sb, &view, f, allocs);
 	err = sb.failed ? -ENOMEM : report_store_string(&b->store, sb.buf, &f->recommendation);
 	if (!err)
 		err = report_copy_evidence(b, in->of.evidence, in->of.evidence_count, &f->evidence);
@@ -209,6 +246,9 @@ static int finish_lists(struct report_builder *b)
 	FINISH(b->plan, r->capture.plan, r->capture.plan_count);
 	FINISH(b->notes, r->quality.notes, r->quality.note_count);
 	FINISH(b->samples, r->memory.series, r->memory.series_count);
+	if (b->census.count)
+		qsort(b->census.items, b->census.count, sizeof(*b->census.items), by_census_bytes);
+	FINISH(b->census, r->census, r->census_count);
 #undef FINISH
 	return 0;
 }

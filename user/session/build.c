@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/hashmap.h"
+#include "session/build_heap.h"
 #include "session/build_quality.h"
 #include "session/resolve.h"
 #include "session/session_internal.h"
@@ -102,6 +103,7 @@ static int add_site(struct build *build, const struct chosen *chosen)
 	const struct process_verdict *verdict = verdict_of(build, chosen->process);
 	const struct call_site *site = chosen->site;
 	struct stack_trace trace = {0};
+	_cleanup_(strbuf_done) struct strbuf type = STRBUF_INIT, held_by = STRBUF_INIT;
 	struct report_site_input input = {
 		.pid = chosen->pid,
 		.site = site,
@@ -118,6 +120,12 @@ static int add_site(struct build *build, const struct chosen *chosen)
 	if (chosen->trace)
 		trace = *chosen->trace;
 	cut_allocator(build, site->class, &trace);
+	if (input.finding)
+		build_heap_finding(build->session, chosen->pid, input.finding, &type, &held_by);
+	if (type.failed || held_by.failed)
+		return -ENOMEM;
+	input.type = type.buf;
+	input.held_by = held_by.buf;
 	return report_builder_add_site(build->builder, &input);
 }
 
@@ -300,6 +308,8 @@ int build_report(struct session *session, const struct build_options *options, s
 		err = choose_sites(&build, &sites);
 	if (!err)
 		err = add_sites(&build, &sites);
+	if (!err)
+		err = build_heap(session, options->verdict, build.builder);
 	if (!err)
 		err = add_faults(&build);
 	if (!err)

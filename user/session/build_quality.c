@@ -2,6 +2,7 @@
 #include "session/build_quality.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,13 +22,16 @@ static char *rfc3339(uint64_t wall_ns)
 /* Where the probes are, as far as the session knows of itself or from its recording. */
 static const char *way_name(const struct session *session)
 {
-	return session->replayed ? session->replayed->way
-				 : probe_way_name(probe_way(session->probe));
+	return session->scan_only  ? ""
+	       : session->replayed ? session->replayed->way
+				   : probe_way_name(probe_way(session->probe));
 }
 
 static const char *missing(const struct session *session)
 {
-	return session->replayed ? session->replayed->missing : probe_missing(session->probe);
+	return session->scan_only  ? ""
+	       : session->replayed ? session->replayed->missing
+				   : probe_missing(session->probe);
 }
 
 static void fill_allocators(const struct member *member, struct report_allocator *ret)
@@ -99,6 +103,8 @@ static int add_plan(const struct session *session, double percent, struct report
 	_cleanup_(strbuf_done) struct strbuf line = STRBUF_INIT;
 	int err;
 
+	if (session->scan_only)
+		return 0;
 	strbuf_addf(&line, "every call traced, %zu functions by %s", member->attached.functions,
 		    way_name(session));
 	if (member->attached.functions > member->attached.emulated)
@@ -121,15 +127,22 @@ static int add_capture(const struct session *session, const struct build_options
 	uint64_t duration_ns = options->now_ns - session->started_ns;
 	double percent = overhead_percent(session->last_allocs, session->last_frees, duration_ns);
 	struct report_capture capture = {
-		.mode = CAPTURE_EXACT,
+		.mode = session->scan_only ? CAPTURE_SCAN : CAPTURE_EXACT,
 		.started_at = started,
 		.duration_s = (double)duration_ns / 1e9,
 		.budget_percent = session->options.budget_percent,
 		.overhead_percent = percent,
 		.duty = 1,
 	};
-	int err = report_builder_set_capture(builder, &capture);
+	int err;
 
+	for (size_t i = 0; i < session->members.count; i++) {
+		const struct look *look = &session->members.items[i]->look;
+
+		capture.scans += look->looks;
+		capture.stop_ms_max = fmax(capture.stop_ms_max, (double)look->stop_ns_max / 1e6);
+	}
+	err = report_builder_set_capture(builder, &capture);
 	return err ? err : add_plan(session, percent, builder);
 }
 
@@ -479,6 +492,7 @@ static int add_memory(const struct session *session, struct report_builder *buil
 {
 	const struct gauge *gauge = session->members.items[0]->gauge;
 	const struct sample *last = newest(gauge, false), *full = newest(gauge, true);
+	const struct look *look = &session->members.items[0]->look;
 	struct report_memory memory = {0};
 	int err;
 
@@ -487,6 +501,15 @@ static int add_memory(const struct session *session, struct report_builder *buil
 		memory.vms_bytes = last->vms_bytes;
 		memory.heap_live_bytes = last->heap_live_bytes;
 		memory.limit_bytes = last->cgroup_limit_bytes;
+	}
+	if (look->newest) {
+		uint64_t live = look->newest->live_bytes, idle = look->newest->free_bytes;
+
+		memory.heap_free_bytes = idle;
+		if (live + idle)
+			memory.fragmentation_percent = 100.0 * (double)idle / (double)(live + idle);
+		if (session->scan_only)
+			memory.heap_live_bytes = live;
 	}
 	if (full) {
 		memory.pss_bytes = full->pss_bytes;

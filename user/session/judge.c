@@ -6,13 +6,26 @@
 #include "base/log.h"
 #include "session/session_internal.h"
 
-static const struct gauge *gauge_of(const struct session *session, int pid)
+static struct member *member_of(const struct session *session, int pid)
 {
 	for (size_t i = session->members.count; i--;) {
 		if (session->members.items[i]->target->key.pid == pid)
-			return session->members.items[i]->gauge;
+			return session->members.items[i];
 	}
 	return NULL;
+}
+
+/* What a new look at its heap has proved. */
+static const struct lost_evidence *join_look(struct member *member, const struct account *account)
+{
+	int err;
+
+	if (!member || account->execed)
+		return NULL;
+	err = look_join(&member->look, account->ledger);
+	if (err)
+		log_debug_err(err, "a look at the heap of pid %d is lost", account->pid);
+	return member->look.evidence.looks ? &member->look.evidence : NULL;
 }
 
 static int judge_all(const struct accounts *accounts, const struct session *session,
@@ -26,13 +39,15 @@ static int judge_all(const struct accounts *accounts, const struct session *sess
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		const struct account *account = accounts_at(accounts, i);
+		struct member *member = member_of(session, account->pid);
 
 		processes[i] = (struct verdict_process){
 			.pid = account->pid,
 			.start_ns = account->started_ns,
 			.ledger = account->execed ? NULL : account->ledger,
 			.series = account->execed ? NULL : account->series,
-			.gauge = gauge_of(session, account->pid),
+			.gauge = member ? member->gauge : NULL,
+			.lost = join_look(member, account),
 		};
 	}
 	return verdict_judge(processes, count, now_ns, ret);

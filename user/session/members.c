@@ -19,6 +19,7 @@ void member_free(struct member *member)
 	allocator_set_done(&member->allocators);
 	target_free(member->target);
 	gauge_free(member->gauge);
+	look_done(&member->look);
 	free(member->trouble);
 	free(member);
 }
@@ -140,6 +141,7 @@ static int member_new(struct session *session, int pid, struct member **ret, str
 
 	if (!member)
 		return error_set_errno(error, HF_E_INTERNAL, ENOMEM, "out of memory");
+	look_init(&member->look);
 	err = target_new(session->modules, pid, clock_now_ns(), &member->target, error);
 	if (err)
 		return err;
@@ -201,6 +203,8 @@ int members_attach(struct session *session, int pid, struct hf_error *error)
 
 static void member_exited(struct session *session, struct member *member)
 {
+	if (session->looked_at == member)
+		looks_stop(session);
 	member->ended = true;
 	member->target->ended_wall_ns = clock_wall_ns();
 	probe_forget_process(session->probe, member->target->key.pid);
@@ -386,6 +390,7 @@ static void member_execed(struct session *session, struct member *member, const 
 	member->probed = false;
 	member->execed_ns = life->time_ns;
 	member->looks = 0;
+	looks_forget(session, member);
 	target_execed(member->target, life->time_ns);
 	update_code(session, member);
 	target_refresh_names(member->target);

@@ -211,6 +211,7 @@ static int on_timer(void *user, uint32_t expirations)
 	(void)expirations;
 	members_refresh(session, request.now_ns, session->tick_count++ % FULL_READ_TICKS == 0);
 	ingest_call(session->ingest, judge, &request);
+	looks_tick(session, request.now_ns);
 	verdict_free(session->verdict);
 	session->verdict = request.verdict;
 	fill_view(session, &request, &view);
@@ -243,6 +244,7 @@ int session_run(struct session *session, uint64_t for_ns, session_tick_fn tick, 
 			     &session->timer_fd);
 	if (err)
 		return err;
+	looks_tick(session, clock_now_ns());
 	err = for_ns ? loop_run_for(session->loop, for_ns) : loop_run(session->loop);
 	loop_remove(session->loop, session->timer_fd);
 	if (err == -ETIME)
@@ -270,6 +272,9 @@ void session_detach(struct session *session)
 	session->stopped_ns = clock_now_ns();
 	probe_detach(session->probe, 0);
 	log_part("detached", session->stopped_ns);
+	began_ns = clock_now_ns();
+	looks_end(session);
+	log_part("looked", began_ns);
 	began_ns = clock_now_ns();
 	members_refresh(session, began_ns, true);
 	ingest_stop(session->ingest);

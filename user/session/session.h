@@ -33,6 +33,9 @@ struct session_options {
 	double budget_percent; /* what the user allows; told in the report */
 	bool exact;            /* asked for by the user */
 	bool faults, follow;
+	bool looks;                         /* at the heap, for what is lost */
+	bool no_stop;                       /* these never stop it */
+	uint64_t max_stop_ns;               /* nor for longer than this */
 	bool show_content;                  /* command lines in the report */
 	const struct allocator_spec *specs; /* borrowed */
 	size_t spec_count;

@@ -12,6 +12,7 @@
 #include "capture/probe/probe.h"
 #include "session/accounts.h"
 #include "session/ingest.h"
+#include "session/look.h"
 #include "session/resolve.h"
 #include "session/session.h"
 
@@ -21,6 +22,7 @@ struct member {
 	struct allocator_set allocators;
 	struct probe_attached attached;
 	struct gauge *gauge;
+	struct look look; /* at its heap */
 	bool ended, child;
 	bool probed;                /* its allocator's functions are */
 	uint64_t gap_ns;            /* child: from its first instruction to its probes */
@@ -61,6 +63,7 @@ struct session {
 	uint64_t started_ns, started_wall_ns, stopped_ns;
 	int timer_fd, signal_fd;
 	bool detached;
+	bool scan_only; /* nothing is traced: its heap is looked at */
 	/* The run under way. */
 	session_tick_fn tick;
 	void *tick_user;
@@ -69,7 +72,8 @@ struct session {
 	/* Since the last tick. */
 	uint64_t last_tick_ns, last_allocs, last_frees;
 	unsigned int tick_count;
-	struct verdict *verdict; /* the newest */
+	struct member *looked_at; /* whose heap is being looked at; NULL: none */
+	struct verdict *verdict;  /* the newest */
 	struct hf_loss loss;
 	struct resolver *resolver; /* made with the first report */
 	size_t resolver_targets;   /* members that it knows */
@@ -84,6 +88,15 @@ int members_running(const struct session *session);
 int members_on_life(void *session, uint32_t events);
 /* Every tick: maps read anew, gauges read. @full: PSS and USS too. */
 void members_refresh(struct session *session, uint64_t now_ns, bool full);
+
+/* looks.c: starts the next look if one is due. */
+void looks_tick(struct session *session, uint64_t now_ns);
+/* The process execed or ended: what was seen does not hold any more. */
+void looks_forget(struct session *session, struct member *member);
+/* Waits for the look under way. */
+void looks_stop(struct session *session);
+/* One last look at each process, with types. */
+void looks_end(struct session *session);
 
 /* judge.c: runs on whoever owns the accounts. */
 struct judge_request {

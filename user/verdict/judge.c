@@ -9,6 +9,8 @@
 #include "account/gauge/trend.h"
 #include "base/cleanup.h"
 #include "base/vec.h"
+#include "verdict/leak.h"
+#include "verdict/lost.h"
 #include "verdict/site.h"
 
 #define NS             1e9
@@ -150,6 +152,39 @@ static int judge_sites(const struct ledger *ledger, struct site_context *context
 	}
 	vec_done(&candidates);
 	return err;
+}
+
+static struct finding *finding_of_site(struct finding_vec *findings, size_t first, site_id site)
+{
+	for (size_t i = first; site && i < findings->count; i++)
+		if (findings->items[i].site == site)
+			return &findings->items[i];
+	return NULL;
+}
+
+/* What was proved to be lost: into the finding of its site's growth, or one of its own. */
+static int judge_lost(const struct verdict_process *in, const struct site_context *context,
+		      struct process_verdict *out, struct finding_vec *findings, size_t first)
+{
+	double observed_s = (double)(context->now_ns - context->start_ns) / NS;
+
+	for (size_t i = 0; in->lost && i < in->lost->entries.count; i++) {
+		site_id site = in->lost->entries.items[i].site;
+		struct finding *known = finding_of_site(findings, first, site);
+		struct finding f = known ? *known : (struct finding){0};
+
+		if (!leak_judge(in->lost, i, observed_s, context->now_ns, &f))
+			continue;
+		if (site && site <= out->site_count) {
+			out->sites[site - 1].state = (uint8_t)f.state;
+			out->sites[site - 1].growth_bytes_per_second = f.growth_bytes_per_second;
+		}
+		if (known)
+			*known = f;
+		else if (vec_push(findings, f) < 0)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 /* Do the live bytes go up and down again, as a whole? */
@@ -296,6 +331,8 @@ static int judge_process(const struct verdict_process *in, struct site_context *
 	context->start_ns = in->start_ns;
 	context->rss_growth = rose ? out->rss_growth_bytes_per_second : 0;
 	err = judge_sites(in->ledger, context, out, findings);
+	if (!err)
+		err = judge_lost(in, context, out, findings, first);
 	if (err)
 		return err;
 	for (size_t i = first; i < findings->count; i++)

@@ -9,8 +9,8 @@
  * Growth of a site is the Theil-Sen slope of its envelope of minima (least outstanding bytes of
  * each window), accepted as a trend when Mann-Kendall's z is above 1.96 and the slope's 95 %
  * interval lies above 0. The interval is widened to that of the number of blocks (Poisson), which
- * a noise-free line would hide. Only what a reachability scan proves may be called leaking or
- * lost: nothing here gives these states yet.
+ * a noise-free line would hide. Only what looks at the heap have proved (lost.h) may be called
+ * leaking or lost.
  *
  * Cost: every site is looked at once; at most VERDICT_MAX_FITS of a process, those that rose
  * most, are fitted.
@@ -91,8 +91,26 @@ int verdict_state_parse(const char *name, enum verdict_state *ret_state);
 #define VERDICT_MIN_RSS_BYTES (1u << 20)
 /* a smaller explained share keeps the overall verdict from being steady */
 #define VERDICT_MIN_EXPLAINED_PERCENT 50.0
+/* leaking: so many blocks were lost while somebody looked, with a rate whose interval is above 0, */
+#define VERDICT_LEAK_BLOCKS 8
+/* in so many looks apart, the last of them no longer ago than so many of their distances, */
+#define VERDICT_LEAK_LOOKS 3
+#define VERDICT_LEAK_PAUSE 3.0
+/* and so likely as the weights say */
+#define VERDICT_LEAK_CONFIDENCE 0.95
+/* the content of so many of them stays as it is */
+#define VERDICT_UNCHANGED_SHARE 0.9
+/* so many blocks that were called lost and come back: the site hides its pointers */
+#define VERDICT_RETURNED_MAX 3
+/* fewer fresh losses are not worth watching: one happens to every program */
+#define VERDICT_WATCH_LOST 3
+/* a leak's rate is firm with such an interval, or after so long */
+#define VERDICT_FIRM_RATE   0.10
+#define VERDICT_FIRM_LEAK_S 30.0
 /* sites fitted per process */
 #define VERDICT_MAX_FITS 512
+
+struct lost_evidence;
 
 /* All may be frozen copies (ledger_copy_sites(), series_copy()); nothing is changed. */
 struct verdict_process {
@@ -101,6 +119,7 @@ struct verdict_process {
 	const struct ledger *ledger; /* NULL: none */
 	const struct series *series; /* of that ledger; NULL: nothing can be found to grow */
 	const struct gauge *gauge;   /* NULL: none */
+	const struct lost_evidence *lost; /* NULL: nobody looked at its heap */
 };
 
 /* X(upper, name, what value and reference mean) */
@@ -114,7 +133,13 @@ struct verdict_process {
 	X(PERIODS, "periods")         /* value: periods seen; reference: periods needed */         \
 	X(SWING, "swing")             /* value: swing / peak */                                    \
 	X(SHARE, "share")             /* value: percent of the process's RSS growth */             \
-	X(UNEXPLAINED, "unexplained") /* value: bytes/s of RSS growth that no site explains */
+	X(UNEXPLAINED, "unexplained") /* value: bytes/s of RSS growth that no site explains */     \
+	X(UNREACHABLE,                                                                             \
+	  "unreachable") /* value: blocks that nothing refers to; reference: lost since we look */ \
+	X(UNCHANGED, "unchanged") /* value: share of them whose content stays as it is */          \
+	X(FOLLOWS, "follows")     /* value: of them, those that only lost blocks refer to */       \
+	X(RETURNED, "returned")   /* value: blocks called lost that came back */                   \
+	X(LOOKS, "looks")         /* value: looks at the heap */
 
 enum evidence_kind {
 #define X(upper, name) EVIDENCE_##upper,
@@ -130,15 +155,18 @@ struct evidence {
 	double value, reference;
 };
 
-#define VERDICT_MAX_EVIDENCE 8
+#define VERDICT_MAX_EVIDENCE 12
 
 struct finding {
-	uint32_t process; /* index into the input */
-	site_id site;     /* of its ledger */
+	uint32_t process;    /* index into the input */
+	site_id site;        /* of its ledger; 0: blocks that were not traced */
+	uint32_t lost_entry; /* index into its lost_evidence's entries + 1; 0: none of it is lost */
 	enum verdict_state state;
 	double confidence; /* 0 .. 1: that the state is right */
 	double growth_bytes_per_second, growth_low, growth_high; /* 95 % interval */
 	double seconds_to_firm; /* how much longer to watch; 0: firm */
+	uint64_t lost_count, lost_bytes;
+	double oldest_s; /* since the oldest lost block was allocated, or missed first; 0: none is lost */
 	uint8_t evidence_count;
 	struct evidence evidence[VERDICT_MAX_EVIDENCE];
 };

@@ -204,11 +204,8 @@ static int count_block(struct census *census, const struct block_ref *block, con
 	uint32_t index;
 	int err;
 
-	if (bit_get(block->segment->idle, block->index)) {
-		census->free_count++;
-		census->free_bytes += block->end - block->start;
+	if (bit_get(block->segment->idle, block->index))
 		return 0;
-	}
 	if (size < content_bytes)
 		content_bytes = size;
 	err = census_group_of(census, content, content_bytes, size, &index);
@@ -217,8 +214,6 @@ static int count_block(struct census *census, const struct block_ref *block, con
 	group = &census->groups.items[index];
 	group->count++;
 	group->bytes += size;
-	census->live_count++;
-	census->live_bytes += size;
 	keep_sample(census, group, block->start);
 	return 0;
 }

@@ -35,7 +35,6 @@ struct census {
 	VEC(struct census_group) groups;
 	struct map64 by_key; /* type and size -> group */
 	uint64_t random;
-	uint64_t live_count, live_bytes, free_count, free_bytes;
 };
 
 /* @image must outlive it. -ENOMEM. */

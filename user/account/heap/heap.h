@@ -13,7 +13,7 @@
  * it dies.
  *
  * Never a word too much: a block is `lost` in one snapshot if nothing refers to it; it is confirmed if that was so in an
- * earlier one too, a second before or more, and if no word at any byte offset, whatever its upper 16 bits, points to it
+ * earlier one too, HEAP_CONFIRM_NS before or more, and if no word at any byte offset, whatever its upper 16 bits, points to it
  * either. Pointers kept xor-ed, compressed or in other processes are not seen: see heap_snapshot.returned.
  *
  * Cost for the target: README, "What it costs". Main thread, or any other that may fork.
@@ -31,6 +31,8 @@
 struct heap_known {
 	uint64_t address, size_bytes;
 };
+
+#define HEAP_CONFIRM_NS 800000000ULL
 
 struct heap_snapshot;
 
@@ -130,6 +132,9 @@ struct heap_snapshot {
 	bool complete; /* every segment could be walked, all memory be read: only then may anything be called lost */
 	const char *reason; /* why not; "" if it is */
 	uint64_t time_ns;   /* when the target stood still */
+	uint64_t before_ns; /* when it did for the snapshot that this one was compared with; 0: none */
+	/* What was missed by then is confirmed or refuted in here; 0: nothing is. */
+	uint64_t known_until_ns;
 	uint64_t stop_ns, total_ns;
 	uint64_t copied_bytes, swapped_bytes, unreadable_bytes;
 	uint64_t memory_peak_bytes; /* ours */

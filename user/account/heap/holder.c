@@ -132,8 +132,8 @@ static void name_root(const struct holder_finder *finder, uint64_t address, stru
 }
 
 /* The block nearest to the group that most ways lead through. */
-static int find_container(struct holder_finder *finder, const struct way *ways, unsigned int count,
-			  struct heap_holder *ret)
+static int find_container(struct holder_finder *finder, const struct census_group *kind,
+			  const struct way *ways, unsigned int count, struct heap_holder *ret)
 {
 	const struct way *typical = &ways[count / 2];
 	uint8_t content[CENSUS_LOOK_BYTES];
@@ -155,6 +155,10 @@ static int find_container(struct holder_finder *finder, const struct way *ways, 
 		err = census_group_of(finder->census, content, look, size, &group);
 		if (err)
 			return err;
+		/* The next one of the same kind: they are a list, which nothing but the root holds. */
+		if (finder->census->groups.items[group].type == kind->type &&
+		    size == kind->size_bytes)
+			continue;
 		ret->container = true;
 		ret->container_type = finder->census->groups.items[group].type;
 		ret->container_bytes = size;
@@ -191,7 +195,7 @@ int holder_find(struct holder_finder *finder, const struct census_group *group,
 		ret->share = (double)best / count;
 		ret->hops = ways[count / 2].hops;
 		name_root(finder, finder->paths->sources.items[root], ret);
-		err = find_container(finder, ways, count, ret);
+		err = find_container(finder, group, ways, count, ret);
 	}
 	free(ways);
 	return err;

@@ -145,15 +145,44 @@ static int take_rounds(struct scan *scan)
 	return err;
 }
 
+/* What is live and what is free, in all segments. */
+static void count_blocks(struct scan *scan)
+{
+	struct heap_snapshot *s = &scan->snapshot;
+	struct block_ref block;
+
+	for (size_t i = 0; i < scan->image.place.map.count; i++) {
+		struct block_segment *segment = &scan->image.place.map.items[i];
+
+		for (uint64_t at = 0; block_next(segment, at, &block); at = block.index + 1) {
+			bool idle = bit_get(segment->idle, block.index);
+
+			s->live_count += !idle;
+			s->free_count += idle;
+			if (idle)
+				s->free_bytes += block.end - block.start;
+			else
+				s->live_bytes += heap_usable_bytes(scan->image.walker->set, &block);
+		}
+	}
+}
+
 static void fill_state(struct scan *scan)
 {
 	const struct heap_image *image = &scan->image;
+	const struct heap_snapshot *before = scan->options->before;
 	struct heap_snapshot *s = &scan->snapshot;
 
 	s->pid = scan->options->pid;
 	s->live_set = image->walker->set;
 	s->stopped = scan->stop;
 	s->time_ns = image->time_ns;
+	if (before) {
+		s->before_ns = before->time_ns;
+		s->known_until_ns = image->time_ns - before->time_ns >= HEAP_CONFIRM_NS
+					    ? before->time_ns
+					    : before->before_ns;
+	}
 	s->stop_ns = image->stop_ns;
 	s->copied_bytes = image->stream.bytes;
 	s->swapped_bytes = image->stream.swapped_bytes;
@@ -259,7 +288,8 @@ static int tell_lost(struct scan *scan, size_t first, size_t count)
 			told.first_ns = before->first_ns;
 			told.looks = (uint16_t)(before->looks + (before->looks < UINT16_MAX));
 			told.unchanged = before->checksum == told.checksum;
-			told.confirmed = true;
+			told.confirmed = before->confirmed ||
+					 scan->image.time_ns - before->first_ns >= HEAP_CONFIRM_NS;
 		}
 		err = census_group_of(&scan->census, scan->contents[i], pieces[i].size,
 				      told.size_bytes, &told.group);
@@ -435,6 +465,7 @@ static int work(struct scan *scan, _Atomic uint64_t *stop_began_ns)
 	if (err)
 		return err;
 	fill_state(scan);
+	count_blocks(scan);
 	err = census_init(&scan->census, &scan->image);
 	if (!err && scan->options->census)
 		err = census_take(&scan->census);
@@ -442,10 +473,6 @@ static int work(struct scan *scan, _Atomic uint64_t *stop_began_ns)
 		err = tell_all_lost(scan);
 	if (!err)
 		err = tell_returned(scan);
-	scan->snapshot.live_count = scan->census.live_count;
-	scan->snapshot.live_bytes = scan->census.live_bytes;
-	scan->snapshot.free_count = scan->census.free_count;
-	scan->snapshot.free_bytes = scan->census.free_bytes;
 	return err;
 }
 

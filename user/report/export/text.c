@@ -27,7 +27,7 @@ static void add_event_rate(struct text_out *t, const struct report *r)
 
 	for (size_t i = 0; i < r->site_count; i++)
 		allocs += r->sites[i].allocs;
-	if (r->capture.duration_s <= 0)
+	if (r->capture.duration_s <= 0 || r->capture.mode == CAPTURE_SCAN)
 		return;
 	rate = (double)allocs / r->capture.duration_s;
 	text_add_dot(t);
@@ -56,7 +56,7 @@ static void add_header(struct text_out *t, const struct report *r)
 	for (size_t i = 0; i < target->allocator_count; i++) {
 		text_add_dot(t);
 		add_foreign(t, target->allocators[i].name);
-		if (!target->allocators[i].probed)
+		if (!target->allocators[i].probed && r->capture.mode != CAPTURE_SCAN)
 			strbuf_addstr(t->out, " (not probed)");
 	}
 	if (r->process_count > 1)
@@ -83,10 +83,39 @@ static void add_half(struct text_out *t, double low, double high)
 	strbuf_done(&half);
 }
 
+/* A look without a trace knows what is there and what is lost, not what becomes of it. */
+static void add_scanned(struct text_out *t, const struct report *r)
+{
+	uint64_t count = 0, bytes = 0;
+
+	for (size_t i = 0; i < r->census_count; i++) {
+		count += r->census[i].lost_count;
+		bytes += r->census[i].lost_bytes;
+	}
+	text_bold(t);
+	strbuf_addstr(t->out, "LOST     ");
+	text_plain(t);
+	text_state_color(t, count ? VERDICT_LOST : VERDICT_STEADY);
+	strbuf_add_grouped(t->out, count);
+	strbuf_addstr(t->out, count == 1 ? " block" : " blocks");
+	text_plain(t);
+	if (!count) {
+		strbuf_addstr(t->out, ": everything on the heap is referred to\n");
+		return;
+	}
+	strbuf_addstr(t->out, ", ");
+	strbuf_add_human_bytes(t->out, bytes);
+	strbuf_addstr(t->out, ": nothing in the process refers to them any more\n");
+}
+
 static void add_verdict(struct text_out *t, const struct report *r)
 {
 	const struct report_verdict *v = &r->verdict;
 
+	if (r->capture.mode == CAPTURE_SCAN && v->state <= VERDICT_LOST) {
+		add_scanned(t, r);
+		return;
+	}
 	text_bold(t);
 	strbuf_addstr(t->out, "VERDICT  ");
 	text_plain(t);
@@ -122,8 +151,10 @@ static void add_verdict(struct text_out *t, const struct report *r)
 	}
 }
 
-static void add_memory(struct text_out *t, const struct report_memory *m)
+static void add_memory(struct text_out *t, const struct report *r)
 {
+	const struct report_memory *m = &r->memory;
+
 	strbuf_addstr(t->out, "MEMORY   RSS ");
 	strbuf_add_human_bytes(t->out, m->rss_bytes);
 	text_add_dot(t);
@@ -138,8 +169,17 @@ static void add_memory(struct text_out *t, const struct report_memory *m)
 		strbuf_add_human_bytes(t->out, m->swap_bytes);
 	}
 	text_add_dot(t);
-	strbuf_addstr(t->out, "held since attach ");
+	if (r->capture.mode == CAPTURE_SCAN)
+		strbuf_addstr(t->out, "heap in use ");
+	else
+		strbuf_addstr(t->out, "held since attach ");
 	strbuf_add_human_bytes(t->out, m->heap_live_bytes);
+	if (m->heap_free_bytes) {
+		text_add_dot(t);
+		strbuf_addstr(t->out, "free in the heap ");
+		strbuf_add_human_bytes(t->out, m->heap_free_bytes);
+		strbuf_addf(t->out, " (%.0f %%)", m->fragmentation_percent);
+	}
 	strbuf_addch(t->out, '\n');
 }
 
@@ -171,11 +211,15 @@ static void add_quality(struct text_out *t, const struct report *r)
 	text_bold(t);
 	strbuf_addstr(t->out, "QUALITY  ");
 	text_plain(t);
-	strbuf_addstr(t->out, "events ");
-	strbuf_add_grouped(t->out, q->events);
-	text_add_dot(t);
-	strbuf_addstr(t->out, "lost ");
-	strbuf_add_grouped(t->out, q->lost_events);
+	if (r->capture.mode == CAPTURE_SCAN) {
+		strbuf_addf(t->out, "looks %lu", (unsigned long)r->capture.scans);
+	} else {
+		strbuf_addstr(t->out, "events ");
+		strbuf_add_grouped(t->out, q->events);
+		text_add_dot(t);
+		strbuf_addstr(t->out, "lost ");
+		strbuf_add_grouped(t->out, q->lost_events);
+	}
 	if (q->stacks) {
 		text_add_dot(t);
 		strbuf_addf(t->out, "stacks complete %.4g %%",
@@ -189,7 +233,10 @@ static void add_quality(struct text_out *t, const struct report *r)
 		strbuf_addstr(t->out, " frees of older blocks");
 	}
 	text_add_dot(t);
-	strbuf_addf(t->out, "cost %.2g %%\n", r->capture.overhead_percent);
+	if (r->capture.mode == CAPTURE_SCAN)
+		strbuf_addf(t->out, "stopped %.3g ms at most\n", r->capture.stop_ms_max);
+	else
+		strbuf_addf(t->out, "cost %.2g %%\n", r->capture.overhead_percent);
 	add_counts(t, "lost", q->lost_by_reason, q->lost_by_reason_count);
 	add_counts(t, "stacks cut", q->stacks_incomplete, q->stacks_incomplete_count);
 	for (size_t i = 0; i < q->note_count; i++) {
@@ -239,8 +286,9 @@ int write_text(const struct report *r, const struct export_options *options, str
 	add_verdict(&t, r);
 	text_add_findings(&t, r);
 	text_add_innocents(&t, r);
-	add_memory(&t, &r->memory);
+	add_memory(&t, r);
 	text_add_holdings(&t, r);
+	text_add_census(&t, r);
 	if (options->patterns)
 		text_add_patterns(&t, r);
 	add_quality(&t, r);

@@ -9,6 +9,7 @@
 
 #define MAX_DETAILED 8  /* findings with their frames */
 #define MAX_LISTED   20 /* findings at all */
+#define MAX_REASONS  3
 #define MAX_HELD     5
 #define HELD_SITES   1000 /* the largest: what the others hold cannot matter here */
 #define FRAME_INDENT 7
@@ -88,11 +89,29 @@ static void add_stack(struct text_out *t, const struct report *r, struct report_
 			    stack.depth - end);
 }
 
+static void add_lost_amount(struct text_out *t, const struct report_finding *f)
+{
+	strbuf_add_grouped(t->out, f->lost_count);
+	strbuf_addstr(t->out, !strcmp(f->allocator, "mmap") ? " mapping" : " block");
+	strbuf_addstr(t->out, f->lost_count == 1 ? " of " : "s of ");
+	strbuf_add_human_bytes(t->out, f->lost_bytes / f->lost_count);
+	strbuf_addstr(t->out, " lost: nothing refers to them any more");
+	if (f->outstanding_count <= f->lost_count)
+		return;
+	strbuf_addstr(t->out, " (of ");
+	strbuf_add_grouped(t->out, f->outstanding_count);
+	strbuf_addstr(t->out, " not freed)");
+}
+
 static void add_amount(struct text_out *t, const struct report_finding *f)
 {
 	uint64_t each = f->outstanding_count ? f->outstanding_bytes / f->outstanding_count : 0;
 	bool mapped = !strcmp(f->allocator, "mmap");
 
+	if (f->lost_count) {
+		add_lost_amount(t, f);
+		return;
+	}
 	strbuf_add_grouped(t->out, f->outstanding_count);
 	strbuf_addstr(t->out, mapped ? " mapping" : " block");
 	strbuf_addstr(t->out, f->outstanding_count == 1 ? " of " : "s of ");
@@ -130,10 +149,36 @@ static void add_wrapped(struct text_out *t, const char *text, size_t indent)
 	strbuf_addch(t->out, '\n');
 }
 
+/* "     fix   look for ...", if there is something to say. */
+static void add_words(struct text_out *t, const char *label, const char *words)
+{
+	struct strbuf safe = STRBUF_INIT;
+
+	if (*words) {
+		strbuf_addf(t->out, "     %-5s ", label);
+		strbuf_add_printable(&safe, words, strlen(words));
+		add_wrapped(t, safe.buf, 11);
+	}
+	strbuf_done(&safe);
+}
+
+/* The reasons that weigh most. */
+static void add_evidence(struct text_out *t, const struct report_finding *f)
+{
+	struct strbuf why = STRBUF_INIT;
+
+	for (size_t i = 0; i < f->evidence_count && i < MAX_REASONS; i++) {
+		if (i)
+			strbuf_addstr(&why, "; ");
+		strbuf_addstr(&why, f->evidence[i].text);
+	}
+	add_words(t, "why", why.len ? why.buf : "");
+	strbuf_done(&why);
+}
+
 static void add_detailed(struct text_out *t, const struct report *r, size_t i)
 {
 	const struct report_finding *f = &r->findings[i];
-	struct strbuf safe = STRBUF_INIT;
 
 	strbuf_addf(t->out, " #%zu  ", i + 1);
 	text_bold(t);
@@ -148,13 +193,12 @@ static void add_detailed(struct text_out *t, const struct report *r, size_t i)
 	if (r->process_count > 1)
 		strbuf_addf(t->out, "  pid %d", f->pid);
 	strbuf_addch(t->out, '\n');
-	add_stack(t, r, f->stack);
-	if (*f->recommendation) {
-		strbuf_addstr(t->out, "     fix   ");
-		strbuf_add_printable(&safe, f->recommendation, strlen(f->recommendation));
-		add_wrapped(t, safe.buf, 11);
-	}
-	strbuf_done(&safe);
+	if (f->stack.depth || !*f->type)
+		add_stack(t, r, f->stack);
+	add_words(t, "type", f->type);
+	add_words(t, "held ", f->held_by);
+	add_evidence(t, f);
+	add_words(t, "fix  ", f->recommendation);
 }
 
 static void add_brief(struct text_out *t, const struct report *r, size_t i)

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "session/build_heap.h"
+
+#include <errno.h>
+
+#include "base/clock.h"
+
+#define CENSUS_ROWS_MAX 200 /* those with most bytes; ones with losses always */
+
+static const struct member *member_of(const struct session *session, int pid)
+{
+	for (size_t i = session->members.count; i--;)
+		if (session->members.items[i]->target->key.pid == pid)
+			return session->members.items[i];
+	return NULL;
+}
+
+static int add_row(const struct session *session, const struct member *member,
+		   const struct heap_group *group, struct report_builder *builder)
+{
+	const struct heap_snapshot *snapshot = member->look.census;
+	const struct heap_type *type = &snapshot->types[group->type];
+	_cleanup_(strbuf_done) struct strbuf name = STRBUF_INIT, held_by = STRBUF_INIT,
+					     sample = STRBUF_INIT;
+	struct report_census row = {
+		.size = group->size_bytes,
+		.count = group->count,
+		.bytes = group->bytes,
+		.lost_count = group->lost_count,
+		.lost_bytes = group->lost_bytes,
+	};
+
+	build_heap_type(&name, type->kind, type->name);
+	build_heap_holder(&held_by, snapshot->pid, snapshot, &group->holder);
+	if (session->options.show_content)
+		strbuf_add_printable(&sample, group->sample, strlen(group->sample));
+	if (name.failed || held_by.failed || sample.failed)
+		return -ENOMEM;
+	row.type = name.buf;
+	row.held_by = held_by.buf;
+	row.sample = sample.buf;
+	return report_builder_add_census(builder, &row);
+}
+
+static int add_census(const struct session *session, const struct member *member,
+		      struct report_builder *builder)
+{
+	const struct heap_snapshot *snapshot = member->look.census;
+	int err = 0;
+
+	for (size_t i = 0; !err && snapshot && i < snapshot->group_count; i++)
+		if ((i < CENSUS_ROWS_MAX && snapshot->groups[i].count) ||
+		    snapshot->groups[i].lost_count)
+			err = add_row(session, member, &snapshot->groups[i], builder);
+	return err;
+}
+
+/* Where the last census has the type of such blocks, and how many there are in all. */
+static const struct heap_group *group_of(const struct heap_snapshot *snapshot,
+					 const struct lost_entry *entry)
+{
+	for (size_t i = 0; snapshot && i < snapshot->group_count; i++) {
+		const struct heap_group *group = &snapshot->groups[i];
+
+		if (group->size_bytes == entry->size_bytes &&
+		    snapshot->types[group->type].kind == entry->kind &&
+		    !strcmp(snapshot->types[group->type].name, entry->class_name))
+			return group;
+	}
+	return NULL;
+}
+
+static int add_untraced(const struct member *member, const struct finding *finding,
+			struct report_builder *builder)
+{
+	const struct lost_entry *entry =
+		&member->look.evidence.entries.items[finding->lost_entry - 1];
+	const struct heap_group *group = group_of(member->look.census, entry);
+	_cleanup_(strbuf_done) struct strbuf type = STRBUF_INIT;
+	struct report_untraced_input input = {
+		.pid = member->target->key.pid,
+		.finding = finding,
+		.allocator = "malloc",
+		.outstanding_count = group ? group->count : entry->count,
+		.outstanding_bytes = group ? group->bytes : entry->bytes,
+	};
+
+	build_heap_type(&type, entry->kind, entry->class_name);
+	if (type.failed)
+		return -ENOMEM;
+	input.type = type.buf;
+	return report_builder_add_untraced(builder, &input);
+}
+
+static int add_findings(const struct session *session, const struct verdict *verdict,
+			struct report_builder *builder)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && verdict && i < verdict->finding_count; i++) {
+		const struct finding *f = &verdict->findings[i];
+		const struct member *member =
+			member_of(session, verdict->processes[f->process].pid);
+
+		if (!f->site && f->lost_entry && member)
+			err = add_untraced(member, f, builder);
+	}
+	return err;
+}
+
+static int add_plan(const struct member *member, struct report_builder *builder)
+{
+	const struct look *look = &member->look;
+	const struct heap_snapshot *newest = look->newest;
+	_cleanup_(strbuf_done) struct strbuf line = STRBUF_INIT;
+
+	if (!newest)
+		return 0;
+	strbuf_addf(&line, "heap looked at %lu times (%s), ", (unsigned long)look->looks,
+		    heap_live_set_name(newest->live_set));
+	if (newest->stopped) {
+		strbuf_addstr(&line, "stopped for ");
+		clock_add_duration(&line, look->stop_ns_max);
+		strbuf_addstr(&line, " at most");
+	} else {
+		strbuf_addstr(&line, "without a stop");
+	}
+	return line.failed ? -ENOMEM : report_builder_add_plan(builder, line.buf);
+}
+
+static const char *reason_of(int error)
+{
+	switch (error) {
+	case -EPERM:
+		return "it can't be stopped: it is traced already, or not ours to trace";
+	case -ETIMEDOUT:
+		return "a thread of it can't be stopped";
+	case -EAGAIN:
+		return "its allocator never stood still";
+	case -ECANCELED:
+		return "the stop took too long and was given up";
+	case -ENOSPC:
+		return "it holds more pointers than --memory allows";
+	case -ENOENT:
+		return "its allocator is none whose blocks can be listed";
+	default:
+		return strerror(-error);
+	}
+}
+
+static int add_notes(const struct member *member, struct report_builder *builder)
+{
+	const struct look *look = &member->look;
+	int pid = member->target->key.pid, err = 0;
+
+	if (look->error && look->error != -ESRCH && !look->looks)
+		err = report_builder_add_note(
+			builder,
+			"pid %d: its heap could not be looked at: %s; nothing "
+			"can be called lost",
+			pid, reason_of(look->error));
+	if (!err && look->newest && !look->newest->complete)
+		err = report_builder_add_note(builder, "pid %d: nothing can be called lost: %s",
+					      pid, look->newest->reason);
+	if (!err && look->newest && look->newest->live_set == HEAP_TRACED_ONLY)
+		err = report_builder_add_note(
+			builder,
+			"pid %d: its allocator's blocks can't be listed: only those traced since "
+			"attach were looked at",
+			pid);
+	if (!err && look->newest && !look->newest->stopped)
+		err = report_builder_add_note(
+			builder, "pid %d: the looks at its heap did not stop it: they prove less",
+			pid);
+	return err;
+}
+
+int build_heap(struct session *session, const struct verdict *verdict,
+	       struct report_builder *builder)
+{
+	int err = add_findings(session, verdict, builder);
+
+	for (size_t i = 0; !err && i < session->members.count; i++) {
+		const struct member *member = session->members.items[i];
+
+		err = add_census(session, member, builder);
+		if (!err)
+			err = add_plan(member, builder);
+		if (!err)
+			err = add_notes(member, builder);
+	}
+	return err;
+}
+
+void build_heap_finding(const struct session *session, int pid, const struct finding *finding,
+			struct strbuf *type, struct strbuf *held_by)
+{
+	const struct member *member = member_of(session, pid);
+	const struct lost_entry *entry;
+
+	(void)held_by;
+	if (!member || !finding->lost_entry ||
+	    finding->lost_entry > member->look.evidence.entries.count)
+		return;
+	entry = &member->look.evidence.entries.items[finding->lost_entry - 1];
+	/* The line says more than "data" would. */
+	if (entry->kind == HEAP_CLASS)
+		build_heap_type(type, entry->kind, entry->class_name);
+}

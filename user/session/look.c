@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "session/look.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+/* A loss is confirmed by a look about a second later: a little less, to be due at a tick of one. */
+#define LOOK_GAP_NS (900 * NS_PER_MS)
+/* Our own work is at most this share of the time: 1 / n. */
+#define WORK_SHARE 3
+/* After a look that gave nothing. */
+#define FAILED_GAP_NS (2 * NS_PER_S)
+
+void look_init(struct look *look)
+{
+	memset(look, 0, sizeof(*look));
+	lost_evidence_init(&look->evidence);
+}
+
+static void drop_snapshots(struct look *look)
+{
+	if (look->census != look->newest)
+		heap_snapshot_free(look->census);
+	heap_snapshot_free(look->newest);
+	look->census = look->newest = NULL;
+}
+
+void look_done(struct look *look)
+{
+	heap_scan_cancel(look->scan);
+	look->scan = NULL;
+	drop_snapshots(look);
+	lost_evidence_done(&look->evidence);
+}
+
+void look_forget(struct look *look)
+{
+	heap_scan_cancel(look->scan);
+	look->scan = NULL;
+	drop_snapshots(look);
+	look->next_ns = 0;
+	lost_evidence_done(&look->evidence);
+	lost_evidence_init(&look->evidence);
+}
+
+bool look_due(const struct look *look, uint64_t now_ns)
+{
+	return !look->scan && now_ns >= look->next_ns;
+}
+
+int look_start(struct look *look, const struct look_options *options, int pid, uint64_t now_ns)
+{
+	struct heap_scan_options scan = {
+		.pid = pid,
+		.census = options->census,
+		.no_stop = options->no_stop,
+		.max_stop_ns = options->max_stop_ns,
+		.memory_bytes = options->memory_bytes,
+		.before = look->newest,
+		.known = options->known,
+		.known_count = options->known_count,
+	};
+	int err;
+
+	if (look->newest && look->newest->stop_ns)
+		scan.rate_bytes_per_second = (uint64_t)((double)look->newest->copied_bytes /
+							((double)look->newest->stop_ns / NS_PER_S));
+	look->census_asked = options->census;
+	err = heap_scan_start(&scan, &look->scan);
+	if (err) {
+		look->error = err;
+		look->failed++;
+		look->next_ns = now_ns + FAILED_GAP_NS;
+	}
+	return err;
+}
+
+int look_fd(const struct look *look)
+{
+	return heap_scan_fd(look->scan);
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* An incomplete look proves nothing, and must not come between two that do. */
+static void keep(struct look *look, struct heap_snapshot *snapshot)
+{
+	struct heap_snapshot *old[] = {look->newest, look->census, snapshot};
+
+	if (look->census == look->newest)
+		old[1] = NULL;
+	if (snapshot->complete || !look->newest) {
+		look->newest = snapshot;
+		look->joined = false;
+	}
+	if (look->census_asked)
+		look->census = snapshot;
+	for (size_t i = 0; i < sizeof(old) / sizeof(*old); i++)
+		if (old[i] != look->newest && old[i] != look->census)
+			heap_snapshot_free(old[i]);
+}
+
+void look_finish(struct look *look, const struct look_options *options, uint64_t now_ns)
+{
+	struct heap_snapshot *snapshot = NULL;
+	uint64_t gap_ns = LOOK_GAP_NS;
+
+	look->error = heap_scan_finish(look->scan, &snapshot);
+	look->scan = NULL;
+	if (look->error) {
+		look->failed++;
+		look->only_traced |= look->error == -ENOENT;
+		look->next_ns = now_ns + FAILED_GAP_NS;
+		return;
+	}
+	look->looks++;
+	look->incomplete += !snapshot->complete;
+	look->stop_ns_max = later(look->stop_ns_max, snapshot->stop_ns);
+	look->stop_ns_total += snapshot->stop_ns;
+	gap_ns = later(gap_ns, (uint64_t)((double)snapshot->stop_ns * 100 / options->stop_percent));
+	gap_ns = later(gap_ns, snapshot->total_ns * WORK_SHARE);
+	/* From when it stood still, not from when we had thought about it. */
+	look->next_ns = snapshot->time_ns + gap_ns;
+	keep(look, snapshot);
+}
+
+int look_join(struct look *look, const struct ledger *ledger)
+{
+	if (!look->newest || look->joined)
+		return 0;
+	look->joined = true;
+	return lost_evidence_take(&look->evidence, look->newest, ledger);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Looks at the heap of a session's process, again and again while it is watched (account/heap): what they prove, and
+ * what they cost it.
+ *
+ *	look_start(look, &options, pid, now_ns)	when look_due() says so; a process of ours goes to work
+ *	look_fd(look)				readable when that is done
+ *	look_finish(look, now_ns)		takes the result, plans the next look
+ *	look_join(look, ledger)			on the ledger's thread: what is lost, told by site
+ *
+ * Looks are spaced so that stops take no more than a share of the budget.
+ */
+#ifndef HOLDFAST_SESSION_LOOK_H
+#define HOLDFAST_SESSION_LOOK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "account/heap/heap.h"
+#include "account/ledger/ledger.h"
+#include "base/vec.h"
+#include "verdict/lost.h"
+
+struct look_options {
+	bool census, no_stop;
+	uint64_t max_stop_ns, memory_bytes;
+	double stop_percent; /* of the time that stops may take */
+	const struct heap_known
+		*known; /* where the allocator is none that is understood; copied by the fork */
+	size_t known_count;
+};
+
+struct look {
+	struct heap_scan *scan;       /* under way; NULL: none */
+	struct heap_snapshot *newest; /* the last complete one, or the only one */
+	struct heap_snapshot *census; /* the last one with types of all blocks; may be the newest */
+	bool only_traced;             /* no walker understands its allocator */
+	bool joined;                  /* the newest is in the evidence */
+	bool census_asked;
+	uint64_t next_ns;
+	uint64_t looks, failed, stop_ns_max, stop_ns_total, incomplete;
+	int error;                     /* of the last one; 0: it was fine */
+	struct lost_evidence evidence; /* the ledger's thread's */
+};
+
+void look_init(struct look *look);
+void look_done(struct look *look);
+/* After an exec: nothing that was seen holds any more. */
+void look_forget(struct look *look);
+bool look_due(const struct look *look, uint64_t now_ns);
+/* 0 or -errno: then the next one is planned. */
+int look_start(struct look *look, const struct look_options *options, int pid, uint64_t now_ns);
+int look_fd(const struct look *look);
+void look_finish(struct look *look, const struct look_options *options, uint64_t now_ns);
+int look_join(struct look *look, const struct ledger *ledger);
+
+#endif

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* When which process's heap is looked at: one at a time, the one that waits longest first. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "session/session_internal.h"
+
+/* Of the budget: the rest is for probes. */
+#define STOPS_SHARE 0.5
+
+VEC_STRUCT(known_vec, struct heap_known);
+
+struct known_request {
+	int pid;
+	struct known_vec known;
+};
+
+static int add_known(const struct allocation *block, void *user)
+{
+	struct known_vec *known = user;
+
+	return vec_push(known, (struct heap_known){block->address, block->size_bytes});
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct heap_known *x = a, *y = b;
+
+	return x->address < y->address ? -1 : x->address > y->address;
+}
+
+static void read_known(struct accounts *accounts, void *user)
+{
+	struct known_request *request = user;
+	const struct account *account = accounts_find(accounts, request->pid);
+
+	/* Not all of them: then what is missing counts as memory that holds pointers. */
+	if (account)
+		(void)ledger_for_each_live(account->ledger, add_known, &request->known);
+}
+
+static struct look_options options_of(const struct session *session, bool census)
+{
+	return (struct look_options){
+		.census = census,
+		.no_stop = session->options.no_stop,
+		.max_stop_ns = session->options.max_stop_ns,
+		.memory_bytes = session->options.memory_bytes,
+		.stop_percent = session->options.budget_percent * STOPS_SHARE,
+	};
+}
+
+/* The allocator is none that is understood: what was traced is all that is known of its blocks. */
+static int start(struct session *session, struct member *member, bool census)
+{
+	struct look_options options = options_of(session, census);
+	struct known_request request = {.pid = member->target->key.pid};
+	int err;
+
+	if (member->look.only_traced) {
+		ingest_call(session->ingest, read_known, &request);
+		if (request.known.count)
+			qsort(request.known.items, request.known.count,
+			      sizeof(*request.known.items), by_address);
+		options.known = request.known.items;
+		options.known_count = request.known.count;
+	}
+	err = look_start(&member->look, &options, request.pid, clock_now_ns());
+	vec_done(&request.known);
+	return err;
+}
+
+static void finish(struct session *session, struct member *member)
+{
+	struct look_options options = options_of(session, false);
+
+	look_finish(&member->look, &options, clock_now_ns());
+	if (member->look.error)
+		log_debug_err(member->look.error, "the heap of pid %d was not seen",
+			      member->target->key.pid);
+}
+
+static int on_look_done(void *user, uint32_t events)
+{
+	struct session *session = user;
+	struct member *member = session->looked_at;
+
+	(void)events;
+	loop_remove(session->loop, look_fd(&member->look));
+	session->looked_at = NULL;
+	finish(session, member);
+	return 0;
+}
+
+static struct member *longest_due(const struct session *session, uint64_t now_ns)
+{
+	struct member *found = NULL;
+
+	for (size_t i = 0; i < session->members.count; i++) {
+		struct member *member = session->members.items[i];
+
+		if (!member->ended && look_due(&member->look, now_ns) &&
+		    (!found || member->look.next_ns < found->look.next_ns))
+			found = member;
+	}
+	return found;
+}
+
+void looks_tick(struct session *session, uint64_t now_ns)
+{
+	struct member *member;
+
+	if (!session->options.looks || session->looked_at)
+		return;
+	member = longest_due(session, now_ns);
+	if (!member || start(session, member, false))
+		return;
+	if (loop_add_fd(session->loop, look_fd(&member->look), EPOLLIN, on_look_done, session)) {
+		look_forget(&member->look);
+		return;
+	}
+	session->looked_at = member;
+}
+
+void looks_stop(struct session *session)
+{
+	struct member *member = session->looked_at;
+
+	if (!member)
+		return;
+	loop_remove(session->loop, look_fd(&member->look));
+	session->looked_at = NULL;
+	finish(session, member);
+}
+
+void looks_forget(struct session *session, struct member *member)
+{
+	if (session->looked_at == member) {
+		loop_remove(session->loop, look_fd(&member->look));
+		session->looked_at = NULL;
+	}
+	look_forget(&member->look);
+}
+
+/* The last look also counts what there is, by type. */
+void looks_end(struct session *session)
+{
+	if (!session->options.looks)
+		return;
+	looks_stop(session);
+	for (size_t i = 0; i < session->members.count; i++) {
+		struct member *member = session->members.items[i];
+
+		if (member->ended || !look_due(&member->look, UINT64_MAX))
+			continue;
+		if (!start(session, member, true))
+			finish(session, member);
+	}
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "session/scan.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "session/session_internal.h"
+
+#define LOOKS_PLAIN  2 /* the second confirms the first */
+#define LOOKS_GROWTH 3
+#define GAUGE_SLOTS  16
+
+static int new_session(const struct scan_options *options, struct session **ret)
+{
+	_cleanup_(session_freep) struct session *session = calloc(1, sizeof(*session));
+	struct accounts_options accounts = {.memory_bytes = options->memory_bytes};
+	int err;
+
+	if (!session)
+		return -ENOMEM;
+	session->timer_fd = session->signal_fd = -1;
+	session->scan_only = true;
+	session->options = (struct session_options){
+		.memory_bytes = options->memory_bytes,
+		.show_content = options->show_content,
+		.no_stop = options->no_stop,
+		.max_stop_ns = options->max_stop_ns,
+		.budget_percent = 100,
+		.tool_version = options->tool_version,
+	};
+	err = module_set_new(&session->modules);
+	if (!err)
+		err = accounts_new(&accounts, &session->accounts);
+	if (err)
+		return err;
+	session->started_ns = clock_now_ns();
+	session->started_wall_ns = clock_wall_ns();
+	*ret = no_free_ptr(session);
+	return 0;
+}
+
+static void read_memory(struct session *session, bool full)
+{
+	for (size_t i = 0; i < session->members.count; i++) {
+		struct member *member = session->members.items[i];
+		struct sample sample;
+
+		if (!gauge_read(member->target->key.pid, clock_now_ns(), full, &sample))
+			gauge_add(member->gauge, &sample);
+	}
+}
+
+static int add_process(struct session *session, int pid, struct hf_error *error)
+{
+	_cleanup_(error_done) struct hf_error unused = HF_ERROR_INIT;
+	struct member *member = calloc(1, sizeof(*member));
+	int err;
+
+	if (!member)
+		return error_set_errno(error, HF_E_INTERNAL, ENOMEM, "out of memory");
+	look_init(&member->look);
+	err = target_new(session->modules, pid, clock_now_ns(), &member->target, error);
+	if (!err && gauge_new(GAUGE_SLOTS, &member->gauge))
+		err = error_set_errno(error, HF_E_INTERNAL, ENOMEM, "out of memory");
+	/* Named if it can be; a look does not need it. */
+	if (!err)
+		(void)allocator_set_find(member->target, NULL, 0, &member->allocators, &unused);
+	if (!err && (accounts_add(session->accounts, pid, member->target->parent_pid,
+				  session->started_ns) ||
+		     vec_push(&session->members, member)))
+		err = error_set_errno(error, HF_E_INTERNAL, ENOMEM, "out of memory");
+	if (err)
+		member_free(member);
+	return err;
+}
+
+static int refuse(int err, int pid, struct hf_error *error)
+{
+	switch (err) {
+	case -ESRCH:
+		error_set(error, HF_E_NOPID, "process %d ended before its heap was seen", pid);
+		return error_fix(error, "list processes with `holdfast ps`");
+	case -ENOENT:
+		error_set(error, HF_E_NOMALLOC,
+			  "process %d: its allocator's blocks can't be listed", pid);
+		error_why(error,
+			  "none of the allocators that are understood from outside was found "
+			  "in its memory");
+		return error_fix(error, "trace it instead: `holdfast hunt %d`", pid);
+	case -EPERM:
+		error_set(error, HF_E_PERM, "process %d can't be stopped", pid);
+		error_why(error, "it is traced by another program already, or not ours to trace");
+		return error_fix(
+			error,
+			"end the other tracer (TracerPid in /proc/%d/status), run as root, or "
+			"look without a stop: --no-stop",
+			pid);
+	case -ECANCELED:
+	case -ETIMEDOUT:
+		error_set(error, HF_E_DETACHED, "process %d: the look was given up to protect it",
+			  pid);
+		error_why(error, "a thread could not be stopped, or the stop took too long");
+		return error_fix(error, "try again, allow more with --max-stop, or use --no-stop");
+	case -ENOSPC:
+		error_set(error, HF_E_UNSUPPORTED, "process %d holds more pointers than fit", pid);
+		return error_fix(error, "allow more memory with --memory");
+	default:
+		return error_set_errno(error, HF_E_INTERNAL, -err,
+				       "process %d: its heap could not be looked at: %s", pid,
+				       strerror(-err));
+	}
+}
+
+/* One look at each, one after the other. */
+static int look_at_all(struct session *session, bool census, struct hf_error *error)
+{
+	struct look_options options = {
+		.census = census,
+		.no_stop = session->options.no_stop,
+		.max_stop_ns = session->options.max_stop_ns,
+		.memory_bytes = session->options.memory_bytes,
+		.stop_percent = 100,
+	};
+
+	for (size_t i = 0; i < session->members.count; i++) {
+		struct member *member = session->members.items[i];
+		int pid = member->target->key.pid;
+		int err = look_start(&member->look, &options, pid, clock_now_ns());
+
+		if (!err) {
+			look_finish(&member->look, &options, clock_now_ns());
+			err = member->look.error;
+		}
+		if (!err)
+			err = look_join(&member->look, NULL);
+		if (err)
+			return refuse(err, pid, error);
+	}
+	return 0;
+}
+
+static void pause_until(uint64_t ns)
+{
+	uint64_t now_ns = clock_now_ns();
+	struct timespec t = {(time_t)((ns - now_ns) / NS_PER_S), (long)((ns - now_ns) % NS_PER_S)};
+
+	if (ns > now_ns)
+		(void)nanosleep(&t, NULL);
+}
+
+static int look_again_and_again(const struct scan_options *options, struct session *session,
+				struct hf_error *error)
+{
+	unsigned int looks = options->growth ? LOOKS_GROWTH : LOOKS_PLAIN;
+	uint64_t next_ns = clock_now_ns();
+
+	for (unsigned int i = 0; i < looks; i++) {
+		int err;
+
+		read_memory(session, i == 0);
+		err = look_at_all(session, options->growth || i + 1 == looks, error);
+		if (err)
+			return err;
+		if (options->looked && options->looked(options->user, i + 1, looks))
+			break;
+		/* The last one only confirms: a second is enough. */
+		next_ns = clock_now_ns() +
+			  (i + 2 == looks && options->growth ? NS_PER_S : options->gap_ns);
+		if (i + 1 < looks)
+			pause_until(next_ns);
+	}
+	read_memory(session, true);
+	return 0;
+}
+
+int scan_report(const struct scan_options *options, const int *pids, size_t count,
+		struct report **ret, struct hf_error *error)
+{
+	_cleanup_(session_freep) struct session *session = NULL;
+	struct judge_request request = {0};
+	int err = new_session(options, &session);
+
+	if (err)
+		return error_set_errno(error, HF_E_INTERNAL, -err, "can't start: %s",
+				       strerror(-err));
+	for (size_t i = 0; !err && i < count; i++)
+		err = add_process(session, pids[i], error);
+	if (!err)
+		err = look_again_and_again(options, session, error);
+	if (err)
+		return err;
+	request.session = session;
+	request.now_ns = session->stopped_ns = clock_now_ns();
+	session->detached = true;
+	judge(session->accounts, &request);
+	session->verdict = request.verdict;
+	return session_report(session, ret, error);
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "verdict/leak.h"
+
+#include <math.h>
+
+#include "verdict/estimate.h"
+
+#define NS 1e9
+
+/*
+ * Is it a leak, as a logit: the witnesses U (fresh losses with a rate), S (survival), T (trend), A (content unchanged),
+ * R (blocks that came back). Start values; scripts/fit-verdict.py fits them on the scenarios.
+ */
+#define LOGIT_LEAK      (-4.0)
+#define LOGIT_LOST      6.0
+#define LOGIT_SURVIVAL  2.5
+#define LOGIT_TREND     1.5
+#define LOGIT_UNCHANGED 1.0
+#define LOGIT_RETURNED  (-6.0)
+
+struct witness {
+	const struct lost_entry *entry;
+	struct lost_rate rate;
+	bool trusted, fresh, unchanged, trend;
+	double survival_low;
+};
+
+static double survival_of(const struct finding *f)
+{
+	for (uint8_t i = 0; i < f->evidence_count; i++)
+		if (f->evidence[i].kind == EVIDENCE_SURVIVAL)
+			return f->evidence[i].value;
+	return 0;
+}
+
+static double confidence_of(const struct witness *w)
+{
+	double returned = (double)w->entry->returned;
+	double logit = LOGIT_LEAK + LOGIT_LOST * w->fresh + LOGIT_SURVIVAL * w->survival_low +
+		       LOGIT_TREND * w->trend + LOGIT_UNCHANGED * w->unchanged +
+		       LOGIT_RETURNED * returned / (returned + 1);
+
+	return estimate_logistic(logit);
+}
+
+static void give_evidence(struct finding *f, struct evidence evidence)
+{
+	/* What proves a loss comes before what only hints at growth. */
+	if (f->evidence_count == VERDICT_MAX_EVIDENCE)
+		f->evidence_count--;
+	for (uint8_t i = f->evidence_count++; i; i--)
+		f->evidence[i] = f->evidence[i - 1];
+	f->evidence[0] = evidence;
+}
+
+static void explain(const struct lost_evidence *evidence, const struct witness *w,
+		    struct finding *f)
+{
+	const struct lost_entry *e = w->entry;
+
+	if (e->returned)
+		give_evidence(f, (struct evidence){EVIDENCE_RETURNED, (double)e->returned,
+						   VERDICT_RETURNED_MAX});
+	give_evidence(f, (struct evidence){EVIDENCE_LOOKS, (double)evidence->looks, 0});
+	if (e->fresh_count)
+		give_evidence(f,
+			      (struct evidence){EVIDENCE_UNCHANGED,
+						(double)e->unchanged_count / (double)e->fresh_count,
+						VERDICT_UNCHANGED_SHARE});
+	if (e->indirect_count)
+		give_evidence(f, (struct evidence){EVIDENCE_FOLLOWS, (double)e->indirect_count,
+						   (double)e->count});
+	give_evidence(f, (struct evidence){EVIDENCE_UNREACHABLE, (double)e->count,
+					   (double)e->fresh_count});
+}
+
+/* The growth by losses, unless the growth of the whole site says the same more exactly. */
+static void set_growth(const struct witness *w, struct finding *f)
+{
+	double wide = f->growth_high - f->growth_low;
+	bool agrees = f->growth_low <= w->rate.high && f->growth_high >= w->rate.low;
+
+	if (w->trend && agrees && wide < w->rate.high - w->rate.low)
+		return;
+	f->growth_bytes_per_second = w->rate.bytes_per_second;
+	f->growth_low = w->rate.low;
+	f->growth_high = w->rate.high;
+}
+
+/* How long until the rate is known well enough. */
+static double seconds_to_firm(const struct finding *f, double observed_s)
+{
+	double wide = fmax(f->growth_high - f->growth_bytes_per_second,
+			   f->growth_bytes_per_second - f->growth_low);
+	double ratio = wide / (VERDICT_FIRM_RATE * f->growth_bytes_per_second);
+
+	if (ratio <= 1)
+		return 0;
+	/* An interval shrinks with the root of the time. */
+	return fmax(0, fmin(VERDICT_FIRM_LEAK_S, observed_s * ratio * ratio) - observed_s);
+}
+
+static bool judge_state(const struct witness *w, double observed_s, struct finding *f)
+{
+	double confidence = confidence_of(w);
+
+	if (w->fresh && confidence >= VERDICT_LEAK_CONFIDENCE) {
+		set_growth(w, f);
+		f->state = VERDICT_LEAKING;
+		f->confidence = confidence;
+		f->seconds_to_firm = seconds_to_firm(f, observed_s);
+		return true;
+	}
+	if (!w->trusted)
+		return w->trend;
+	if (w->entry->count >= VERDICT_LEAK_BLOCKS && (!w->trend || f->state < VERDICT_GROWING)) {
+		f->state = VERDICT_LOST;
+		f->confidence = estimate_logistic(LOGIT_LEAK + LOGIT_LOST + LOGIT_UNCHANGED);
+		f->seconds_to_firm = fmax(0, VERDICT_FIRM_STEADY_S - observed_s);
+		return true;
+	}
+	if (!w->trend && w->entry->fresh_count >= VERDICT_WATCH_LOST && w->rate.low > 0) {
+		double missing =
+			fmax(1, (double)VERDICT_LEAK_BLOCKS - (double)w->entry->fresh_count);
+
+		set_growth(w, f);
+		f->state = VERDICT_WATCHING;
+		f->confidence = 0.5;
+		f->seconds_to_firm = fmax(1, missing / w->rate.blocks_per_second);
+		return true;
+	}
+	return w->trend;
+}
+
+/* Did it go on to the end? What was lost in one go is lost, but no leak that grows. */
+static bool goes_on(const struct lost_evidence *evidence, const struct lost_entry *e)
+{
+	double known, pause;
+
+	if (e->fresh_looks < VERDICT_LEAK_LOOKS)
+		return false;
+	known = (double)(evidence->known_until_ns - evidence->first_look_ns);
+	pause = (double)(evidence->known_until_ns - e->last_fresh_ns);
+	return pause <= VERDICT_LEAK_PAUSE * known / (double)e->fresh_looks;
+}
+
+bool leak_judge(const struct lost_evidence *evidence, size_t entry, double observed_s,
+		uint64_t now_ns, struct finding *found)
+{
+	const struct lost_entry *e = &evidence->entries.items[entry];
+	struct witness w = {
+		.entry = e,
+		.rate = lost_evidence_rate(evidence, e),
+		.trusted = e->returned < VERDICT_RETURNED_MAX,
+		.trend = found->evidence_count,
+		.survival_low = survival_of(found),
+	};
+
+	if (!e->count && !e->returned)
+		return w.trend;
+	w.fresh = w.trusted && e->fresh_count >= VERDICT_LEAK_BLOCKS && w.rate.low > 0 &&
+		  goes_on(evidence, e);
+	w.unchanged = e->fresh_count && (double)e->unchanged_count >=
+						VERDICT_UNCHANGED_SHARE * (double)e->fresh_count;
+	if (!judge_state(&w, observed_s, found))
+		return false;
+	if (w.trusted) {
+		found->lost_count = e->count;
+		found->lost_bytes = e->bytes;
+		found->lost_entry = (uint32_t)entry + 1;
+		found->oldest_s = e->oldest_ns < now_ns ? (double)(now_ns - e->oldest_ns) / NS : 0;
+	}
+	found->site = e->site;
+	explain(evidence, &w, found);
+	return true;
+}

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "verdict/lost.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "verdict/estimate.h"
+#include "verdict/verdict.h"
+
+#define NS          1e9
+#define EXACT_BELOW 30
+#define SPREAD_FROM 6 /* looks with a rate of their own */
+
+void lost_evidence_init(struct lost_evidence *evidence)
+{
+	memset(evidence, 0, sizeof(*evidence));
+	map64_init(&evidence->by_site, hash_seed_random());
+}
+
+void lost_evidence_done(struct lost_evidence *evidence)
+{
+	for (size_t i = 0; i < evidence->entries.count; i++)
+		free(evidence->entries.items[i].class_name);
+	vec_done(&evidence->entries);
+	vec_done(&evidence->blocks);
+	map64_done(&evidence->by_site);
+}
+
+static bool is_same_type(const struct lost_entry *entry, const struct heap_type *type,
+			 uint64_t size_bytes)
+{
+	return !entry->site && entry->kind == type->kind && entry->size_bytes == size_bytes &&
+	       !strcmp(entry->class_name, type->name);
+}
+
+/* Keys of types are odd numbers beyond those of sites, so that the two never meet. */
+static uint64_t type_key(const struct lost_evidence *evidence, const struct heap_type *type,
+			 uint64_t size_bytes)
+{
+	uint64_t hash = hash_bytes(type->name, strlen(type->name), evidence->by_site.seed);
+
+	return hash_u64(hash ^ size_bytes << 3 ^ (uint64_t)type->kind, hash) | 1ULL << 63;
+}
+
+static int find_entry(struct lost_evidence *evidence, site_id site, const struct heap_type *type,
+		      uint64_t size_bytes, uint32_t *ret)
+{
+	uint64_t key = site ? site : type_key(evidence, type, size_bytes), at;
+	struct lost_entry entry = {.site = site,
+				   .kind = type->kind,
+				   .size_bytes = size_bytes,
+				   .oldest_ns = UINT64_MAX};
+
+	for (; map64_get(&evidence->by_site, key, &at); key++)
+		if (site || is_same_type(&evidence->entries.items[at], type, size_bytes)) {
+			*ret = (uint32_t)at;
+			return 0;
+		}
+	entry.class_name = strdup(type->name);
+	if (!entry.class_name || vec_push(&evidence->entries, entry) < 0) {
+		free(entry.class_name);
+		return -ENOMEM;
+	}
+	*ret = (uint32_t)evidence->entries.count - 1;
+	return map64_put(&evidence->by_site, key, *ret);
+}
+
+/* A block that is confirmed as lost for the first time. */
+static int take_block(struct lost_evidence *evidence, const struct heap_snapshot *snapshot,
+		      const struct heap_lost *lost, const struct ledger *ledger,
+		      struct lost_block *ret)
+{
+	struct allocation traced = {.time_ns = lost->first_ns};
+	site_id site = ledger && !ledger_find(ledger, lost->address, &traced) ? traced.site : 0;
+	struct lost_entry *entry;
+	int err = find_entry(evidence, site, &snapshot->types[lost->type], lost->size_bytes,
+			     &ret->entry);
+
+	if (err)
+		return err;
+	ret->address = lost->address;
+	/* What a program asked for, where that is known; else what it may use. */
+	ret->size_bytes = site ? traced.size_bytes : lost->size_bytes;
+	entry = &evidence->entries.items[ret->entry];
+	if (traced.time_ns < entry->oldest_ns)
+		entry->oldest_ns = traced.time_ns;
+	if (lost->first_ns <= evidence->first_look_ns)
+		return 0;
+	entry->fresh_count++;
+	entry->fresh_bytes += ret->size_bytes;
+	entry->fresh_squares += (double)ret->size_bytes * (double)ret->size_bytes;
+	entry->unchanged_count += lost->unchanged;
+	entry->look_bytes += ret->size_bytes;
+	entry->last_fresh_ns = lost->first_ns;
+	return 0;
+}
+
+static void count_returned(struct lost_evidence *evidence, const struct lost_block *block)
+{
+	evidence->entries.items[block->entry].returned++;
+}
+
+/* The blocks known before and those of the snapshot, side by side. */
+static int merge(struct lost_evidence *evidence, const struct heap_snapshot *snapshot,
+		 const struct ledger *ledger, struct lost_blocks *ret)
+{
+	size_t k = 0;
+
+	for (size_t i = 0; i < snapshot->lost_total; i++) {
+		const struct heap_lost *lost = &snapshot->lost[i];
+		struct lost_block block = {0};
+		int err = 0;
+
+		if (!lost->confirmed)
+			continue;
+		while (k < evidence->blocks.count &&
+		       evidence->blocks.items[k].address < lost->address)
+			count_returned(evidence, &evidence->blocks.items[k++]);
+		if (k < evidence->blocks.count &&
+		    evidence->blocks.items[k].address == lost->address)
+			block = evidence->blocks.items[k++];
+		else
+			err = take_block(evidence, snapshot, lost, ledger, &block);
+		block.indirect = lost->indirect;
+		if (!err)
+			err = vec_push(ret, block);
+		if (err)
+			return err;
+	}
+	while (k < evidence->blocks.count)
+		count_returned(evidence, &evidence->blocks.items[k++]);
+	return 0;
+}
+
+static void count_now(struct lost_evidence *evidence, double seconds)
+{
+	for (size_t i = 0; i < evidence->entries.count; i++) {
+		struct lost_entry *entry = &evidence->entries.items[i];
+
+		entry->look_squares += (double)entry->look_bytes * (double)entry->look_bytes;
+		entry->look_products += (double)entry->look_bytes * seconds;
+		entry->fresh_looks += entry->look_bytes > 0;
+		entry->look_bytes = 0;
+		entry->count = entry->bytes = entry->indirect_count = 0;
+	}
+	for (size_t i = 0; i < evidence->blocks.count; i++) {
+		const struct lost_block *block = &evidence->blocks.items[i];
+		struct lost_entry *entry = &evidence->entries.items[block->entry];
+
+		entry->count++;
+		entry->bytes += block->size_bytes;
+		entry->indirect_count += block->indirect;
+	}
+}
+
+/* Time in which losses were fresh and are confirmed by now. */
+static double known_seconds(const struct lost_evidence *evidence)
+{
+	return evidence->known_until_ns > evidence->first_look_ns
+		       ? (double)(evidence->known_until_ns - evidence->first_look_ns) / NS
+		       : 0;
+}
+
+int lost_evidence_take(struct lost_evidence *evidence, const struct heap_snapshot *snapshot,
+		       const struct ledger *ledger)
+{
+	struct lost_blocks blocks = VEC_INIT;
+	double seconds = known_seconds(evidence);
+	int err;
+
+	if (!snapshot->complete)
+		return 0;
+	if (!evidence->looks)
+		evidence->first_look_ns = snapshot->time_ns;
+	err = merge(evidence, snapshot, ledger, &blocks);
+	if (err) {
+		vec_done(&blocks);
+		return err;
+	}
+	vec_done(&evidence->blocks);
+	evidence->blocks = blocks;
+	evidence->known_until_ns = snapshot->known_until_ns;
+	evidence->looks++;
+	seconds = known_seconds(evidence) - seconds;
+	if (seconds > 0) {
+		evidence->fresh_looks++;
+		evidence->second_squares += seconds * seconds;
+	}
+	count_now(evidence, seconds);
+	return 0;
+}
+
+/* Two-sided 95 % quantile of Student's t (Hill 1970, to the first term that matters). */
+static double student(double degrees)
+{
+	return VERDICT_Z + (pow(VERDICT_Z, 3) + VERDICT_Z) / (4 * degrees) +
+	       (5 * pow(VERDICT_Z, 5) + 16 * pow(VERDICT_Z, 3) + 3 * VERDICT_Z) /
+		       (96 * degrees * degrees);
+}
+
+/* Half the interval, by how much the looks differ: of a ratio of sums (Cochran 1977, 2.11). */
+static double spread(const struct lost_evidence *evidence, const struct lost_entry *entry,
+		     double rate)
+{
+	double looks = (double)evidence->fresh_looks, seconds = known_seconds(evidence);
+	double squares = entry->look_squares - 2 * rate * entry->look_products +
+			 rate * rate * evidence->second_squares;
+	/* A loss on the border of two looks may fall into either. */
+	double border = (double)entry->fresh_bytes / (double)entry->fresh_count;
+
+	return (student(looks - 1) * sqrt(fmax(0, squares) * looks / (looks - 1)) + border) /
+	       seconds;
+}
+
+struct lost_rate lost_evidence_rate(const struct lost_evidence *evidence,
+				    const struct lost_entry *entry)
+{
+	double seconds = known_seconds(evidence), low, high, wide;
+	struct lost_rate rate = {0};
+
+	if (seconds <= 0 || !entry->fresh_count)
+		return rate;
+	rate.bytes_per_second = (double)entry->fresh_bytes / seconds;
+	rate.blocks_per_second = (double)entry->fresh_count / seconds;
+	wide = VERDICT_Z * sqrt(entry->fresh_squares) / seconds;
+	low = rate.bytes_per_second - wide;
+	high = rate.bytes_per_second + wide;
+	if (entry->fresh_count < EXACT_BELOW) {
+		estimate_poisson_factors((double)entry->fresh_count, &low, &high);
+		low *= rate.bytes_per_second;
+		high *= rate.bytes_per_second;
+	}
+	if (evidence->fresh_looks >= SPREAD_FROM) {
+		wide = spread(evidence, entry, rate.bytes_per_second);
+		low = rate.bytes_per_second - wide;
+		high = rate.bytes_per_second + wide;
+	}
+	rate.low = fmax(0, low);
+	rate.high = high;
+	return rate;
+}
