@@ -1,15 +1,25 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Builds the truth programs: tests/targets/build.sh OUTDIR [NAME ...]   (default: all)
+# Builds the truth programs, or with --from those of another folder beside this one (scenarios):
+# tests/targets/build.sh [--from FOLDER] OUTDIR [NAME ...]   (default: all)
 # Each source says how in a line "// build: WORDS" among its first three. Words: shared (an .so),
-# musl (by musl-gcc; not built, and said so, where that is absent), needs:FILE (a library; not built
-# where the compiler does not find it), anything else is a compiler flag. A source is built again only if it or a header is newer than its program.
+# musl (by musl-gcc; not built, and said so, where that is absent), python (an extension module; not
+# built without Python.h), also-stripped (NAME-stripped, too), needs:FILE (a library; not built where
+# the compiler does not find it), anything else is a compiler flag. A source is built again only if
+# it or a header is newer than its program.
 set -eu
 
-here=$(cd "$(dirname "$0")" && pwd)
-out=${1:?usage: build.sh OUTDIR [NAME ...]}
+folder=targets
+if [ "${1-}" = --from ]; then
+	folder=$2
+	shift 2
+fi
+here=$(cd "$(dirname "$0")/../$folder" && pwd)
+script=$(cd "$(dirname "$0")" && pwd)/build.sh
+out=${1:?usage: build.sh [--from FOLDER] OUTDIR [NAME ...]}
 shift
+python_flags=$(/usr/bin/python3-config --includes 2> /dev/null || :)
 mkdir -p "$out"
 
 build_one()
@@ -22,10 +32,19 @@ build_one()
 	product=$out/$name
 	flags=
 	needs=
+	stripped=
 	for word in $words; do
 		case $word in
 		shared) product=$out/$name.so; flags="$flags -shared -fPIC" ;;
 		musl) compiler='musl-gcc -std=gnu11' ;;
+		also-stripped) stripped=$product-stripped ;;
+		python)
+			if [ -z "$python_flags" ]; then
+				echo "  SKIP     $name: no python3-config (python3-dev)" >&2
+				return 0
+			fi
+			flags="$flags $python_flags"
+			;;
 		needs:*) needs=${word#needs:} ;;
 		*) flags="$flags $word" ;;
 		esac
@@ -39,13 +58,14 @@ build_one()
 		return 0
 	fi
 	# shellcheck disable=SC2086 # a file or none
-	if [ -e "$product" ] && [ -z "$(find "$source" $included "$here"/*.h "$here/build.sh" -newer "$product")" ]; then
+	if [ -e "$product" ] && [ -z "$(find "$source" $included "$here"/*.h "$script" -newer "$product")" ]; then
 		return 0
 	fi
 	printf '  TARGET   %s\n' "$(basename "$product")"
 	# shellcheck disable=SC2086 # words are meant to be split
-	$compiler -O2 -g -fomit-frame-pointer -Wall -Wextra -ffile-prefix-map="$here=tests/targets" \
+	$compiler -O2 -g -fomit-frame-pointer -Wall -Wextra -ffile-prefix-map="$here=tests/$folder" \
 		-o "$product.tmp" "$source" $flags
+	[ -z "$stripped" ] || strip -o "$stripped" "$product.tmp"
 	mv "$product.tmp" "$product"
 }
 
