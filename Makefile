@@ -6,7 +6,8 @@
 #   bpf/*.bpf.c         one BPF object, embedded through .output/gen/holdfast.skel.h
 #   user/**/web/*       embedded files: hf_asset_NAME_start, hf_asset_NAME_end (scripts/embed.S)
 #   tests/DIR/test_*.c  one cmocka program each, linked with the archive (DIR: unit bpfcore load)
-#   tests/fuzz/fuzz_*.c one libFuzzer program each     tests/targets/  programs to look at (build.sh)
+#   tests/fuzz/fuzz_*.c one libFuzzer program each
+#   tests/targets/, tests/scenarios/  programs to look at (tests/targets/build.sh)
 #
 # Variants of the archive and the tests: .output (gcc), .output/asan, .output/tsan (gcc), .output/fuzz (clang).
 # A test's first lines may carry "build: FLAGS" (more flags, such as -Wl,--wrap=malloc).
@@ -145,9 +146,11 @@ endef
 $(foreach w,$(WEB),$(eval $(call asset,$(w))))
 
 # Programs to look at: the script knows which are up to date. .output/targets/NAME builds one.
-.PHONY: targets
+.PHONY: targets built-scenarios
 targets:
 	$(Q)$(if $(wildcard tests/targets/build.sh),tests/targets/build.sh $(O)/targets)
+built-scenarios:
+	$(Q)tests/targets/build.sh --from scenarios $(O)/scenarios
 $(O)/targets/%: FORCE
 	$(Q)tests/targets/build.sh $(O)/targets $*
 
@@ -193,10 +196,12 @@ EXTRA := $(sort $(basename $(notdir $(wildcard $(foreach x,bench scenarios soak 
 	scripts/$(x).py scripts/$(x).sh)))))
 .PHONY: $(EXTRA)
 bench:                                                 ## what tracing costs, paired runs (sudo)
+scenarios:                                             ## leaks and what looks like one, hunted (sudo)
 soak:                                                  ## attach and be killed, ARGS=10000 times (sudo)
 kernel-matrix:                                         ## boot kernels 6.1 and 6.12 in qemu, check-root there
 $(EXTRA):
-	@$(OWNER) $(MAKE) $(if $(V),,-s) built-root $(if $(filter bench,$@),$(BENCH))
+	@$(OWNER) $(MAKE) $(if $(V),,-s) built-root $(if $(filter bench,$@),$(BENCH)) \
+		$(if $(filter scenarios,$@),built-scenarios)
 	@$(if $(wildcard scripts/$@.py),$(PYTHON) scripts/$@.py,scripts/$@.sh) $(ARGS)
 
 install: all                                           ## to $(DESTDIR)$(PREFIX)

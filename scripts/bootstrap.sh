@@ -11,7 +11,7 @@ build="gcc libc6-dev make pkg-config clang bpftool libbpf-dev libelf-dev libdw-d
 # checks · sanitizers and fuzzing · tests · allocators and programs that the tests look at
 test="g++ git clang-format clang-tidy llvm universal-ctags shellcheck
 	libclang-rt-14-dev
-	libcmocka-dev bats gdb elfutils xz-utils python3 protobuf-compiler procps man-db
+	libcmocka-dev bats gdb elfutils xz-utils python3 python3-dev protobuf-compiler procps man-db
 	libjemalloc2 libjemalloc-dev libgoogle-perftools4 libtcmalloc-minimal4 libgoogle-perftools-dev
 	libmimalloc2.0 libmimalloc-dev musl-tools
 	redis-server redis-tools nginx-light apache2-utils"
