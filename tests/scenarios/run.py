@@ -238,6 +238,9 @@ def accusations(row, report):
             continue
         if row["truth"] == "lost" and finding["state"] != "leaking":
             continue
+        # What was lost before anyone traced it has no stack.
+        if row["truth"] == "leak" and not finding["stack"]:
+            continue
         if accused:
             yield finding
 

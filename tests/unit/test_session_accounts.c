@@ -285,7 +285,25 @@ static void an_exec_when_full_replaces_the_account_that_it_ends(void **state)
 	accounts_free(accounts);
 }
 
-static void mappings_of_libraries_and_thread_stacks_are_no_sites(void **state)
+static void stacks_of_threads_are_sites_of_their_own_class(void **state)
+{
+	struct hf_event_map map = {.address = 0x10000, .size = 4096, .fd = -1};
+	struct accounts *accounts;
+	struct account *account;
+	struct told told;
+
+	(void)state;
+	accounts = open_accounts(&told, true);
+	map.h = head(HF_EVENT_MAP, HF_FN_MMAP, sizeof(map), PID);
+	map.mmap_flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK;
+	accounts_event(accounts, &map.h);
+	account = accounts_find(accounts, PID);
+	assert_int_equal(live_bytes(account), 4096);
+	assert_int_equal(ledger_site(account->ledger, 1)->class, SITE_STACK);
+	accounts_free(accounts);
+}
+
+static void mappings_of_libraries_and_allocators_are_no_sites(void **state)
 {
 	struct hf_event_map map = {.address = 0x10000, .size = 4096, .fd = -1};
 	struct accounts *accounts;
@@ -294,9 +312,6 @@ static void mappings_of_libraries_and_thread_stacks_are_no_sites(void **state)
 	(void)state;
 	accounts = open_accounts(&told, true);
 	map.h = head(HF_EVENT_MAP, HF_FN_MMAP, sizeof(map), PID);
-	map.mmap_flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK;
-	accounts_event(accounts, &map.h);
-	assert_int_equal(accounts_find(accounts, PID)->thread_stack_bytes, 4096);
 	map.mmap_flags = MAP_PRIVATE | MAP_ANONYMOUS;
 	map.flags = HF_MAP_IN_ALLOCATOR;
 	accounts_event(accounts, &map.h);
@@ -321,7 +336,8 @@ int main(void)
 		cmocka_unit_test(out_of_memory_the_account_of_before_stays),
 		cmocka_unit_test(out_of_memory_and_full_the_account_of_before_stays),
 		cmocka_unit_test(an_exec_when_full_replaces_the_account_that_it_ends),
-		cmocka_unit_test(mappings_of_libraries_and_thread_stacks_are_no_sites),
+		cmocka_unit_test(stacks_of_threads_are_sites_of_their_own_class),
+		cmocka_unit_test(mappings_of_libraries_and_allocators_are_no_sites),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

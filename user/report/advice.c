@@ -88,6 +88,20 @@ static void add_heap_evidence(struct strbuf *sb, const struct evidence *e)
 			      " blocks that nothing seemed to refer to were used again: pointers "
 			      "to them are hidden, so loss can't be proved here");
 		break;
+	case EVIDENCE_FREE:
+		strbuf_addstr(sb, "free memory inside the heap grows by ");
+		units_add_rate(sb, e->value);
+		strbuf_addstr(sb, ": holes between blocks that stay");
+		break;
+	case EVIDENCE_FILES:
+		strbuf_addstr(sb, "pages of mapped files grow by ");
+		units_add_rate(sb, e->value);
+		strbuf_addstr(sb, ": the kernel takes them back when memory is short");
+		break;
+	case EVIDENCE_SHARED:
+		strbuf_addstr(sb, "shared memory grows by ");
+		units_add_rate(sb, e->value);
+		break;
 	case EVIDENCE_LOOKS:
 		strbuf_addf(sb, "the heap was looked at %.0f times", e->value);
 		break;
@@ -173,6 +187,8 @@ static void add_what(struct strbuf *sb, const struct report *report, const struc
 	}
 	if (!strcmp(f->allocator, "mmap"))
 		strbuf_addstr(sb, "mappings are made and not unmapped by ");
+	else if (!strcmp(f->allocator, "stack"))
+		strbuf_addstr(sb, "threads are started and their stacks not let go by ");
 	else if (!strcmp(f->allocator, "brk"))
 		strbuf_addstr(sb, "the program break is moved up and not back by ");
 	else if (f->outstanding_count <= 4 && alloc_count > 2 * f->outstanding_count)
@@ -185,6 +201,8 @@ static void add_what(struct strbuf *sb, const struct report *report, const struc
 	strbuf_addstr(sb, ": ");
 	if (!strcmp(f->allocator, "mmap"))
 		strbuf_addstr(sb, "look for the munmap that should follow");
+	else if (!strcmp(f->allocator, "stack"))
+		strbuf_addstr(sb, "join them or detach them when they end, or bound their number");
 	else if (!strcmp(f->allocator, "brk"))
 		strbuf_addstr(sb, "look for what the space is used for");
 	else if (f->outstanding_count <= 4 && alloc_count > 2 * f->outstanding_count)

@@ -282,7 +282,7 @@ static bool is_own_mapping(const struct hf_event_map *e)
 {
 	if (e->flags & HF_MAP_IN_ALLOCATOR)
 		return false;
-	return !(e->mmap_flags & MAP_STACK) && !(e->mmap_flags & MAP_DENYWRITE_BIT);
+	return !(e->mmap_flags & MAP_DENYWRITE_BIT);
 }
 
 static void take_map(struct accounts *accounts, struct account *account,
@@ -294,7 +294,7 @@ static void take_map(struct accounts *accounts, struct account *account,
 		.size_bytes = e->size,
 		.time_ns = event->time_ns,
 		.tid = event->tid,
-		.class = SITE_MAPPING,
+		.class = e->mmap_flags & MAP_STACK ? SITE_STACK : SITE_MAPPING,
 	};
 	struct ledger_release hidden = {
 		.address = e->address,
@@ -305,8 +305,6 @@ static void take_map(struct accounts *accounts, struct account *account,
 
 	if (e->prot & PROT_EXEC)
 		tell(accounts, LIFE_CODE_CHANGED, event->pid, event);
-	if (e->mmap_flags & MAP_STACK)
-		account->thread_stack_bytes += e->size;
 	if (is_own_mapping(e)) {
 		map.stack = stack_of(accounts, e->stack, event);
 		ledger_record_map(account->ledger, &map);

@@ -33,8 +33,7 @@ struct account {
 	struct ledger *ledger;
 	struct series *series;
 	struct fault_table *faults;
-	struct maps maps;            /* as last seen by the main thread: tells faults apart */
-	uint64_t thread_stack_bytes; /* mapped for stacks of threads since attach */
+	struct maps maps; /* as last seen by the main thread: tells faults apart */
 };
 
 /* What the main thread must know. */

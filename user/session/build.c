@@ -24,10 +24,8 @@ struct build {
 static const char *class_name(const struct session *session, uint8_t class)
 {
 	static const char *const names[] = {
-		[SITE_HEAP] = "malloc",
-		[SITE_NEW] = "new",
-		[SITE_MAPPING] = "mmap",
-		[SITE_BREAK] = "brk",
+		[SITE_HEAP] = "malloc", [SITE_NEW] = "new",     [SITE_MAPPING] = "mmap",
+		[SITE_BREAK] = "brk",   [SITE_STACK] = "stack",
 	};
 	size_t custom = class - SITE_CUSTOM;
 
@@ -48,7 +46,7 @@ static void cut_allocator(struct build *build, uint8_t class, struct stack_trace
 	uint16_t cut = 0;
 
 	/* Those of heap blocks begin there already: the kernel side starts its walk at the caller. */
-	if (class != SITE_MAPPING && class != SITE_BREAK)
+	if (!site_is_range(class))
 		return;
 	while (cut + 1 < trace->depth &&
 	       report_is_mapping_call(resolver_function(build->resolver, trace, cut)))

@@ -61,6 +61,8 @@ int look_start(struct look *look, const struct look_options *options, int pid, u
 		.before = look->newest,
 		.known = options->known,
 		.known_count = options->known_count,
+		.mappings = options->mappings,
+		.mapping_count = options->mapping_count,
 	};
 	int err;
 

@@ -28,6 +28,8 @@ struct look_options {
 	const struct heap_known
 		*known; /* where the allocator is none that is understood; copied by the fork */
 	size_t known_count;
+	const struct heap_known *mappings; /* the program's own; as above */
+	size_t mapping_count;
 };
 
 struct look {

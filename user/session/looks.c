@@ -16,7 +16,9 @@ VEC_STRUCT(known_vec, struct heap_known);
 
 struct known_request {
 	int pid;
-	struct known_vec known;
+	bool blocks; /* asked for, too */
+	const struct ledger *ledger;
+	struct known_vec known, mappings;
 };
 
 static int add_known(const struct allocation *block, void *user)
@@ -24,6 +26,16 @@ static int add_known(const struct allocation *block, void *user)
 	struct known_vec *known = user;
 
 	return vec_push(known, (struct heap_known){block->address, block->size_bytes});
+}
+
+/* Stacks of threads are let go by the thread that ends, a break by nobody. */
+static int add_mapping(const struct allocation *piece, void *user)
+{
+	struct known_request *request = user;
+
+	if (ledger_site(request->ledger, piece->site)->class != SITE_MAPPING)
+		return 0;
+	return vec_push(&request->mappings, (struct heap_known){piece->address, piece->size_bytes});
 }
 
 static int by_address(const void *a, const void *b)
@@ -38,8 +50,12 @@ static void read_known(struct accounts *accounts, void *user)
 	struct known_request *request = user;
 	const struct account *account = accounts_find(accounts, request->pid);
 
+	if (!account)
+		return;
+	request->ledger = account->ledger;
 	/* Not all of them: then what is missing counts as memory that holds pointers. */
-	if (account)
+	(void)ledger_for_each_mapping(account->ledger, add_mapping, request);
+	if (request->blocks)
 		(void)ledger_for_each_live(account->ledger, add_known, &request->known);
 }
 
@@ -54,23 +70,25 @@ static struct look_options options_of(const struct session *session, bool census
 	};
 }
 
-/* The allocator is none that is understood: what was traced is all that is known of its blocks. */
+/* Where the allocator is none that is understood, what was traced is all that is known of its blocks. */
 static int start(struct session *session, struct member *member, bool census)
 {
 	struct look_options options = options_of(session, census);
-	struct known_request request = {.pid = member->target->key.pid};
+	struct known_request request = {.pid = member->target->key.pid,
+					.blocks = member->look.only_traced};
 	int err;
 
-	if (member->look.only_traced) {
-		ingest_call(session->ingest, read_known, &request);
-		if (request.known.count)
-			qsort(request.known.items, request.known.count,
-			      sizeof(*request.known.items), by_address);
-		options.known = request.known.items;
-		options.known_count = request.known.count;
-	}
+	ingest_call(session->ingest, read_known, &request);
+	if (request.known.count)
+		qsort(request.known.items, request.known.count, sizeof(*request.known.items),
+		      by_address);
+	options.known = request.known.items;
+	options.known_count = request.known.count;
+	options.mappings = request.mappings.items;
+	options.mapping_count = request.mappings.count;
 	err = look_start(&member->look, &options, request.pid, clock_now_ns());
 	vec_done(&request.known);
+	vec_done(&request.mappings);
 	return err;
 }
 

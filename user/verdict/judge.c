@@ -9,6 +9,7 @@
 #include "account/gauge/trend.h"
 #include "base/cleanup.h"
 #include "base/vec.h"
+#include "verdict/cause.h"
 #include "verdict/leak.h"
 #include "verdict/lost.h"
 #include "verdict/site.h"
@@ -162,6 +163,38 @@ static struct finding *finding_of_site(struct finding_vec *findings, size_t firs
 	return NULL;
 }
 
+/*
+ * Blocks from before attach are freed and traced ones come in their place: their sites rise from nothing to what they
+ * always held. The heap as a whole tells: if it does not grow as its sites do, they only took over.
+ */
+static void drop_takeovers(const struct verdict_process *in, struct process_verdict *out,
+			   struct finding_vec *findings, size_t first)
+{
+	struct ledger_counts counts;
+	struct trend heap;
+	double growth = 0;
+	size_t kept = first;
+
+	if (!in->ledger || !cause_heap_trend(in->lost, false, &heap))
+		return;
+	ledger_counts(in->ledger, &counts);
+	for (size_t i = first; i < findings->count; i++)
+		if (!site_is_range(ledger_site(in->ledger, findings->items[i].site)->class))
+			growth += findings->items[i].growth_bytes_per_second;
+	if (!counts.unmatched_frees || heap.slope_per_second >= VERDICT_TAKEOVER * growth)
+		return;
+	for (size_t i = first; i < findings->count; i++) {
+		const struct finding *f = &findings->items[i];
+
+		if (site_is_range(ledger_site(in->ledger, f->site)->class)) {
+			findings->items[kept++] = *f;
+			continue;
+		}
+		out->sites[f->site - 1] = (struct site_verdict){.state = VERDICT_STEADY};
+	}
+	findings->count = kept;
+}
+
 /* What was proved to be lost: into the finding of its site's growth, or one of its own. */
 static int judge_lost(const struct verdict_process *in, const struct site_context *context,
 		      struct process_verdict *out, struct finding_vec *findings, size_t first)
@@ -226,6 +259,9 @@ static void sum_findings(struct verdict *v, const struct finding *findings, size
 		double below = f->growth_bytes_per_second - f->growth_low;
 		double above = f->growth_high - f->growth_bytes_per_second;
 
+		/* Worst first: beside what is sure, what may be is not added up. */
+		if (findings[0].state > VERDICT_WATCHING && f->state <= VERDICT_WATCHING)
+			break;
 		*ret_growth += f->growth_bytes_per_second;
 		low += below * below;
 		high += above * above;
@@ -272,6 +308,26 @@ static void judge_flat(struct verdict *v, bool swings)
 					   .reference = VERDICT_FIRM_STEADY_S});
 }
 
+/* What else explains it is a word of its own, and firm as soon as steady would be. */
+static void judge_causes(struct verdict *v)
+{
+	const struct process_verdict *worst = NULL;
+
+	for (size_t i = 0; i < v->process_count; i++) {
+		const struct process_verdict *p = &v->processes[i];
+
+		if (p->cause &&
+		    (!worst || p->rss_growth_bytes_per_second > worst->rss_growth_bytes_per_second))
+			worst = p;
+	}
+	if (!worst)
+		return;
+	v->state = worst->cause;
+	v->confidence = steady_confidence(v->observed_seconds);
+	v->seconds_to_firm = fmax(0, VERDICT_FIRM_STEADY_S - v->observed_seconds);
+	overall_evidence(v, worst->cause_evidence.kind, worst->cause_evidence);
+}
+
 /* RSS that grows while the sites do not say why must not pass as steady. */
 static void judge_unexplained(struct verdict *v, bool rss_rose)
 {
@@ -290,6 +346,8 @@ static void judge_unexplained(struct verdict *v, bool rss_rose)
 		v->seconds_to_firm = fmax(0, VERDICT_FIRM_GROWTH_S - v->observed_seconds);
 		v->confidence = 0.5;
 	}
+	if (v->state == VERDICT_WATCHING)
+		judge_causes(v);
 }
 
 static void judge_overall(struct verdict *v, bool swings, bool rss_rose)
@@ -331,6 +389,7 @@ static int judge_process(const struct verdict_process *in, struct site_context *
 	context->start_ns = in->start_ns;
 	context->rss_growth = rose ? out->rss_growth_bytes_per_second : 0;
 	err = judge_sites(in->ledger, context, out, findings);
+	drop_takeovers(in, out, findings, first);
 	if (!err)
 		err = judge_lost(in, context, out, findings, first);
 	if (err)
@@ -338,6 +397,9 @@ static int judge_process(const struct verdict_process *in, struct site_context *
 	for (size_t i = first; i < findings->count; i++)
 		if (findings->items[i].state > out->state)
 			out->state = findings->items[i].state;
+	if (rose)
+		(void)cause_find(in, out->rss_growth_bytes_per_second, &out->cause,
+				 &out->cause_evidence);
 	if (findings->count == first && live_bytes_swing(in->gauge, &context->envelope))
 		out->state = VERDICT_CYCLIC;
 	return rose;

@@ -124,6 +124,7 @@ static int merge(struct lost_evidence *evidence, const struct heap_snapshot *sna
 		else
 			err = take_block(evidence, snapshot, lost, ledger, &block);
 		block.indirect = lost->indirect;
+		block.held = lost->held;
 		if (!err)
 			err = vec_push(ret, block);
 		if (err)
@@ -149,6 +150,8 @@ static void count_now(struct lost_evidence *evidence, double seconds)
 		const struct lost_block *block = &evidence->blocks.items[i];
 		struct lost_entry *entry = &evidence->entries.items[block->entry];
 
+		if (block->held)
+			continue;
 		entry->count++;
 		entry->bytes += block->size_bytes;
 		entry->indirect_count += block->indirect;
@@ -161,6 +164,22 @@ static double known_seconds(const struct lost_evidence *evidence)
 	return evidence->known_until_ns > evidence->first_look_ns
 		       ? (double)(evidence->known_until_ns - evidence->first_look_ns) / NS
 		       : 0;
+}
+
+static void keep_reading(struct lost_evidence *evidence, const struct heap_snapshot *snapshot)
+{
+	if (!evidence->reading_step)
+		evidence->reading_step = 1;
+	if (evidence->reading_skip++ % evidence->reading_step)
+		return;
+	if (evidence->reading_count == HEAP_READINGS_MAX) {
+		for (size_t i = 0; i < HEAP_READINGS_MAX / 2; i++)
+			evidence->readings[i] = evidence->readings[2 * i];
+		evidence->reading_count = HEAP_READINGS_MAX / 2;
+		evidence->reading_step *= 2;
+	}
+	evidence->readings[evidence->reading_count++] = (struct heap_reading){
+		snapshot->time_ns, snapshot->live_bytes, snapshot->free_bytes};
 }
 
 int lost_evidence_take(struct lost_evidence *evidence, const struct heap_snapshot *snapshot,
@@ -189,6 +208,7 @@ int lost_evidence_take(struct lost_evidence *evidence, const struct heap_snapsho
 		evidence->second_squares += seconds * seconds;
 	}
 	count_now(evidence, seconds);
+	keep_reading(evidence, snapshot);
 	return 0;
 }
 

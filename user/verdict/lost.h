@@ -7,8 +7,8 @@
  *
  * A lost block that was traced belongs to the site that allocated it; any other to an entry for its type and size. A
  * block counts as fresh if the first look still found it referred to, or did not know it: so what had been lost before
- * anyone looked makes no rate. Blocks that were called lost and then are not any more have `returned`: pointers to them
- * are kept in a way that no look can see, and what is said of their site is not to be trusted.
+ * anyone looked makes no rate. Blocks that were called lost and then were freed have `returned`: pointers to them are kept in a
+ * way that no look can see, and what is said of their site is not to be trusted.
  *
  * Pure; one owner at a time. Memory: 24 bytes a lost block.
  */
@@ -45,9 +45,17 @@ struct lost_block {
 	uint64_t address, size_bytes;
 	uint32_t entry;
 	bool indirect;
+	bool held; /* referred to again for now */
 };
 
 VEC_STRUCT(lost_blocks, struct lost_block);
+
+/* The heap as a whole, at one look. */
+struct heap_reading {
+	uint64_t time_ns, live_bytes, free_bytes;
+};
+
+#define HEAP_READINGS_MAX 128
 
 struct lost_evidence {
 	uint64_t looks;          /* complete ones */
@@ -58,6 +66,10 @@ struct lost_evidence {
 	VEC(struct lost_entry) entries;
 	struct map64 by_site;      /* site, or hash of type and size -> entry + 1 */
 	struct lost_blocks blocks; /* confirmed, ascending */
+	/* Of every look, then of every second, fourth, ... one. */
+	struct heap_reading readings[HEAP_READINGS_MAX];
+	size_t reading_count;
+	uint64_t reading_step, reading_skip;
 };
 
 void lost_evidence_init(struct lost_evidence *evidence);

@@ -271,6 +271,8 @@ bool site_judge(struct site_context *context, const struct call_site *site, site
 		return false;
 	if (look.decelerating && look.deceleration < VERDICT_FLAT)
 		return false; /* it rose, and it is over */
+	if (look.swinging && look.rise < VERDICT_NOISE * (double)site->outstanding_bytes)
+		return false; /* blocks of other sizes come in their places: it wanders */
 	look_needed(&look);
 	slope = look.trend.slope_per_second;
 	estimate_poisson_factors(fmax((double)site->outstanding_count, (double)look.rises), &low,
@@ -284,6 +286,8 @@ bool site_judge(struct site_context *context, const struct call_site *site, site
 	};
 	if (look.decelerating)
 		ret->state = VERDICT_WARMING;
+	else if (site->class == SITE_STACK && look.observed_s >= VERDICT_FIRM_STACKS_S)
+		ret->state = VERDICT_UNTRACED;
 	else if (look.observed_s >= look.needed_s)
 		ret->state = VERDICT_GROWING;
 	else

@@ -84,6 +84,8 @@ int verdict_state_parse(const char *name, enum verdict_state *ret_state);
 #define VERDICT_SURVIVAL_SHARE 0.5
 /* residual range / rise from which periods are asked for */
 #define VERDICT_SWINGING 0.25
+/* a rise by less than this share of what is held, in a series that swings, is chance */
+#define VERDICT_NOISE 0.2
 /* swing / peak from which a flat envelope is called cyclic, and the least peak for that */
 #define VERDICT_CYCLIC_SWING      0.5
 #define VERDICT_CYCLIC_PEAK_BYTES (64u << 10)
@@ -107,6 +109,12 @@ int verdict_state_parse(const char *name, enum verdict_state *ret_state);
 /* a leak's rate is firm with such an interval, or after so long */
 #define VERDICT_FIRM_RATE   0.10
 #define VERDICT_FIRM_LEAK_S 30.0
+/* so many looks at the heap tell how it grows as a whole, */
+#define VERDICT_MIN_LOOKS 5
+/* and by less than this share of its sites' growth: they took over from blocks of before */
+#define VERDICT_TAKEOVER 0.5
+/* growth of thread stacks is told so early: one more stack is one more thread */
+#define VERDICT_FIRM_STACKS_S 20.0
 /* sites fitted per process */
 #define VERDICT_MAX_FITS 512
 
@@ -139,7 +147,10 @@ struct verdict_process {
 	X(UNCHANGED, "unchanged") /* value: share of them whose content stays as it is */          \
 	X(FOLLOWS, "follows")     /* value: of them, those that only lost blocks refer to */       \
 	X(RETURNED, "returned")   /* value: blocks called lost that came back */                   \
-	X(LOOKS, "looks")         /* value: looks at the heap */
+	X(FREE, "free")     /* value: bytes/s of free memory inside the heap; reference: RSS's */  \
+	X(FILES, "files")   /* value: bytes/s of mapped files' pages; reference: RSS's */          \
+	X(SHARED, "shared") /* value: bytes/s of shared memory; reference: RSS's */                \
+	X(LOOKS, "looks")   /* value: looks at the heap */
 
 enum evidence_kind {
 #define X(upper, name) EVIDENCE_##upper,
@@ -181,7 +192,10 @@ struct process_verdict {
 	int pid;
 	enum verdict_state state;
 	double rss_growth_bytes_per_second, rss_growth_low, rss_growth_high;
-	double limit_eta_seconds;   /* to the cgroup's limit; 0: no limit, or no growth */
+	double limit_eta_seconds; /* to the cgroup's limit; 0: no limit, or no growth */
+	/* Why RSS grows where no site does: FRAGMENTED, UNTRACED; STEADY: not known. */
+	enum verdict_state cause;
+	struct evidence cause_evidence;
 	struct site_verdict *sites; /* of site id i at i - 1 */
 	size_t site_count;
 };

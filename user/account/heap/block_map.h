@@ -40,6 +40,7 @@ struct block_segment {
 	uint32_t *ordinals; /* begins before each word; NULL until block_map_number() */
 	uint32_t first_ordinal;
 	uint8_t shift;        /* of a granule */
+	bool mapping;         /* one that the program made itself, no allocator's */
 	bool outside_is_root; /* what lies in no live block may hold pointers that count */
 	bool dropped; /* its walker gave up: it has no blocks, all of it may hold pointers */
 };

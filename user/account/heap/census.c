@@ -234,6 +234,10 @@ static int on_pages(void *user, uint64_t address, const uint64_t *words, size_t 
 			at = block_map_next(map, at);
 			continue;
 		}
+		if (s->mapping) {
+			at = s->end;
+			continue;
+		}
 		index = block_index(s, at);
 		/* Of a segment that is one block only its first page begins it. */
 		if (s->shift == BLOCK_WHOLE_SEGMENT && at != s->start)

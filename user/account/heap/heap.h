@@ -48,6 +48,9 @@ struct heap_scan_options {
 	/* Serve as the live set where the allocator is none that is understood. Ascending. */
 	const struct heap_known *known;
 	size_t known_count;
+	/* Mappings that the program made itself: lost if nothing points into them. Ascending. */
+	const struct heap_known *mappings;
+	size_t mapping_count;
 };
 
 struct heap_scan;
@@ -106,7 +109,7 @@ struct heap_group {
 	uint32_t type;
 	uint64_t size_bytes;                           /* usable, of each */
 	uint64_t count, bytes, lost_count, lost_bytes; /* lost: confirmed */
-	uint64_t returned; /* blocks once confirmed as lost that were freed or referred to again */
+	uint64_t returned; /* blocks once confirmed as lost that were freed */
 	struct heap_holder holder;
 	const char *sample; /* text found in one of them; "" if none */
 };
@@ -120,7 +123,13 @@ struct heap_lost {
 	uint16_t looks; /* snapshots that missed it, in a row */
 	bool indirect;  /* only lost blocks refer to it */
 	bool confirmed;
+	/*
+	 * Confirmed before, and referred to again: by chance, as when a new block lies where an old pointer was left, or
+	 * because it is in use after all. It counts as lost again once it is missed again.
+	 */
+	bool held;
 	bool unchanged; /* content as at the look before */
+	bool mapping;   /* one of heap_scan_options.mappings */
 };
 
 enum heap_live_set { HEAP_GLIBC, HEAP_JEMALLOC, HEAP_MUSL, HEAP_TRACED_ONLY };
@@ -142,7 +151,7 @@ struct heap_snapshot {
 	uint64_t live_count, live_bytes, free_count, free_bytes;
 	uint64_t threads, segments, segments_dropped, edges, retries;
 	uint64_t lost_count, lost_bytes; /* confirmed */
-	uint64_t returned; /* of those confirmed before: wrong, or handed on in a way that is not seen */
+	uint64_t returned; /* of those confirmed before, freed since: pointers to them are hidden */
 	uint64_t lost_left_out; /* more than fit */
 	const struct heap_type *types;
 	size_t type_count;

@@ -108,20 +108,21 @@ static bool is_guard(const struct maps *maps, size_t of)
 
 /*
  * glibc keeps the stacks of threads that ended for the next ones. Their control block (struct pthread) is known by the
- * two words that point to itself; no live thread's fs base points to it.
+ * two words that point to itself, while no live thread's fs base points to it. What lies below it is unused; it does not:
+ * who joins a thread later needs it. Returns its address; 0: none.
  */
-static bool is_cached_stack(const struct heap_image *image, const struct mapping *m)
+static uint64_t ended_thread(const struct heap_image *image, const struct mapping *m)
 {
 	uint64_t words[CONTROL_BYTES / 8], size = m->end - m->start;
 	uint64_t from = size < CONTROL_BYTES ? m->start : m->end - CONTROL_BYTES;
 	uint64_t count = (m->end - from) / 8;
 
 	if (!memory_read(image->place.pid, from, words, count * 8))
-		return false;
+		return 0;
 	for (uint64_t i = 0; i + 2 < count; i++)
 		if (words[i] == from + i * 8 && words[i + 2] == words[i] && !(words[i] % 64))
-			return true;
-	return false;
+			return words[i];
+	return 0;
 }
 
 /* What of a stack is not in use. A stack without a guard may be anything: all of it counts. */
@@ -145,8 +146,8 @@ static int add_dead(struct heap_image *image, size_t index)
 	}
 	if (lowest != UINT64_MAX)
 		dead.end = lowest > m->start + RED_ZONE_BYTES ? lowest - RED_ZONE_BYTES : m->start;
-	else if (!own && !storage && is_cached_stack(image, m))
-		dead.end = m->end;
+	else if (!own && !storage)
+		dead.end = ended_thread(image, m);
 	if (dead.end <= dead.start)
 		return 0;
 	return vec_push(&image->dead, dead);
@@ -201,6 +202,45 @@ static int pass_memory(struct heap_image *image)
 	return err;
 }
 
+/* A thread's stack is in use by the thread itself, whoever mapped it. */
+static bool is_stack(const struct heap_image *image, uint64_t start, uint64_t end)
+{
+	for (size_t i = 0; i < image->stopped.threads.count; i++) {
+		const struct stopped_thread *t = &image->stopped.threads.items[i];
+
+		if ((t->stack_pointer >= start && t->stack_pointer < end) ||
+		    (t->thread_pointer >= start && t->thread_pointer < end))
+			return true;
+	}
+	return false;
+}
+
+/* Mappings that the program made itself are blocks of their own, as far as they are no allocator's. */
+static int add_mappings(struct heap_image *image)
+{
+	const struct heap_scan_options *options = image->place.options;
+	struct block_map *map = &image->place.map;
+	size_t known = map->count;
+	int err = 0;
+
+	for (size_t i = 0; !err && image->place.stopped && i < options->mapping_count; i++) {
+		uint64_t start = options->mappings[i].address;
+		uint64_t end = start + options->mappings[i].size_bytes;
+
+		if (block_map_next(map, start) < end || is_stack(image, start, end) ||
+		    !maps_find(&image->place.maps, start))
+			continue;
+		err = block_map_add(map, start, end, BLOCK_WHOLE_SEGMENT);
+		if (!err) {
+			map->items[map->count - 1].mapping = true;
+			block_segment_begin(&map->items[map->count - 1], 0);
+		}
+	}
+	if (map->count > known)
+		block_map_seal(map);
+	return err;
+}
+
 /* The maps, the segments, the memory: at this moment. */
 static int look(struct heap_image *image)
 {
@@ -216,6 +256,8 @@ static int look(struct heap_image *image)
 	err = maps_read(image->place.pid, &image->place.maps);
 	if (!err)
 		err = image->walker->segments(image->walker_state, &image->place);
+	if (!err)
+		err = add_mappings(image);
 	if (!err)
 		err = find_dead(image);
 	return err ? err : pass_memory(image);

@@ -154,7 +154,8 @@ static void count_blocks(struct scan *scan)
 	for (size_t i = 0; i < scan->image.place.map.count; i++) {
 		struct block_segment *segment = &scan->image.place.map.items[i];
 
-		for (uint64_t at = 0; block_next(segment, at, &block); at = block.index + 1) {
+		for (uint64_t at = 0; !segment->mapping && block_next(segment, at, &block);
+		     at = block.index + 1) {
 			bool idle = bit_get(segment->idle, block.index);
 
 			s->live_count += !idle;
@@ -193,7 +194,9 @@ static void fill_state(struct scan *scan)
 	s->retries = image->retries;
 	for (size_t i = 0; i < image->place.map.count; i++) {
 		s->segments_dropped += image->place.map.items[i].dropped;
-		s->heap_bytes += image->place.map.items[i].end - image->place.map.items[i].start;
+		if (!image->place.map.items[i].mapping)
+			s->heap_bytes +=
+				image->place.map.items[i].end - image->place.map.items[i].start;
 	}
 	s->complete = image->sound && !s->segments_dropped && !s->swapped_bytes &&
 		      !s->unreadable_bytes;
@@ -252,6 +255,13 @@ static int clear_hidden(struct scan *scan)
 	return err;
 }
 
+static bool is_mapping(const struct scan *scan, uint64_t address)
+{
+	const struct block_segment *s = block_map_segment(&scan->image.place.map, address);
+
+	return s && s->mapping;
+}
+
 static uint64_t checksum_of(const uint8_t *bytes, size_t size)
 {
 	return hash_bytes(bytes, size, 0);
@@ -279,7 +289,8 @@ static int tell_lost(struct scan *scan, size_t first, size_t count)
 					 .size_bytes = usable(scan, lost),
 					 .first_ns = scan->image.time_ns,
 					 .looks = 1,
-					 .indirect = lost->indirect};
+					 .indirect = lost->indirect,
+					 .mapping = is_mapping(scan, lost->start)};
 
 		if (!pieces[i].ok)
 			continue;
@@ -329,31 +340,57 @@ static int tell_all_lost(struct scan *scan)
 	return err;
 }
 
-/* Of blocks that were called lost, those that are not any more: the proof that this heap hides pointers. */
+/* A block that was called lost and is not missed any more: is it still there, or was it freed? */
+static int tell_found(struct scan *scan, const struct heap_lost *lost)
+{
+	const struct heap_type *type = &scan->options->before->types[lost->type];
+	struct heap_lost held = *lost;
+	struct block_ref block;
+	int err = census_group_by_type(&scan->census, type->kind, type->name, lost->size_bytes,
+				       &held.group);
+
+	if (err)
+		return err;
+	if (block_find(&scan->image.place.map, lost->address, &block) &&
+	    block.start == lost->address &&
+	    heap_usable_bytes(scan->image.walker->set, &block) == lost->size_bytes) {
+		held.held = true;
+		held.type = scan->census.groups.items[held.group].type;
+		return vec_push(&scan->told, held);
+	}
+	scan->census.groups.items[held.group].returned++;
+	scan->snapshot.returned++;
+	return 0;
+}
+
+static int by_lost_address(const void *a, const void *b)
+{
+	const struct heap_lost *x = a, *y = b;
+
+	return x->address < y->address ? -1 : x->address > y->address;
+}
+
+/* Whoever freed one knew where it was: the proof that this heap hides pointers. */
 static int tell_returned(struct scan *scan)
 {
 	const struct heap_snapshot *before = scan->options->before;
-	size_t k = 0;
+	size_t k = 0, missed = scan->told.count;
+	int err = 0;
 
-	for (size_t i = 0; before && scan->snapshot.complete && i < before->lost_total; i++) {
+	for (size_t i = 0; !err && before && scan->snapshot.complete && i < before->lost_total;
+	     i++) {
 		const struct heap_lost *lost = &before->lost[i];
-		const struct heap_type *type = &before->types[lost->type];
-		uint32_t group;
-		int err;
 
-		while (k < scan->told.count && scan->told.items[k].address < lost->address)
+		while (k < missed && scan->told.items[k].address < lost->address)
 			k++;
-		if (!lost->confirmed ||
-		    (k < scan->told.count && scan->told.items[k].address == lost->address))
-			continue;
-		err = census_group_by_type(&scan->census, type->kind, type->name, lost->size_bytes,
-					   &group);
-		if (err)
-			return err;
-		scan->census.groups.items[group].returned++;
-		scan->snapshot.returned++;
+		if (lost->confirmed &&
+		    (k == missed || scan->told.items[k].address != lost->address))
+			err = tell_found(scan, lost);
 	}
-	return 0;
+	if (scan->told.count > missed)
+		qsort(scan->told.items, scan->told.count, sizeof(*scan->told.items),
+		      by_lost_address);
+	return err;
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -429,8 +466,10 @@ static int pack(struct scan *scan, int fd)
 					      scan->census.types.items[i].name};
 	for (size_t i = 0; !err && i < scan->told.count; i++) {
 		scan->told.items[i].group = order[scan->told.items[i].group];
-		s->lost_count += scan->told.items[i].confirmed;
-		s->lost_bytes += scan->told.items[i].confirmed ? scan->told.items[i].size_bytes : 0;
+		if (scan->told.items[i].confirmed && !scan->told.items[i].held) {
+			s->lost_count++;
+			s->lost_bytes += scan->told.items[i].size_bytes;
+		}
 	}
 	s->types = types;
 	s->type_count = scan->census.types.count;

@@ -70,8 +70,7 @@ static bool key_of(const struct ledger *ledger, uint64_t address, uint8_t class,
 {
 	uint64_t tagged = address ^ (uint64_t)ledger_family(class) << LEDGER_FAMILY_SHIFT;
 
-	if (!address || !tagged || class == SITE_MAPPING || class == SITE_BREAK ||
-	    class >= SITE_CUSTOM + SITE_CUSTOM_MAX)
+	if (!address || !tagged || site_is_range(class) || class >= SITE_CUSTOM + SITE_CUSTOM_MAX)
 		return false;
 	*ret_key = block_key(&ledger->blocks, tagged);
 	return true;

@@ -38,6 +38,7 @@ enum site_class {
 	SITE_NEW,     /* operator new of an allocator that has its own; of the heap's family */
 	SITE_MAPPING, /* the program's own mmap */
 	SITE_BREAK,   /* the program's own brk */
+	SITE_STACK,   /* stacks of threads: mapped as such */
 	SITE_CUSTOM, /* SITE_CUSTOM + n: the n-th --alloc/--free pair, n < 16; each a family of its own */
 };
 
@@ -45,6 +46,12 @@ enum site_class {
 #define LEDGER_HISTOGRAM_SLOTS 48
 
 typedef uint32_t site_id; /* 0: none; never reused */
+
+/* Kept as ranges, not as blocks. */
+static inline bool site_is_range(uint8_t class)
+{
+	return class == SITE_MAPPING || class == SITE_BREAK || class == SITE_STACK;
+}
 
 /* Only the slots in use are kept: read with histogram_at(). Slot i: 2^i <= value < 2^(i+1); 0 is in slot 0,
  * all from 2^47 on in the last. */
@@ -132,7 +139,7 @@ void ledger_thread_exit(struct ledger *ledger, uint32_t tid);
 /*
  * Mappings of the program itself, kept as ranges: a map replaces what it overlaps (MAP_FIXED), an unmap
  * cuts head, tail or middle, each piece keeping its site and time. Outstanding bytes are those still
- * mapped: with SITE_MAPPING sizes are rounded up to 4096-byte pages as the kernel does; a break is taken
+ * mapped: with SITE_MAPPING and SITE_STACK sizes are rounded up to 4096-byte pages as the kernel does; a break is taken
  * to the byte. Adjacent pieces are never joined, except by an undo that restores them.
  */
 /* -EINVAL: size 0, an address that is not page-aligned (SITE_MAPPING), or an end beyond 2^56. */

@@ -10,7 +10,7 @@
 /* Which bytes the kernel maps or unmaps for the arguments. -EINVAL: it refuses them. */
 static int range_of(uint64_t address, uint64_t size_bytes, uint8_t class, struct range *ret)
 {
-	if (class == SITE_MAPPING) {
+	if (class == SITE_MAPPING || class == SITE_STACK) {
 		if (address % PAGE_BYTES || size_bytes > LEDGER_ADDRESS_END)
 			return -EINVAL;
 		size_bytes = (size_bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);

@@ -29,7 +29,7 @@ static int add_allocation(const struct allocation *allocation, void *user)
 
 static bool site_is_sound(const struct sums *sums, site_id id, const struct call_site *site)
 {
-	bool mapping = site->class == SITE_MAPPING || site->class == SITE_BREAK;
+	bool mapping = site_is_range(site->class);
 
 	if (site->outstanding_bytes != sums->by_site[id].bytes ||
 	    site->outstanding_count != sums->by_site[id].count)

@@ -108,6 +108,18 @@ static void add_scanned(struct text_out *t, const struct report *r)
 	strbuf_addstr(t->out, ": nothing in the process refers to them any more\n");
 }
 
+/* Of the process as a whole: no finding tells it. */
+static bool is_overall(const char *kind)
+{
+	static const enum evidence_kind kinds[] = {EVIDENCE_UNEXPLAINED, EVIDENCE_FREE,
+						   EVIDENCE_FILES, EVIDENCE_SHARED};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (!strcmp(kind, evidence_kind_name(kinds[i])))
+			return true;
+	return false;
+}
+
 static void add_verdict(struct text_out *t, const struct report *r)
 {
 	const struct report_verdict *v = &r->verdict;
@@ -143,7 +155,7 @@ static void add_verdict(struct text_out *t, const struct report *r)
 		strbuf_addstr(t->out, " more\n");
 	}
 	for (size_t i = 0; i < v->evidence_count; i++) {
-		if (strcmp(v->evidence[i].kind, evidence_kind_name(EVIDENCE_UNEXPLAINED)) != 0)
+		if (!is_overall(v->evidence[i].kind))
 			continue;
 		strbuf_addstr(t->out, "         ");
 		add_foreign(t, v->evidence[i].text);

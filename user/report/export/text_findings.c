@@ -106,14 +106,15 @@ static void add_lost_amount(struct text_out *t, const struct report_finding *f)
 static void add_amount(struct text_out *t, const struct report_finding *f)
 {
 	uint64_t each = f->outstanding_count ? f->outstanding_bytes / f->outstanding_count : 0;
-	bool mapped = !strcmp(f->allocator, "mmap");
+	bool stack = !strcmp(f->allocator, "stack");
+	bool mapped = stack || !strcmp(f->allocator, "mmap");
 
 	if (f->lost_count) {
 		add_lost_amount(t, f);
 		return;
 	}
 	strbuf_add_grouped(t->out, f->outstanding_count);
-	strbuf_addstr(t->out, mapped ? " mapping" : " block");
+	strbuf_addstr(t->out, stack ? " thread stack" : mapped ? " mapping" : " block");
 	strbuf_addstr(t->out, f->outstanding_count == 1 ? " of " : "s of ");
 	strbuf_add_human_bytes(t->out, each);
 	strbuf_addstr(t->out, mapped ? " not unmapped" : " not freed");

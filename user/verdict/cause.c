@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "verdict/cause.h"
+
+#define READINGS_MAX HEAP_READINGS_MAX
+
+bool cause_heap_trend(const struct lost_evidence *evidence, bool idle, struct trend *ret)
+{
+	uint64_t time_ns[READINGS_MAX];
+	double bytes[READINGS_MAX];
+
+	if (!evidence || evidence->reading_count < VERDICT_MIN_LOOKS)
+		return false;
+	for (size_t i = 0; i < evidence->reading_count; i++) {
+		const struct heap_reading *reading = &evidence->readings[i];
+
+		time_ns[i] = reading->time_ns;
+		bytes[i] = (double)(idle ? reading->free_bytes : reading->live_bytes);
+	}
+	return !trend_fit(time_ns, bytes, evidence->reading_count, ret);
+}
+
+/* Of the readings that know it. */
+static bool page_trend(const struct verdict_process *in, bool shared, struct trend *ret)
+{
+	size_t all = in->gauge ? gauge_count(in->gauge) : 0, count = 0;
+	uint64_t time_ns[READINGS_MAX];
+	double bytes[READINGS_MAX];
+
+	for (size_t i = 0; i < all && count < READINGS_MAX; i++) {
+		const struct sample *s = gauge_at(in->gauge, i);
+
+		if (!s->full || s->time_ns < in->start_ns)
+			continue;
+		time_ns[count] = s->time_ns;
+		bytes[count++] = (double)(shared ? s->rss_shmem_bytes : s->rss_file_bytes);
+	}
+	return count >= 3 && !trend_fit(time_ns, bytes, count, ret);
+}
+
+static bool explains(const struct trend *trend, double rss_growth)
+{
+	return trend->slope_per_second > 0 && trend->low >= 0 &&
+	       trend->slope_per_second >= rss_growth * VERDICT_MIN_EXPLAINED_PERCENT / 100;
+}
+
+bool cause_find(const struct verdict_process *in, double rss_growth, enum verdict_state *ret_state,
+		struct evidence *ret_evidence)
+{
+	struct trend trend;
+
+	if (cause_heap_trend(in->lost, true, &trend) && explains(&trend, rss_growth)) {
+		*ret_state = VERDICT_FRAGMENTED;
+		*ret_evidence =
+			(struct evidence){EVIDENCE_FREE, trend.slope_per_second, rss_growth};
+		return true;
+	}
+	for (int shared = 0; shared <= 1; shared++) {
+		if (!page_trend(in, shared, &trend) || !explains(&trend, rss_growth))
+			continue;
+		*ret_state = VERDICT_UNTRACED;
+		*ret_evidence = (struct evidence){shared ? EVIDENCE_SHARED : EVIDENCE_FILES,
+						  trend.slope_per_second, rss_growth};
+		return true;
+	}
+	return false;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What makes RSS grow when no call site does. Internal to verdict/. */
+#ifndef HOLDFAST_VERDICT_CAUSE_H
+#define HOLDFAST_VERDICT_CAUSE_H
+
+#include "account/gauge/trend.h"
+#include "verdict/lost.h"
+#include "verdict/verdict.h"
+
+/*
+ * FRAGMENTED: free memory inside the heap grows; UNTRACED: pages of files or shared memory do. False: nothing that is
+ * known explains VERDICT_MIN_EXPLAINED_PERCENT of @rss_growth, in bytes/s.
+ */
+bool cause_find(const struct verdict_process *in, double rss_growth, enum verdict_state *ret_state,
+		struct evidence *ret_evidence);
+
+/* How fast the live (@idle: the free) bytes of the heap grow, by the looks at it. False: too few looks. */
+bool cause_heap_trend(const struct lost_evidence *evidence, bool idle, struct trend *ret);
+
+#endif
