@@ -60,6 +60,11 @@ static void c_wrappers_are_not_the_programs_own(void **state)
 		{0, {"malloc_trim_timer" APP, "main" APP}},
 		{0, {"start" APP, "main" APP}},
 		{1, {"strdup.part.0" APP, "keep" APP}},
+		{3,
+		 {"mg_malloc" APP, "mg_strndup_ctx" APP, "mg_strdup_ctx.isra.0" APP,
+		  "get_host" APP}},
+		{2, {"jv_mem_alloc" APP, "jvp_array_alloc" APP, "jv_array" APP, "main" APP}},
+		{0, {"my_pool_alloc" APP, "poll@/usr/lib/libc.so.6"}},
 	};
 
 	(void)state;

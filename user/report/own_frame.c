@@ -321,13 +321,41 @@ static bool is_support_module(const struct report_frame *frame)
 	return frame->kind == FRAME_KERNEL;
 }
 
-/* Least: no allocator. Better: named. Best: not of a library or an interpreter. */
+static bool cut_end(struct plain_name *name, const char *end)
+{
+	size_t length = strlen(end);
+
+	if (name->length < length || memcmp(name->text + name->length - length, end, length) != 0)
+		return false;
+	name->length -= length;
+	return true;
+}
+
+/* A program's own wrapper around an allocator, by the way such are called: mg_malloc, jv_mem_alloc, mg_strdup_ctx. */
+static bool is_wrapper(const struct report_frame *frame)
+{
+	static const char *const variants[] = {"_ctx", "_rt", "_array", "_n", "n", "0", "z"};
+	static const char *const ends[] = {"alloc", "strdup", "strndup", "memdup"};
+	struct plain_name name = plain_name(qualified_name(frame->function));
+
+	for (size_t i = 0; i < sizeof(variants) / sizeof(*variants); i++)
+		if (cut_end(&name, variants[i]))
+			break;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++)
+		if (cut_end(&name, ends[i]))
+			return true;
+	return false;
+}
+
+/* Least: no allocator. Better: named. Best: not of a library or an interpreter, nor a wrapper. */
+#define OWN_MOST 4
+
 static int ownness(const struct report_frame *frame)
 {
 	if (is_support_function(frame))
 		return 0;
 	if (!is_support_module(frame))
-		return 3;
+		return is_wrapper(frame) ? OWN_MOST - 1 : OWN_MOST;
 	return frame->function[0] ? 2 : 1;
 }
 
@@ -336,7 +364,7 @@ uint32_t report_first_own_frame(const struct report *report, struct report_stack
 	uint32_t best = 0;
 	int most = 0;
 
-	for (uint32_t i = 0; i < stack.depth && most < 3; i++) {
+	for (uint32_t i = 0; i < stack.depth && most < OWN_MOST; i++) {
 		int own = ownness(&report->frames[stack.frames[i]]);
 
 		if (own > most) {

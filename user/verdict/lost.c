@@ -81,8 +81,8 @@ static int take_block(struct lost_evidence *evidence, const struct heap_snapshot
 	if (err)
 		return err;
 	ret->address = lost->address;
-	/* What a program asked for, where that is known; else what it may use. */
-	ret->size_bytes = site ? traced.size_bytes : lost->size_bytes;
+	/* What a program asked for, where that is known; else what it may use, as of a request for nothing. */
+	ret->size_bytes = site && traced.size_bytes ? traced.size_bytes : lost->size_bytes;
 	entry = &evidence->entries.items[ret->entry];
 	if (traced.time_ns < entry->oldest_ns)
 		entry->oldest_ns = traced.time_ns;

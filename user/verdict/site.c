@@ -271,7 +271,8 @@ bool site_judge(struct site_context *context, const struct call_site *site, site
 		return false;
 	if (look.decelerating && look.deceleration < VERDICT_FLAT)
 		return false; /* it rose, and it is over */
-	if (look.swinging && look.rise < VERDICT_NOISE * (double)site->outstanding_bytes)
+	if (look.swinging && look.trend.slope_per_second * look.observed_s <
+				     VERDICT_NOISE * (double)site->outstanding_bytes)
 		return false; /* blocks of other sizes come in their places: it wanders */
 	look_needed(&look);
 	slope = look.trend.slope_per_second;
