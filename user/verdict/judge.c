@@ -113,6 +113,10 @@ static int judge_rss(const struct gauge *gauge, uint64_t start_ns, struct proces
 		p->limit_eta_seconds =
 			(double)(last->cgroup_limit_bytes - last->cgroup_usage_bytes) /
 			trend.slope_per_second;
+	/* What a warm-up took is not missed once it is over. */
+	if (trend.first_third_slope > 0 &&
+	    trend.last_third_slope < VERDICT_RSS_OVER * trend.first_third_slope)
+		return 0;
 	return rss[count - 1] - rss[0] >= VERDICT_MIN_RSS_BYTES && trend.low > 0;
 }
 

@@ -261,6 +261,25 @@ static double confidence_of(const struct look *look, enum verdict_state state)
 	return estimate_logistic(logit - LOGIT_SHORT * fmax(0, missing));
 }
 
+/*
+ * Does it fall back to where it began? The floor of the second half of the time against that of the first; the first
+ * window does not count: it began with nothing.
+ */
+static bool falls_back(const struct site_context *context, const struct look *look)
+{
+	const struct envelope *e = &context->envelope;
+	double first = INFINITY, second = INFINITY;
+
+	if (look->swings.periods < VERDICT_FALL_BACKS)
+		return false;
+	for (size_t i = 1; i < e->count; i++) {
+		double *floor = i < e->count / 2 ? &first : &second;
+
+		*floor = fmin(*floor, e->bytes[i]);
+	}
+	return second - first < VERDICT_FLOOR * (double)look->site->peak_bytes;
+}
+
 bool site_judge(struct site_context *context, const struct call_site *site, site_id id,
 		struct finding *ret)
 {
@@ -271,6 +290,8 @@ bool site_judge(struct site_context *context, const struct call_site *site, site
 		return false;
 	if (look.decelerating && look.deceleration < VERDICT_FLAT)
 		return false; /* it rose, and it is over */
+	if (falls_back(context, &look))
+		return false;
 	if (look.swinging && look.trend.slope_per_second * look.observed_s <
 				     VERDICT_NOISE * (double)site->outstanding_bytes)
 		return false; /* blocks of other sizes come in their places: it wanders */

@@ -86,11 +86,16 @@ int verdict_state_parse(const char *name, enum verdict_state *ret_state);
 #define VERDICT_SWINGING 0.25
 /* a rise by less than this share of what is held, in a series that swings, is chance */
 #define VERDICT_NOISE 0.2
+/* a site that swings so often, and whose floor rises by less than this share of its peak, is flat */
+#define VERDICT_FALL_BACKS 2
+#define VERDICT_FLOOR      0.1
 /* swing / peak from which a flat envelope is called cyclic, and the least peak for that */
 #define VERDICT_CYCLIC_SWING      0.5
 #define VERDICT_CYCLIC_PEAK_BYTES (64u << 10)
 /* RSS must have risen so much before it is missed in the sites */
 #define VERDICT_MIN_RSS_BYTES (1u << 20)
+/* and in the last third still rise by so much of what it did in the first */
+#define VERDICT_RSS_OVER 0.2
 /* a smaller explained share keeps the overall verdict from being steady */
 #define VERDICT_MIN_EXPLAINED_PERCENT 50.0
 /* leaking: so many blocks were lost while somebody looked, with a rate whose interval is above 0, */
