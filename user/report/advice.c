@@ -198,6 +198,10 @@ static void add_what(struct strbuf *sb, const struct report *report, const struc
 	else
 		strbuf_addf(sb, "blocks of about %" PRIu64 " B are kept by ", each);
 	add_place(sb, &report->frames[f->stack.frames[own]]);
+	if (*f->held_by) {
+		strbuf_addstr(sb, ", held by ");
+		strbuf_add_printable(sb, f->held_by, strlen(f->held_by));
+	}
 	strbuf_addstr(sb, ": ");
 	if (!strcmp(f->allocator, "mmap"))
 		strbuf_addstr(sb, "look for the munmap that should follow");
@@ -210,9 +214,11 @@ static void add_what(struct strbuf *sb, const struct report *report, const struc
 	else if (container)
 		strbuf_addstr(sb, containers[container - 1].remedy);
 	else
-		strbuf_addstr(sb,
-			      "look for where it stores them, and for the path that should free "
-			      "them or a bound that is missing");
+		strbuf_addstr(sb, *f->held_by
+					  ? "look for the path that should take them out again, "
+					    "or give it a bound"
+					  : "look for where it stores them, and for the path that "
+					    "should free them or a bound that is missing");
 }
 
 /* Nothing in the process refers to them any more: what is to be done does not depend on who held them. */

@@ -192,15 +192,30 @@ int build_heap(struct session *session, const struct verdict *verdict,
 	return err;
 }
 
+/* The answer to the question who holds the blocks of that site. */
+static void add_holder(const struct member *member, site_id site, struct strbuf *held_by)
+{
+	const struct look *look = &member->look;
+
+	for (size_t i = 0; look->census && i < look->asked.count && i < look->census->answer_count;
+	     i++)
+		if (look->asked.items[i] == site)
+			build_heap_holder(held_by, look->census->pid, look->census,
+					  &look->census->answers[i]);
+}
+
 void build_heap_finding(const struct session *session, int pid, const struct finding *finding,
 			struct strbuf *type, struct strbuf *held_by)
 {
 	const struct member *member = member_of(session, pid);
 	const struct lost_entry *entry;
 
-	(void)held_by;
-	if (!member || !finding->lost_entry ||
-	    finding->lost_entry > member->look.evidence.entries.count)
+	if (!member)
+		return;
+	/* What is lost is held by nothing. */
+	if (!finding->lost_count && finding->site)
+		add_holder(member, finding->site, held_by);
+	if (!finding->lost_entry || finding->lost_entry > member->look.evidence.entries.count)
 		return;
 	entry = &member->look.evidence.entries.items[finding->lost_entry - 1];
 	/* The line says more than "data" would. */

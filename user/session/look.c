@@ -32,6 +32,7 @@ void look_done(struct look *look)
 	heap_scan_cancel(look->scan);
 	look->scan = NULL;
 	drop_snapshots(look);
+	vec_done(&look->asked);
 	lost_evidence_done(&look->evidence);
 }
 
@@ -63,6 +64,8 @@ int look_start(struct look *look, const struct look_options *options, int pid, u
 		.known_count = options->known_count,
 		.mappings = options->mappings,
 		.mapping_count = options->mapping_count,
+		.questions = options->questions,
+		.question_count = options->question_count,
 	};
 	int err;
 

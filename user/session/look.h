@@ -30,6 +30,8 @@ struct look_options {
 	size_t known_count;
 	const struct heap_known *mappings; /* the program's own; as above */
 	size_t mapping_count;
+	const struct heap_question *questions; /* with a census */
+	size_t question_count;
 };
 
 struct look {
@@ -39,6 +41,7 @@ struct look {
 	bool only_traced;             /* no walker understands its allocator */
 	bool joined;                  /* the newest is in the evidence */
 	bool census_asked;
+	VEC(site_id) asked; /* whose blocks the questions of the census are about */
 	uint64_t next_ns;
 	uint64_t looks, failed, stop_ns_max, stop_ns_total, incomplete;
 	int error;                     /* of the last one; 0: it was fine */

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 
 #include "base/clock.h"
+#include "base/hashmap.h"
 #include "base/log.h"
 #include "session/session_internal.h"
 
@@ -14,11 +15,18 @@
 
 VEC_STRUCT(known_vec, struct heap_known);
 
+/* Sites whose holder is asked for: those with findings. */
+#define QUESTIONS_MAX 24
+
+/* What the ledger knows that a look needs. */
 struct known_request {
 	int pid;
-	bool blocks; /* asked for, too */
+	bool blocks; /* all of them are asked for */
+	const struct look *look;
 	const struct ledger *ledger;
 	struct known_vec known, mappings;
+	struct heap_question questions[QUESTIONS_MAX]; /* about the sites in look->asked */
+	uint64_t seen[QUESTIONS_MAX];
 };
 
 static int add_known(const struct allocation *block, void *user)
@@ -36,6 +44,28 @@ static int add_mapping(const struct allocation *piece, void *user)
 	if (ledger_site(request->ledger, piece->site)->class != SITE_MAPPING)
 		return 0;
 	return vec_push(&request->mappings, (struct heap_known){piece->address, piece->size_bytes});
+}
+
+/* Of each site's blocks as many as are looked at, evenly drawn (reservoir sampling). */
+static int add_sample(const struct allocation *block, void *user)
+{
+	struct known_request *request = user;
+
+	for (size_t i = 0; i < request->look->asked.count; i++) {
+		struct heap_question *question = &request->questions[i];
+		uint64_t at;
+
+		if (request->look->asked.items[i] != block->site)
+			continue;
+		at = request->seen[i]++;
+		if (question->count < HEAP_QUESTION_MAX)
+			question->count++;
+		else
+			at = hash_u64(at, block->address) % request->seen[i];
+		if (at < HEAP_QUESTION_MAX)
+			question->addresses[at] = block->address;
+	}
+	return 0;
 }
 
 static int by_address(const void *a, const void *b)
@@ -57,6 +87,24 @@ static void read_known(struct accounts *accounts, void *user)
 	(void)ledger_for_each_mapping(account->ledger, add_mapping, request);
 	if (request->blocks)
 		(void)ledger_for_each_live(account->ledger, add_known, &request->known);
+	if (request->look->asked.count)
+		(void)ledger_for_each_live(account->ledger, add_sample, request);
+}
+
+/* Who holds what grows? */
+static void ask(const struct session *session, struct member *member)
+{
+	const struct verdict *verdict = session->verdict;
+
+	vec_clear(&member->look.asked);
+	for (size_t i = 0; verdict && i < verdict->finding_count; i++) {
+		const struct finding *f = &verdict->findings[i];
+
+		if (f->site && verdict->processes[f->process].pid == member->target->key.pid &&
+		    member->look.asked.count < QUESTIONS_MAX &&
+		    vec_push(&member->look.asked, f->site) < 0)
+			return;
+	}
 }
 
 static struct look_options options_of(const struct session *session, bool census)
@@ -74,10 +122,17 @@ static struct look_options options_of(const struct session *session, bool census
 static int start(struct session *session, struct member *member, bool census)
 {
 	struct look_options options = options_of(session, census);
-	struct known_request request = {.pid = member->target->key.pid,
-					.blocks = member->look.only_traced};
+	struct known_request request = {
+		.pid = member->target->key.pid,
+		.blocks = member->look.only_traced,
+		.look = &member->look,
+	};
 	int err;
 
+	if (census)
+		ask(session, member);
+	else
+		vec_clear(&member->look.asked);
 	ingest_call(session->ingest, read_known, &request);
 	if (request.known.count)
 		qsort(request.known.items, request.known.count, sizeof(*request.known.items),
@@ -86,6 +141,8 @@ static int start(struct session *session, struct member *member, bool census)
 	options.known_count = request.known.count;
 	options.mappings = request.mappings.items;
 	options.mapping_count = request.mappings.count;
+	options.questions = request.questions;
+	options.question_count = member->look.asked.count;
 	err = look_start(&member->look, &options, request.pid, clock_now_ns());
 	vec_done(&request.known);
 	vec_done(&request.mappings);

@@ -245,6 +245,22 @@ static bool live_bytes_swing(const struct gauge *gauge, struct envelope *scratch
 	       swings.periods >= VERDICT_FIRM_PERIODS;
 }
 
+/* Was a good part of what it held let go in one go? */
+static bool had_backlog(const struct verdict_process *in, const struct process_verdict *out)
+{
+	struct ledger_counts counts;
+
+	if (!in->ledger)
+		return false;
+	ledger_counts(in->ledger, &counts);
+	for (size_t i = 0; i < out->site_count; i++)
+		if (out->sites[i].state == VERDICT_BACKLOG &&
+		    ledger_site(in->ledger, (site_id)(i + 1))->peak_bytes >=
+			    VERDICT_CYCLIC_SWING * (double)counts.peak_bytes)
+			return true;
+	return false;
+}
+
 static void overall_evidence(struct verdict *v, enum evidence_kind kind, struct evidence what)
 {
 	what.kind = kind;
@@ -302,9 +318,12 @@ static double steady_confidence(double observed_seconds)
 	return estimate_logistic(LOGIT_STEADY + LOGIT_STEADY_SEEN * seen);
 }
 
-static void judge_flat(struct verdict *v, bool swings)
+static void judge_flat(struct verdict *v)
 {
-	v->state = swings ? VERDICT_CYCLIC : VERDICT_STEADY;
+	v->state = VERDICT_STEADY;
+	for (size_t i = 0; i < v->process_count; i++)
+		if (v->processes[i].state > v->state)
+			v->state = v->processes[i].state;
 	v->confidence = steady_confidence(v->observed_seconds);
 	v->seconds_to_firm = fmax(0, VERDICT_FIRM_STEADY_S - v->observed_seconds);
 	overall_evidence(v, EVIDENCE_DURATION,
@@ -354,7 +373,7 @@ static void judge_unexplained(struct verdict *v, bool rss_rose)
 		judge_causes(v);
 }
 
-static void judge_overall(struct verdict *v, bool swings, bool rss_rose)
+static void judge_overall(struct verdict *v, bool rss_rose)
 {
 	double growth = 0;
 
@@ -371,7 +390,7 @@ static void judge_overall(struct verdict *v, bool swings, bool rss_rose)
 		v->evidence_count = worst->evidence_count;
 		memcpy(v->evidence, worst->evidence, sizeof(v->evidence));
 	} else {
-		judge_flat(v, swings);
+		judge_flat(v);
 	}
 	judge_unexplained(v, rss_rose);
 }
@@ -404,8 +423,10 @@ static int judge_process(const struct verdict_process *in, struct site_context *
 	if (rose)
 		(void)cause_find(in, out->rss_growth_bytes_per_second, &out->cause,
 				 &out->cause_evidence);
-	if (findings->count == first && live_bytes_swing(in->gauge, &context->envelope))
-		out->state = VERDICT_CYCLIC;
+	if (findings->count == first)
+		out->state = live_bytes_swing(in->gauge, &context->envelope) ? VERDICT_CYCLIC
+			     : had_backlog(in, out)                          ? VERDICT_BACKLOG
+									     : VERDICT_STEADY;
 	return rose;
 }
 
@@ -413,7 +434,7 @@ static int judge_all(struct verdict *v, const struct verdict_process *in, uint64
 {
 	struct site_context context = {.now_ns = now_ns};
 	struct finding_vec findings = VEC_INIT;
-	bool swings = false, rss_rose = false;
+	bool rss_rose = false;
 	int err = 0;
 
 	for (size_t i = 0; i < v->process_count && err >= 0; i++) {
@@ -424,7 +445,6 @@ static int judge_all(struct verdict *v, const struct verdict_process *in, uint64
 		v->observed_seconds = fmax(v->observed_seconds, seconds);
 		err = judge_process(&in[i], &context, &v->processes[i], &findings);
 		rss_rose |= err > 0;
-		swings |= v->processes[i].state == VERDICT_CYCLIC;
 		for (size_t j = first; j < findings.count; j++)
 			findings.items[j].process = (uint32_t)i;
 	}
@@ -434,7 +454,7 @@ static int judge_all(struct verdict *v, const struct verdict_process *in, uint64
 	v->finding_count = findings.count;
 	if (err < 0)
 		return err;
-	judge_overall(v, swings, rss_rose);
+	judge_overall(v, rss_rose);
 	return 0;
 }
 

@@ -29,6 +29,26 @@ struct look { /* what is known of one site while it is judged */
 	bool survival_known, swinging, decelerating;
 };
 
+/* How often it fell from near its peak to near its floor. */
+static unsigned int count_falls(const struct site_context *context, const struct call_site *site,
+				size_t count)
+{
+	unsigned int falls = 0;
+	bool high = false;
+
+	for (size_t i = 0; i < count; i++) {
+		double share = (double)context->points[i].bytes / (double)site->peak_bytes;
+
+		if (share > VERDICT_CYCLIC_SWING)
+			high = true;
+		else if (high && share < VERDICT_CYCLIC_SWING / 2) {
+			high = false;
+			falls++;
+		}
+	}
+	return falls;
+}
+
 static enum verdict_state flat_state(const struct site_context *context,
 				     const struct call_site *site, size_t count)
 {
@@ -38,12 +58,18 @@ static enum verdict_state flat_state(const struct site_context *context,
 	/* Two rounds at least: a buffer used once is no cycle. */
 	if (site->peak_bytes < VERDICT_CYCLIC_PEAK_BYTES ||
 	    site->alloc_bytes / 2 < site->peak_bytes)
-		return VERDICT_STEADY;
+		return count_falls(context, site, count) &&
+				       site->peak_bytes >= VERDICT_CYCLIC_PEAK_BYTES
+			       ? VERDICT_BACKLOG
+			       : VERDICT_STEADY;
 	for (size_t i = 1; i < count; i++)
 		if (context->points[i].min_bytes < least)
 			least = context->points[i].min_bytes;
 	swing = 1 - (double)least / (double)site->peak_bytes;
-	return swing >= VERDICT_CYCLIC_SWING ? VERDICT_CYCLIC : VERDICT_STEADY;
+	if (swing < VERDICT_CYCLIC_SWING)
+		return VERDICT_STEADY;
+	/* A cycle is what came back; what was let go once in one go was a backlog. */
+	return count_falls(context, site, count) == 1 ? VERDICT_BACKLOG : VERDICT_CYCLIC;
 }
 
 /*

@@ -87,7 +87,7 @@ int verdict_state_parse(const char *name, enum verdict_state *ret_state);
 /* a rise by less than this share of what is held, in a series that swings, is chance */
 #define VERDICT_NOISE 0.2
 /* a site that swings so often, and whose floor rises by less than this share of its peak, is flat */
-#define VERDICT_FALL_BACKS 2
+#define VERDICT_FALL_BACKS 1
 #define VERDICT_FLOOR      0.1
 /* swing / peak from which a flat envelope is called cyclic, and the least peak for that */
 #define VERDICT_CYCLIC_SWING      0.5

@@ -36,6 +36,14 @@ struct heap_known {
 
 struct heap_snapshot;
 
+/* Who holds these blocks? So many addresses count at most. */
+#define HEAP_QUESTION_MAX 32
+
+struct heap_question {
+	uint64_t addresses[HEAP_QUESTION_MAX];
+	size_t count;
+};
+
 struct heap_scan_options {
 	int pid;
 	bool no_stop;          /* never stop it: rounds, which prove less */
@@ -51,6 +59,9 @@ struct heap_scan_options {
 	/* Mappings that the program made itself: lost if nothing points into them. Ascending. */
 	const struct heap_known *mappings;
 	size_t mapping_count;
+	/* Answered with a census only. */
+	const struct heap_question *questions;
+	size_t question_count;
 };
 
 struct heap_scan;
@@ -157,6 +168,8 @@ struct heap_snapshot {
 	size_t type_count;
 	const struct heap_group *groups; /* most bytes first */
 	size_t group_count;
+	const struct heap_holder *answers; /* as the questions */
+	size_t answer_count;
 	const struct heap_lost *lost; /* ascending; confirmed and suspected ones */
 	size_t lost_total;
 };

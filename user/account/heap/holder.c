@@ -200,3 +200,28 @@ int holder_find(struct holder_finder *finder, const struct census_group *group,
 	free(ways);
 	return err;
 }
+
+int holder_answer(struct holder_finder *finder, const struct heap_question *question,
+		  struct heap_holder *ret)
+{
+	struct census_group group = {.type = UINT32_MAX};
+	uint8_t content[CENSUS_LOOK_BYTES];
+	struct block_ref block;
+
+	for (size_t i = 0; i < question->count && i < CENSUS_SAMPLES; i++) {
+		uint64_t look;
+		uint32_t kind;
+
+		group.samples[group.sample_count++] = question->addresses[i];
+		if (group.type != UINT32_MAX ||
+		    !block_find(&finder->image->place.map, question->addresses[i], &block))
+			continue;
+		/* What they are like, to tell a list of them from what holds it. */
+		group.size_bytes = heap_usable_bytes(finder->image->walker->set, &block);
+		look = group.size_bytes < sizeof(content) ? group.size_bytes : sizeof(content);
+		if (memory_read(finder->image->place.pid, block.start, content, look) &&
+		    !census_group_of(finder->census, content, look, group.size_bytes, &kind))
+			group.type = finder->census->groups.items[kind].type;
+	}
+	return holder_find(finder, &group, ret);
+}

@@ -16,4 +16,8 @@ struct holder_finder {
 int holder_find(struct holder_finder *finder, const struct census_group *group,
 		struct heap_holder *ret);
 
+/* The same for blocks that somebody asks about. */
+int holder_answer(struct holder_finder *finder, const struct heap_question *question,
+		  struct heap_holder *ret);
+
 #endif

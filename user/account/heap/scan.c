@@ -446,18 +446,36 @@ static int find_holders(struct scan *scan, struct heap_group *groups, const uint
 	return err;
 }
 
+static int answer(struct scan *scan, struct heap_holder *answers)
+{
+	struct holder_finder finder = {&scan->image, &scan->census, &scan->paths};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < scan->options->question_count; i++) {
+		answers[i] = (struct heap_holder){.path = ""};
+		if (scan->paths.parents)
+			err = holder_answer(&finder, &scan->options->questions[i], &answers[i]);
+	}
+	scan->snapshot.answers = answers;
+	scan->snapshot.answer_count = scan->options->question_count;
+	return err;
+}
+
 static int pack(struct scan *scan, int fd)
 {
 	struct heap_snapshot *s = &scan->snapshot;
 	size_t count = scan->census.groups.count;
 	struct heap_group *groups = calloc(count + 1, sizeof(*groups));
 	uint32_t *order = calloc(count + 1, sizeof(*order));
+	struct heap_holder *answers = calloc(scan->options->question_count + 1, sizeof(*answers));
 	struct heap_type *types = NULL;
 	struct rusage usage;
-	int err = groups && order ? sort_groups(scan, groups, order) : -ENOMEM;
+	int err = groups && order && answers ? sort_groups(scan, groups, order) : -ENOMEM;
 
 	if (!err)
 		err = find_holders(scan, groups, order);
+	if (!err)
+		err = answer(scan, answers);
 	types = calloc(scan->census.types.count, sizeof(*types));
 	if (!types)
 		err = -ENOMEM;
@@ -483,6 +501,7 @@ static int pack(struct scan *scan, int fd)
 		err = heap_snapshot_pack(s, fd);
 	free(types);
 	free(groups);
+	free(answers);
 	free(order);
 	return err;
 }

@@ -56,11 +56,12 @@ static size_t pack_array(struct strbuf *out, const void *items, size_t bytes)
 static void pack_all(struct strbuf *out, const struct heap_snapshot *from)
 {
 	struct packed packed = {.snapshot = *from};
-	size_t types, groups, lost;
+	size_t types, groups, lost, answers;
 
 	strbuf_add(out, &packed, sizeof(packed));
 	types = pack_array(out, from->types, from->type_count * sizeof(*from->types));
 	groups = pack_array(out, from->groups, from->group_count * sizeof(*from->groups));
+	answers = pack_array(out, from->answers, from->answer_count * sizeof(*from->answers));
 	lost = pack_array(out, from->lost, from->lost_total * sizeof(*from->lost));
 	for (size_t i = 0; i < from->type_count && !out->failed; i++) {
 		const char *name = pack_string(out, from->types[i].name);
@@ -76,6 +77,12 @@ static void pack_all(struct strbuf *out, const struct heap_snapshot *from)
 		group->holder.path = path;
 		group->sample = sample;
 	}
+	for (size_t i = 0; i < from->answer_count && !out->failed; i++) {
+		const char *path = pack_string(out, from->answers[i].path);
+
+		((struct heap_holder *)(void *)(out->buf + answers))[i].path = path;
+	}
+	packed.snapshot.answers = (const struct heap_holder *)answers;
 	packed.snapshot.reason = pack_string(out, from->reason);
 	packed.snapshot.types = (const struct heap_type *)types;
 	packed.snapshot.groups = (const struct heap_group *)groups;
@@ -128,9 +135,11 @@ static bool unpack_all(char *base, uint64_t bytes)
 	struct heap_type *types = (void *)(base + (uintptr_t)s->types);
 	struct heap_group *groups = (void *)(base + (uintptr_t)s->groups);
 	struct heap_lost *lost = (void *)(base + (uintptr_t)s->lost);
+	struct heap_holder *answers = (void *)(base + (uintptr_t)s->answers);
 	bool ok = is_inside(bytes, s->types, s->type_count, sizeof(*types)) &&
 		  is_inside(bytes, s->groups, s->group_count, sizeof(*groups)) &&
 		  is_inside(bytes, s->lost, s->lost_total, sizeof(*lost)) &&
+		  is_inside(bytes, s->answers, s->answer_count, sizeof(*answers)) &&
 		  unpack_string(base, bytes, &s->reason);
 
 	for (size_t i = 0; ok && i < s->type_count; i++)
@@ -142,6 +151,10 @@ static bool unpack_all(char *base, uint64_t bytes)
 		     unpack_string(base, bytes, &groups[i].sample);
 	for (size_t i = 0; ok && i < s->lost_total; i++)
 		ok = lost[i].type < s->type_count && lost[i].group < s->group_count;
+	for (size_t i = 0; ok && i < s->answer_count; i++)
+		ok = answers[i].container_type < s->type_count &&
+		     unpack_string(base, bytes, &answers[i].path);
+	s->answers = answers;
 	s->types = types;
 	s->groups = groups;
 	s->lost = lost;
