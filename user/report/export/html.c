@@ -22,7 +22,8 @@
 	X(model_js)       \
 	X(overview_js)    \
 	X(report_js)      \
-	X(sites_js)
+	X(sites_js)       \
+	X(types_js)
 
 #define X(name) extern const char hf_asset_##name##_start[], hf_asset_##name##_end[];
 WEB_SCRIPTS(X)

@@ -60,6 +60,7 @@ function show(model) {
 	const focus = (item) => panel.focusStack(item);
 	HF.showFindings(HF.byId('findings-body'), model, focus);
 	showMemory(HF.byId('memory-body'), model);
+	HF.showTypes(HF.byId('types'), HF.byId('types-body'), model);
 	table = new HF.SiteTable(HF.byId('sites-body'), model, {onfocus: focus});
 	HF.showQuality(HF.byId('quality-body'), model);
 	HF.byId('page').hidden = false;
