@@ -258,7 +258,8 @@ def rate_of(row, report):
     """Rate and interval of what the table's rate is about."""
     found = report["findings"]
     if row["function"]:
-        found = [finding for finding in found if row["function"].lstrip("*") in names_of(finding)]
+        found = [finding for finding in found if row["function"].lstrip("*") in names_of(finding) and
+                 finding["state"] == report["verdict"]["state"]]
         return (sum(finding["growth_bytes_per_second"] for finding in found),
                 [sum(finding["growth_interval"][end] for finding in found) for end in (0, 1)])
     verdict = report["verdict"]

@@ -167,50 +167,23 @@ static struct finding *finding_of_site(struct finding_vec *findings, size_t firs
 	return NULL;
 }
 
-/*
- * Blocks from before attach are freed and traced ones come in their place: their sites rise from nothing to what they
- * always held. The heap as a whole tells: if it does not grow as its sites do, they only took over.
- */
-static void drop_takeovers(const struct verdict_process *in, struct process_verdict *out,
-			   struct finding_vec *findings, size_t first)
-{
-	struct ledger_counts counts;
-	struct trend heap;
-	double growth = 0;
-	size_t kept = first;
-
-	if (!in->ledger || !cause_heap_trend(in->lost, false, &heap))
-		return;
-	ledger_counts(in->ledger, &counts);
-	for (size_t i = first; i < findings->count; i++)
-		if (!site_is_range(ledger_site(in->ledger, findings->items[i].site)->class))
-			growth += findings->items[i].growth_bytes_per_second;
-	if (!counts.unmatched_frees || heap.slope_per_second >= VERDICT_TAKEOVER * growth)
-		return;
-	for (size_t i = first; i < findings->count; i++) {
-		const struct finding *f = &findings->items[i];
-
-		if (site_is_range(ledger_site(in->ledger, f->site)->class)) {
-			findings->items[kept++] = *f;
-			continue;
-		}
-		out->sites[f->site - 1] = (struct site_verdict){.state = VERDICT_STEADY};
-	}
-	findings->count = kept;
-}
-
 /* What was proved to be lost: into the finding of its site's growth, or one of its own. */
 static int judge_lost(const struct verdict_process *in, const struct site_context *context,
 		      struct process_verdict *out, struct finding_vec *findings, size_t first)
 {
-	double observed_s = (double)(context->now_ns - context->start_ns) / NS;
+	struct leak_context leak = {
+		.evidence = in->lost,
+		.ledger = in->ledger,
+		.observed_s = (double)(context->now_ns - context->start_ns) / NS,
+		.now_ns = context->now_ns,
+	};
 
 	for (size_t i = 0; in->lost && i < in->lost->entries.count; i++) {
 		site_id site = in->lost->entries.items[i].site;
 		struct finding *known = finding_of_site(findings, first, site);
 		struct finding f = known ? *known : (struct finding){0};
 
-		if (!leak_judge(in->lost, i, observed_s, context->now_ns, &f))
+		if (!leak_judge(&leak, i, &f))
 			continue;
 		if (site && site <= out->site_count) {
 			out->sites[site - 1].state = (uint8_t)f.state;
@@ -222,6 +195,49 @@ static int judge_lost(const struct verdict_process *in, const struct site_contex
 			return -ENOMEM;
 	}
 	return 0;
+}
+
+/* Is it growth of a site that only the site itself tells of? */
+static bool is_unproven(const struct verdict_process *in, const struct finding *f)
+{
+	return f->site && f->state < VERDICT_LOST && f->state != VERDICT_UNTRACED &&
+	       !site_is_range(ledger_site(in->ledger, f->site)->class);
+}
+
+/*
+ * Blocks from before attach are freed and traced ones come in their place: their sites rise from nothing to what they
+ * always held. The heap as a whole tells: if, beside what is lost, it does not grow as its sites do, they only took over.
+ */
+static void drop_takeovers(const struct verdict_process *in, struct process_verdict *out,
+			   struct finding_vec *findings, size_t first)
+{
+	struct ledger_counts counts;
+	struct trend heap;
+	double growth = 0, lost = 0;
+	size_t kept = first;
+
+	if (!in->ledger || !cause_heap_trend(in->lost, false, &heap))
+		return;
+	ledger_counts(in->ledger, &counts);
+	for (size_t i = first; i < findings->count; i++) {
+		const struct finding *f = &findings->items[i];
+
+		if (is_unproven(in, f))
+			growth += f->growth_bytes_per_second;
+		else if (f->state == VERDICT_LEAKING)
+			lost += f->growth_bytes_per_second;
+	}
+	if (!counts.unmatched_frees || heap.slope_per_second - lost >= VERDICT_TAKEOVER * growth)
+		return;
+	for (size_t i = first; i < findings->count; i++) {
+		const struct finding *f = &findings->items[i];
+
+		if (is_unproven(in, f))
+			out->sites[f->site - 1] = (struct site_verdict){.state = VERDICT_STEADY};
+		else
+			findings->items[kept++] = *f;
+	}
+	findings->count = kept;
 }
 
 /* Do the live bytes go up and down again, as a whole? */
@@ -245,20 +261,24 @@ static bool live_bytes_swing(const struct gauge *gauge, struct envelope *scratch
 	       swings.periods >= VERDICT_FIRM_PERIODS;
 }
 
-/* Was a good part of what it held let go in one go? */
-static bool had_backlog(const struct verdict_process *in, const struct process_verdict *out)
+/* What the sites that hold a good part of it do: swing, or let go in one go. */
+static enum verdict_state flat_state(const struct verdict_process *in,
+				     const struct process_verdict *out)
 {
+	enum verdict_state state = VERDICT_STEADY;
 	struct ledger_counts counts;
 
 	if (!in->ledger)
-		return false;
+		return state;
 	ledger_counts(in->ledger, &counts);
-	for (size_t i = 0; i < out->site_count; i++)
-		if (out->sites[i].state == VERDICT_BACKLOG &&
-		    ledger_site(in->ledger, (site_id)(i + 1))->peak_bytes >=
-			    VERDICT_CYCLIC_SWING * (double)counts.peak_bytes)
-			return true;
-	return false;
+	for (size_t i = 0; i < out->site_count; i++) {
+		const struct call_site *site = ledger_site(in->ledger, (site_id)(i + 1));
+
+		if (out->sites[i].state <= VERDICT_BACKLOG && out->sites[i].state > state &&
+		    (double)site->peak_bytes >= VERDICT_CYCLIC_SWING * (double)counts.peak_bytes)
+			state = (enum verdict_state)out->sites[i].state;
+	}
+	return state;
 }
 
 static void overall_evidence(struct verdict *v, enum evidence_kind kind, struct evidence what)
@@ -412,11 +432,11 @@ static int judge_process(const struct verdict_process *in, struct site_context *
 	context->start_ns = in->start_ns;
 	context->rss_growth = rose ? out->rss_growth_bytes_per_second : 0;
 	err = judge_sites(in->ledger, context, out, findings);
-	drop_takeovers(in, out, findings, first);
 	if (!err)
 		err = judge_lost(in, context, out, findings, first);
 	if (err)
 		return err;
+	drop_takeovers(in, out, findings, first);
 	for (size_t i = first; i < findings->count; i++)
 		if (findings->items[i].state > out->state)
 			out->state = findings->items[i].state;
@@ -425,8 +445,7 @@ static int judge_process(const struct verdict_process *in, struct site_context *
 				 &out->cause_evidence);
 	if (findings->count == first)
 		out->state = live_bytes_swing(in->gauge, &context->envelope) ? VERDICT_CYCLIC
-			     : had_backlog(in, out)                          ? VERDICT_BACKLOG
-									     : VERDICT_STEADY;
+									     : flat_state(in, out);
 	return rose;
 }
 

@@ -144,9 +144,26 @@ static bool goes_on(const struct lost_evidence *evidence, const struct lost_entr
 	return pause <= VERDICT_LEAK_PAUSE * known / (double)e->fresh_looks;
 }
 
-bool leak_judge(const struct lost_evidence *evidence, size_t entry, double observed_s,
-		uint64_t now_ns, struct finding *found)
+/*
+ * Some lost blocks look held: an old pointer to them lies in memory that is in use again. So where most of what a site
+ * holds is lost, all of it may be, and the rate as high as that.
+ */
+static void widen(const struct leak_context *context, struct witness *w)
 {
+	const struct call_site *site =
+		context->ledger ? ledger_site(context->ledger, w->entry->site) : NULL;
+	double all;
+
+	if (!site || context->observed_s <= 0 ||
+	    w->entry->bytes < VERDICT_MOSTLY_LOST * (double)site->outstanding_bytes)
+		return;
+	all = (double)site->outstanding_bytes / context->observed_s;
+	w->rate.high = fmax(w->rate.high, all);
+}
+
+bool leak_judge(const struct leak_context *context, size_t entry, struct finding *found)
+{
+	const struct lost_evidence *evidence = context->evidence;
 	const struct lost_entry *e = &evidence->entries.items[entry];
 	struct witness w = {
 		.entry = e,
@@ -162,13 +179,16 @@ bool leak_judge(const struct lost_evidence *evidence, size_t entry, double obser
 		  goes_on(evidence, e);
 	w.unchanged = e->fresh_count && (double)e->unchanged_count >=
 						VERDICT_UNCHANGED_SHARE * (double)e->fresh_count;
-	if (!judge_state(&w, observed_s, found))
+	widen(context, &w);
+	if (!judge_state(&w, context->observed_s, found))
 		return false;
 	if (w.trusted) {
 		found->lost_count = e->count;
 		found->lost_bytes = e->bytes;
 		found->lost_entry = (uint32_t)entry + 1;
-		found->oldest_s = e->oldest_ns < now_ns ? (double)(now_ns - e->oldest_ns) / NS : 0;
+		found->oldest_s = e->oldest_ns < context->now_ns
+					  ? (double)(context->now_ns - e->oldest_ns) / NS
+					  : 0;
 	}
 	found->site = e->site;
 	explain(evidence, &w, found);

@@ -6,11 +6,17 @@
 #include "verdict/lost.h"
 #include "verdict/verdict.h"
 
+struct leak_context {
+	const struct lost_evidence *evidence;
+	const struct ledger *ledger; /* NULL: none */
+	double observed_s;
+	uint64_t now_ns;
+};
+
 /*
  * @found: what the site's growth alone said, or a zeroed finding if that was nothing (its evidence_count is 0). True: it
  * is a finding, with the losses in it; false: they are too few to be told of, *found is as it was.
  */
-bool leak_judge(const struct lost_evidence *evidence, size_t entry, double observed_s,
-		uint64_t now_ns, struct finding *found);
+bool leak_judge(const struct leak_context *context, size_t entry, struct finding *found);
 
 #endif

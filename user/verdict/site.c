@@ -62,7 +62,8 @@ static enum verdict_state flat_state(const struct site_context *context,
 				       site->peak_bytes >= VERDICT_CYCLIC_PEAK_BYTES
 			       ? VERDICT_BACKLOG
 			       : VERDICT_STEADY;
-	for (size_t i = 1; i < count; i++)
+	/* In the second half: while it filled for the first time it was low, too. */
+	for (size_t i = (count + 1) / 2; i < count; i++)
 		if (context->points[i].min_bytes < least)
 			least = context->points[i].min_bytes;
 	swing = 1 - (double)least / (double)site->peak_bytes;

@@ -111,6 +111,8 @@ int verdict_state_parse(const char *name, enum verdict_state *ret_state);
 #define VERDICT_RETURNED_MAX 3
 /* fewer fresh losses are not worth watching: one happens to every program */
 #define VERDICT_WATCH_LOST 3
+/* where so much of what a site holds is lost, all of it may be */
+#define VERDICT_MOSTLY_LOST 0.5
 /* a leak's rate is firm with such an interval, or after so long */
 #define VERDICT_FIRM_RATE   0.10
 #define VERDICT_FIRM_LEAK_S 30.0

@@ -19,6 +19,7 @@
 #define ROUND_GAP_NS    (200 * NS_PER_MS)
 #define LOST_MAX        (1u << 22)
 #define HOLDERS_MAX     32
+#define STOPPED_NICE    (-20) /* not given without the right to it: then as it was */
 #define THINKING_NICE   10
 
 #define CONTENT_BATCH 256
@@ -34,6 +35,12 @@ struct scan {
 	bool stop;
 	uint8_t contents[CONTENT_BATCH][CENSUS_LOOK_BYTES]; /* of lost blocks */
 };
+
+/* While it stands still, it waits for us: nobody else is to go first. */
+static void be_quick(void)
+{
+	(void)setpriority(PRIO_PROCESS, 0, STOPPED_NICE);
+}
 
 static void be_patient(void)
 {
@@ -80,6 +87,7 @@ static int take_stopped(struct scan *scan)
 			    image->edges.count ? image->edges.count * 9 / 8
 					       : image->present_bytes / 8 / 4,
 			    image->present_bytes / PAGE_BYTES);
+	be_quick();
 	err = heap_image_take(image, true);
 	if (err == -ETIME) {
 		scan->stop = false;
