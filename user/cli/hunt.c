@@ -57,11 +57,23 @@ static bool is_harmless(enum verdict_state state)
 	       state == VERDICT_BACKLOG || state == VERDICT_FRAGMENTED;
 }
 
+/* One block is lost in many a program; so many are not chance. */
+#define LOST_ALARM 8
+
+static bool has_lost(const struct report *report)
+{
+	uint64_t lost = 0;
+
+	for (size_t i = 0; i < report->finding_count; i++)
+		lost += report->findings[i].lost_count;
+	return lost >= LOST_ALARM;
+}
+
 static int exit_code(const struct config *config, const struct report *report)
 {
 	enum verdict_state gate;
 
-	if (report->verdict.state == VERDICT_LEAKING)
+	if (report->verdict.state == VERDICT_LEAKING || has_lost(report))
 		return EXIT_FOUND;
 	if (config->fail_on && !verdict_state_parse(config->fail_on, &gate) &&
 	    report->verdict.state >= gate)

@@ -3,7 +3,18 @@
 
 #define READINGS_MAX HEAP_READINGS_MAX
 
-bool cause_heap_trend(const struct lost_evidence *evidence, bool idle, struct trend *ret)
+static double live_of_sizes(const struct heap_reading *reading, uint64_t sizes)
+{
+	double sum = 0;
+
+	for (unsigned int i = 0; i < HEAP_SIZE_SLOTS; i++)
+		if (sizes >> i & 1)
+			sum += (double)reading->live_by_size[i];
+	return sum;
+}
+
+static bool heap_trend(const struct lost_evidence *evidence, bool idle, uint64_t sizes,
+		       struct trend *ret)
 {
 	uint64_t time_ns[READINGS_MAX];
 	double bytes[READINGS_MAX];
@@ -14,9 +25,14 @@ bool cause_heap_trend(const struct lost_evidence *evidence, bool idle, struct tr
 		const struct heap_reading *reading = &evidence->readings[i];
 
 		time_ns[i] = reading->time_ns;
-		bytes[i] = (double)(idle ? reading->free_bytes : reading->live_bytes);
+		bytes[i] = idle ? (double)reading->free_bytes : live_of_sizes(reading, sizes);
 	}
 	return !trend_fit(time_ns, bytes, evidence->reading_count, ret);
+}
+
+bool cause_heap_trend(const struct lost_evidence *evidence, uint64_t sizes, struct trend *ret)
+{
+	return heap_trend(evidence, false, sizes, ret);
 }
 
 /* Of the readings that know it. */
@@ -48,7 +64,7 @@ bool cause_find(const struct verdict_process *in, double rss_growth, enum verdic
 {
 	struct trend trend;
 
-	if (cause_heap_trend(in->lost, true, &trend) && explains(&trend, rss_growth)) {
+	if (heap_trend(in->lost, true, 0, &trend) && explains(&trend, rss_growth)) {
 		*ret_state = VERDICT_FRAGMENTED;
 		*ret_evidence =
 			(struct evidence){EVIDENCE_FREE, trend.slope_per_second, rss_growth};

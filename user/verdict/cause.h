@@ -14,7 +14,8 @@
 bool cause_find(const struct verdict_process *in, double rss_growth, enum verdict_state *ret_state,
 		struct evidence *ret_evidence);
 
-/* How fast the live (@idle: the free) bytes of the heap grow, by the looks at it. False: too few looks. */
-bool cause_heap_trend(const struct lost_evidence *evidence, bool idle, struct trend *ret);
+/* How fast the bytes of live blocks of these sizes grow (bit i: 2^i and more), by the looks at the heap. False: too few
+ * looks. */
+bool cause_heap_trend(const struct lost_evidence *evidence, uint64_t sizes, struct trend *ret);
 
 #endif

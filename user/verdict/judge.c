@@ -204,40 +204,73 @@ static bool is_unproven(const struct verdict_process *in, const struct finding *
 	       !site_is_range(ledger_site(in->ledger, f->site)->class);
 }
 
+/* The sizes that a good part of its blocks have, as the heap has them: a little more than was asked for. */
+static uint64_t sizes_of(const struct call_site *site)
+{
+	uint64_t sizes = 0, all = 0;
+
+	for (unsigned int i = 0; i < HEAP_SIZE_SLOTS; i++)
+		all += histogram_at(&site->size_log2, i);
+	for (unsigned int i = 0; i < HEAP_SIZE_SLOTS; i++)
+		if ((double)histogram_at(&site->size_log2, i) > VERDICT_SIZE_SHARE * (double)all)
+			sizes |= 3ULL << i;
+	/* The smallest block has 24 bytes. */
+	return sizes & 15 ? sizes | 1 << 4 : sizes;
+}
+
 /*
  * Blocks from before attach are freed and traced ones come in their place: their sites rise from nothing to what they
- * always held. The heap as a whole tells: if, beside what is lost, it does not grow as its sites do, they only took over.
+ * always held. The heap tells: if its blocks of such sizes, beside those that are lost, do not grow as the sites do, these
+ * only took over.
  */
-static void drop_takeovers(const struct verdict_process *in, struct process_verdict *out,
-			   struct finding_vec *findings, size_t first)
+static bool took_over(const struct verdict_process *in, const struct finding_vec *findings,
+		      size_t first, const struct finding *f)
+{
+	uint64_t sizes = sizes_of(ledger_site(in->ledger, f->site));
+	double growth = 0, lost = 0;
+	struct trend heap;
+
+	if (!cause_heap_trend(in->lost, sizes, &heap))
+		return false;
+	for (size_t i = first; i < findings->count; i++) {
+		const struct finding *other = &findings->items[i];
+
+		if (!other->site || !(sizes_of(ledger_site(in->ledger, other->site)) & sizes))
+			continue;
+		if (is_unproven(in, other))
+			growth += other->growth_bytes_per_second;
+		else if (other->state == VERDICT_LEAKING)
+			lost += other->growth_bytes_per_second;
+	}
+	return heap.slope_per_second - lost < VERDICT_TAKEOVER * growth;
+}
+
+static int drop_takeovers(const struct verdict_process *in, struct process_verdict *out,
+			  struct finding_vec *findings, size_t first)
 {
 	struct ledger_counts counts;
-	struct trend heap;
-	double growth = 0, lost = 0;
-	size_t kept = first;
+	struct finding_vec kept = VEC_INIT;
+	int err = 0;
 
-	if (!in->ledger || !cause_heap_trend(in->lost, false, &heap))
-		return;
+	if (!in->ledger)
+		return 0;
 	ledger_counts(in->ledger, &counts);
-	for (size_t i = first; i < findings->count; i++) {
+	if (!counts.unmatched_frees)
+		return 0;
+	for (size_t i = first; !err && i < findings->count; i++) {
 		const struct finding *f = &findings->items[i];
 
-		if (is_unproven(in, f))
-			growth += f->growth_bytes_per_second;
-		else if (f->state == VERDICT_LEAKING)
-			lost += f->growth_bytes_per_second;
-	}
-	if (!counts.unmatched_frees || heap.slope_per_second - lost >= VERDICT_TAKEOVER * growth)
-		return;
-	for (size_t i = first; i < findings->count; i++) {
-		const struct finding *f = &findings->items[i];
-
-		if (is_unproven(in, f))
+		if (is_unproven(in, f) && took_over(in, findings, first, f))
 			out->sites[f->site - 1] = (struct site_verdict){.state = VERDICT_STEADY};
 		else
-			findings->items[kept++] = *f;
+			err = vec_push(&kept, *f);
 	}
-	findings->count = kept;
+	if (!err) {
+		findings->count = first;
+		err = vec_append(findings, kept.items, kept.count);
+	}
+	vec_done(&kept);
+	return err;
 }
 
 /* Do the live bytes go up and down again, as a whole? */
@@ -434,9 +467,10 @@ static int judge_process(const struct verdict_process *in, struct site_context *
 	err = judge_sites(in->ledger, context, out, findings);
 	if (!err)
 		err = judge_lost(in, context, out, findings, first);
+	if (!err)
+		err = drop_takeovers(in, out, findings, first);
 	if (err)
 		return err;
-	drop_takeovers(in, out, findings, first);
 	for (size_t i = first; i < findings->count; i++)
 		if (findings->items[i].state > out->state)
 			out->state = findings->items[i].state;

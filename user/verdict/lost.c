@@ -168,6 +168,8 @@ static double known_seconds(const struct lost_evidence *evidence)
 
 static void keep_reading(struct lost_evidence *evidence, const struct heap_snapshot *snapshot)
 {
+	struct heap_reading *reading;
+
 	if (!evidence->reading_step)
 		evidence->reading_step = 1;
 	if (evidence->reading_skip++ % evidence->reading_step)
@@ -178,8 +180,11 @@ static void keep_reading(struct lost_evidence *evidence, const struct heap_snaps
 		evidence->reading_count = HEAP_READINGS_MAX / 2;
 		evidence->reading_step *= 2;
 	}
-	evidence->readings[evidence->reading_count++] = (struct heap_reading){
-		snapshot->time_ns, snapshot->live_bytes, snapshot->free_bytes};
+	reading = &evidence->readings[evidence->reading_count++];
+	reading->time_ns = snapshot->time_ns;
+	reading->live_bytes = snapshot->live_bytes;
+	reading->free_bytes = snapshot->free_bytes;
+	memcpy(reading->live_by_size, snapshot->live_by_size, sizeof(reading->live_by_size));
 }
 
 int lost_evidence_take(struct lost_evidence *evidence, const struct heap_snapshot *snapshot,

@@ -53,6 +53,7 @@ VEC_STRUCT(lost_blocks, struct lost_block);
 /* The heap as a whole, at one look. */
 struct heap_reading {
 	uint64_t time_ns, live_bytes, free_bytes;
+	uint64_t live_by_size[HEAP_SIZE_SLOTS]; /* as in the snapshot */
 };
 
 #define HEAP_READINGS_MAX 128

@@ -118,7 +118,9 @@ int verdict_state_parse(const char *name, enum verdict_state *ret_state);
 #define VERDICT_FIRM_LEAK_S 30.0
 /* so many looks at the heap tell how it grows as a whole, */
 #define VERDICT_MIN_LOOKS 5
-/* and by less than this share of its sites' growth: they took over from blocks of before */
+/* and if its blocks of the sizes that more than this share of a site's have */
+#define VERDICT_SIZE_SHARE 0.1
+/* grow by less than this share of the sites' growth: they took over from blocks of before */
 #define VERDICT_TAKEOVER 0.5
 /* growth of thread stacks is told so early: one more stack is one more thread */
 #define VERDICT_FIRM_STACKS_S 20.0

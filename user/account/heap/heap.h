@@ -32,6 +32,7 @@ struct heap_known {
 	uint64_t address, size_bytes;
 };
 
+#define HEAP_SIZE_SLOTS 48
 #define HEAP_CONFIRM_NS 800000000ULL
 
 struct heap_snapshot;
@@ -160,6 +161,7 @@ struct heap_snapshot {
 	uint64_t memory_peak_bytes; /* ours */
 	uint64_t heap_bytes;        /* all segments */
 	uint64_t live_count, live_bytes, free_count, free_bytes;
+	uint64_t live_by_size[HEAP_SIZE_SLOTS]; /* bytes of blocks of 2^i and more, up to 2^(i+1) */
 	uint64_t threads, segments, segments_dropped, edges, retries;
 	uint64_t lost_count, lost_bytes; /* confirmed */
 	uint64_t returned; /* of those confirmed before, freed since: pointers to them are hidden */

@@ -153,6 +153,13 @@ static int take_rounds(struct scan *scan)
 	return err;
 }
 
+static unsigned int size_slot(uint64_t bytes)
+{
+	unsigned int slot = bytes ? 63 - (unsigned int)__builtin_clzll(bytes) : 0;
+
+	return slot < HEAP_SIZE_SLOTS ? slot : HEAP_SIZE_SLOTS - 1;
+}
+
 /* What is live and what is free, in all segments. */
 static void count_blocks(struct scan *scan)
 {
@@ -164,14 +171,16 @@ static void count_blocks(struct scan *scan)
 
 		for (uint64_t at = 0; !segment->mapping && block_next(segment, at, &block);
 		     at = block.index + 1) {
-			bool idle = bit_get(segment->idle, block.index);
+			uint64_t bytes = heap_usable_bytes(scan->image.walker->set, &block);
 
-			s->live_count += !idle;
-			s->free_count += idle;
-			if (idle)
+			if (bit_get(segment->idle, block.index)) {
+				s->free_count++;
 				s->free_bytes += block.end - block.start;
-			else
-				s->live_bytes += heap_usable_bytes(scan->image.walker->set, &block);
+				continue;
+			}
+			s->live_count++;
+			s->live_bytes += bytes;
+			s->live_by_size[size_slot(bytes)] += bytes;
 		}
 	}
 }
