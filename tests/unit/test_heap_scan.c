@@ -1,15 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A child of ours that knows what it has lost, and what a scan says of it. */
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "account/heap/heap.h"
-#include "cmocka_all.h"
+#include "heap_subject.h"
 
 #define HELD  3000
 #define LOST  500
@@ -21,10 +12,7 @@ struct node {
 	uint64_t payload[5];
 };
 
-struct subject {
-	pid_t pid;
-	int to, from;
-};
+extern const char __executable_start;
 
 static void *volatile anchor;
 static struct node *volatile list;
@@ -58,94 +46,41 @@ static __attribute__((noinline)) void lose(void)
 	anchor = NULL;
 }
 
-/* What lay on the stack is written over: only what is really held stays. */
-static __attribute__((noinline)) void forget(void)
+static void run(void)
 {
-	volatile uint8_t old[16384];
-
-	for (size_t i = 0; i < sizeof(old); i++)
-		old[i] = 0;
-}
-
-static void run(int from, int to)
-{
-	char order;
-
 	hold();
-	forget();
-	while (write(to, "x", 1) == 1 && read(from, &order, 1) == 1) {
-		if (order == 'l')
+	for (;;) {
+		subject_forget();
+		if (subject_ready() == 'l')
 			lose();
-		forget();
 	}
-	_exit(0);
 }
 
-static void await(const struct subject *subject)
-{
-	char c;
-
-	assert_int_equal(read(subject->from, &c, 1), 1);
-}
-
-static void tell(const struct subject *subject, char order)
-{
-	assert_int_equal(write(subject->to, &order, 1), 1);
-	await(subject);
-}
+static const struct subject_role roles[] = {{"run", run}, {NULL, NULL}};
 
 static int start(void **state)
 {
-	static struct subject the_subject;
-	struct subject *subject = &the_subject;
-	int there[2], back[2];
+	static struct subject subject;
 
-	assert_int_equal(pipe(there), 0);
-	assert_int_equal(pipe(back), 0);
-	subject->pid = fork();
-	if (!subject->pid) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		run(there[0], back[1]);
-	}
-	close(there[0]);
-	close(back[1]);
-	subject->to = there[1];
-	subject->from = back[0];
-	await(subject);
-	*state = subject;
+	subject_start(&subject, "run");
+	*state = &subject;
 	return 0;
 }
 
 static int stop(void **state)
 {
-	struct subject *subject = *state;
-
-	kill(subject->pid, SIGKILL);
-	waitpid(subject->pid, NULL, 0);
-	close(subject->to);
-	close(subject->from);
+	subject_stop(*state);
 	return 0;
 }
 
 static struct heap_snapshot *scan(const struct subject *subject, const struct heap_snapshot *before,
 				  bool no_stop)
 {
-	struct heap_scan_options options = {
-		.pid = subject->pid,
-		.census = true,
-		.no_stop = no_stop,
-		.max_stop_ns = 10000000000ULL,
-		.memory_bytes = 1 << 30,
-		.before = before,
-	};
+	struct heap_scan_options options = subject_options(subject, before);
 	struct heap_snapshot *snapshot = NULL;
-	struct heap_scan *job = NULL;
-	struct pollfd ready;
 
-	assert_int_equal(heap_scan_start(&options, &job), 0);
-	ready = (struct pollfd){heap_scan_fd(job), POLLIN, 0};
-	assert_int_equal(poll(&ready, 1, 60000), 1);
-	assert_int_equal(heap_scan_finish(job, &snapshot), 0);
+	options.no_stop = no_stop;
+	assert_int_equal(subject_scan_by(&options, &snapshot), 0);
 	assert_int_equal(snapshot->live_set, HEAP_GLIBC);
 	assert_string_equal(snapshot->reason, "");
 	assert_true(snapshot->complete);
@@ -162,13 +97,13 @@ static const struct heap_group *group_of(const struct heap_snapshot *s, enum hea
 	return NULL;
 }
 
-static void check_lost(const struct subject *subject, bool no_stop)
+static void check_lost(struct subject *subject, bool no_stop)
 {
 	struct heap_snapshot *first, *second, *before = scan(subject, NULL, no_stop);
 	const struct heap_group *group;
 
 	assert_int_equal(before->lost_total, 0);
-	tell(subject, 'l');
+	subject_order(subject, 'l');
 	first = scan(subject, before, no_stop);
 	assert_int_equal(first->lost_total, LOST + 2 * PAIRS + 1);
 	assert_int_equal(first->lost_count, 0); /* nothing is lost that was not missed twice */
@@ -204,7 +139,7 @@ static void of_a_circle_one_block_is_lost_directly(void **state)
 	struct heap_snapshot *s;
 	size_t direct = 0, indirect = 0;
 
-	tell(subject, 'l');
+	subject_order(subject, 'l');
 	s = scan(subject, NULL, false);
 	for (size_t i = 0; i < s->lost_total; i++) {
 		if (s->lost[i].size_bytes != 104)
@@ -225,7 +160,8 @@ static void a_list_is_held_by_the_variable_it_begins_in(void **state)
 
 	assert_non_null(group);
 	assert_int_equal(group->holder.root, HEAP_ROOT_GLOBAL);
-	assert_int_equal(group->holder.address, (uintptr_t)&list);
+	assert_int_equal(group->holder.address - group->holder.module_base,
+			 (uintptr_t)&list - (uintptr_t)&__executable_start);
 	assert_string_equal(heap_kind_name(s->types[group->type].kind), "pointers");
 	assert_string_equal(heap_live_set_name(s->live_set), "glibc malloc");
 	heap_snapshot_free(s);
@@ -246,7 +182,7 @@ static void a_process_that_is_gone_is_told(void **state)
 	heap_scan_cancel(NULL);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 #ifdef __SANITIZE_ADDRESS__
 	puts("1..0 # SKIP the sanitizer's malloc is none whose blocks can be listed");
@@ -263,5 +199,6 @@ int main(void)
 		cmocka_unit_test(a_process_that_is_gone_is_told),
 	};
 
+	subject_run(argc, argv, roles);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,16 +19,26 @@ static size_t bitmap_bytes(const struct block_segment *s)
 	return (size_t)(3 * s->words + summary) * 8;
 }
 
+/* A mapping each would be a page each, and there may be tens of thousands that are one block. */
+static bool is_small(const struct block_segment *s)
+{
+	return s->shift == BLOCK_WHOLE_SEGMENT;
+}
+
+static void segment_done(struct block_segment *s)
+{
+	if (is_small(s))
+		free(s->begins);
+	else if (s->begins)
+		munmap(s->begins, bitmap_bytes(s));
+	free(s->ordinals);
+	free(s->pages);
+}
+
 void block_map_done(struct block_map *map)
 {
-	for (size_t i = 0; i < map->count; i++) {
-		struct block_segment *s = &map->items[i];
-
-		if (s->begins)
-			munmap(s->begins, bitmap_bytes(s));
-		free(s->ordinals);
-		free(s->pages);
-	}
+	for (size_t i = 0; i < map->count; i++)
+		segment_done(&map->items[i]);
 	free(map->items);
 	block_map_init(map);
 }
@@ -49,9 +59,10 @@ int block_map_add(struct block_map *map, uint64_t start, uint64_t end, unsigned 
 		map->capacity = capacity;
 	}
 	s.words = (((end - start - 1) >> shift) + 64) / 64;
-	s.begins = mmap(NULL, bitmap_bytes(&s), PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (s.begins == MAP_FAILED)
+	s.begins = is_small(&s) ? calloc(1, bitmap_bytes(&s))
+				: mmap(NULL, bitmap_bytes(&s), PROT_READ | PROT_WRITE,
+				       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (!s.begins || s.begins == MAP_FAILED)
 		return -ENOMEM;
 	s.idle = s.begins + s.words;
 	s.reached = s.idle + s.words;
@@ -78,7 +89,7 @@ void block_map_seal(struct block_map *map)
 		struct block_segment *s = &map->items[i];
 
 		if (kept && s->start < map->items[kept - 1].end) {
-			munmap(s->begins, bitmap_bytes(s));
+			segment_done(s);
 			continue;
 		}
 		map->items[kept++] = *s;
@@ -95,6 +106,20 @@ void block_map_seal(struct block_map *map)
 	}
 	map->low = kept ? map->items[0].start : UINT64_MAX;
 	map->high = kept ? map->items[kept - 1].end : UINT64_MAX;
+}
+
+void block_map_remove_whole(struct block_map *map)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < map->count; i++) {
+		if (map->items[i].shift == BLOCK_WHOLE_SEGMENT)
+			segment_done(&map->items[i]);
+		else
+			map->items[kept++] = map->items[i];
+	}
+	map->count = kept;
+	block_map_seal(map);
 }
 
 /* Of the first segment that ends after @address. */

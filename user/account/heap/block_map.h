@@ -69,6 +69,8 @@ void block_map_done(struct block_map *map);
 int block_map_add(struct block_map *map, uint64_t start, uint64_t end, unsigned int shift);
 /* Sorts. Of segments that overlap, the later one is left out. */
 void block_map_seal(struct block_map *map);
+/* Takes the segments that are one block out again; of a sealed map. */
+void block_map_remove_whole(struct block_map *map);
 /* Numbers all begins: 0, or -ENOMEM. *ret_count: of them. */
 int block_map_number(struct block_map *map, uint32_t *ret_count);
 

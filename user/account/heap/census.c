@@ -111,7 +111,8 @@ static int type_of(struct census *census, const void *content, size_t size, uint
 		zero &= !words[i];
 		pointers = pointers || refers_to_heap(map, words[i]);
 	}
-	if (is_text(content, size))
+	/* Addresses of a heap may consist of printable characters: 0x55…, 0x56…. */
+	if (is_text(content, size) && !(count && refers_to_heap(map, words[0])))
 		*ret_type = HEAP_TEXT;
 	else
 		*ret_type = zero ? HEAP_ZERO : pointers ? HEAP_POINTERS : HEAP_DATA;

@@ -48,7 +48,9 @@ struct glibc_heap {
 	int pid;
 	struct memory_stream *stream; /* borrowed */
 	uint64_t main_arena;
-	uint64_t first_chunk;          /* of the main heap */
+	uint64_t first_chunk; /* of the main heap */
+	uint64_t mapped_sum;  /* where the bytes of all mmapped chunks are counted; 0: not known */
+	unsigned int mapped_doubts;    /* looks at which that did not fit */
 	bool standing;                 /* the process is stopped: locks and caches tell the truth */
 	bool mangled;                  /* links are xor-ed with their place; false: not known yet */
 	uint32_t shift;                /* 8 before 2.27: malloc_state has a word less */

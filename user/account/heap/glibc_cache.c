@@ -12,6 +12,7 @@
 
 #include "account/heap/glibc_internal.h"
 #include "account/heap/memory_stream.h"
+#include "account/heap/stacks.h"
 #include "base/cleanup.h"
 
 #define CACHE_BINS        64
@@ -19,7 +20,8 @@
 #define CACHE_SMALL_BYTES 0x240 /* before: char counts */
 #define CACHE_DEEP        65535 /* the tunable's highest value */
 /* Static storage of all libraries together; more is possible and then not searched. */
-#define STORAGE_MAX_BYTES (64u << 10)
+#define STORAGE_MAX_BYTES (64ULL << 20)
+#define STORAGE_WINDOW    (64u << 10)
 
 struct cache {
 	uint64_t heads[CACHE_BINS];
@@ -57,16 +59,27 @@ static bool is_block(const struct glibc_heap *heap, const struct block_map *map,
 	       (size & ~CHUNK_FLAGS) == CHUNK_MIN + 16ULL * bin;
 }
 
+/* @ahead: a link is so far before the block it means. */
+static bool is_link(const struct block_map *map, uint64_t word, uint64_t ahead)
+{
+	return !word || (word % 16 == 0 && block_map_segment(map, word + ahead));
+}
+
+static uint64_t next_link(const struct glibc_heap *heap, const struct block_map *map,
+			  struct glibc_link link, uint64_t ahead)
+{
+	uint64_t plain = link.next ^ link.block >> 12;
+
+	if (is_link(map, plain, ahead))
+		return plain;
+	return !heap->mangled && is_link(map, link.next, ahead) ? link.next : GLIBC_BAD_LINK;
+}
+
 uint64_t glibc_next_link(const struct glibc_heap *heap, const struct block_map *map, uint64_t block,
 			 uint64_t word)
 {
-	uint64_t plain = word ^ block >> 12;
-
-	if (!plain || (plain % 16 == 0 && block_map_segment(map, plain)))
-		return plain;
-	if (heap->mangled)
-		return GLIBC_BAD_LINK;
-	return word % 16 == 0 && (!word || block_map_segment(map, word)) ? word : GLIBC_BAD_LINK;
+	/* Fast bins hold chunks, not what users get: that of a segment's first block lies before the segment. */
+	return next_link(heap, map, (struct glibc_link){block, word}, CHUNK_HEADER);
 }
 
 /* Follows one list. False: it does not hold. */
@@ -83,7 +96,7 @@ static bool take_list(struct glibc_heap *heap, const struct block_map *map,
 		    vec_push(&heap->idle, at) < 0)
 			return false;
 		heap->mangled |= word == at >> 12;
-		at = glibc_next_link(heap, map, at, word);
+		at = next_link(heap, map, (struct glibc_link){at, word}, 0);
 	}
 	return true;
 }
@@ -108,35 +121,92 @@ static int try_cache(struct glibc_heap *heap, const struct block_map *map, uint6
 	return 1;
 }
 
-static int take_thread(struct glibc_heap *heap, const struct maps *maps, uint64_t thread_pointer,
-		       const struct block_map *map)
+/* Of one thread's storage. */
+struct storage {
+	uint64_t start, end; /* what may be part of it */
+	bool ended;          /* nobody will use its cache any more */
+	bool filled;         /* a cache with blocks in it was found */
+	uint64_t last;       /* the cache taken last */
+};
+
+static int try_word(struct glibc_heap *heap, const struct block_map *map, struct storage *storage,
+		    uint64_t at)
 {
-	const struct mapping *m = maps_find(maps, thread_pointer - 1);
-	uint64_t start, count;
-	_cleanup_free_ uint64_t *words = NULL;
+	size_t before = heap->idle.count;
+	int got;
 
-	if (!m || thread_pointer % 8)
+	if (at == storage->last || !block_map_may_hold(map, at))
 		return 0;
-	start = thread_pointer - m->start > STORAGE_MAX_BYTES ? thread_pointer - STORAGE_MAX_BYTES
-							      : m->start;
-	count = (thread_pointer - start) / 8;
-	words = malloc(count * 8);
-	if (!words)
-		return -ENOMEM;
-	/* A stack's far end is not present: what lies next to the control block is. */
-	while (count && !memory_read(heap->pid, start, words, count * 8)) {
-		start += count / 2 * 8;
-		count -= count / 2;
-		if (count == 1)
-			count = 0;
-	}
-	for (uint64_t i = count; i--;) {
-		int got = block_map_may_hold(map, words[i]) ? try_cache(heap, map, words[i]) : 0;
+	got = try_cache(heap, map, at);
+	if (got <= 0)
+		return storage->ended ? 0 : got;
+	storage->last = at;
+	storage->filled |= heap->idle.count > before;
+	return storage->ended ? vec_push(&heap->idle, at) : 0;
+}
 
-		if (got)
-			return got < 0 ? got : 0;
+/* One window of the storage: its present pages. */
+static int try_window(struct glibc_heap *heap, const struct block_map *map, struct storage *storage,
+		      uint64_t start, uint64_t end)
+{
+	static const size_t most = STORAGE_WINDOW / PAGE_BYTES;
+	uint64_t words[STORAGE_WINDOW / 8], at = start;
+	size_t pages;
+
+	while ((pages = memory_stream_run(heap->stream, &at, end, most))) {
+		size_t count = pages * PAGE_WORDS;
+
+		if (!memory_read(heap->pid, at, words, count * 8))
+			count = 0;
+		for (size_t i = 0; i < count; i++) {
+			int err = try_word(heap, map, storage, words[i]);
+
+			if (err)
+				return err;
+		}
+		at += pages * PAGE_BYTES;
 	}
 	return 0;
+}
+
+/*
+ * Several may look like one: a block of that size without content is an empty cache. So all that do are taken, further
+ * and further from the control block, until there was one with blocks in it.
+ */
+static int take_storage(struct glibc_heap *heap, const struct block_map *map,
+			struct storage *storage)
+{
+	uint64_t end = storage->end;
+
+	while (end > storage->start && !storage->filled) {
+		uint64_t start = end - storage->start > STORAGE_WINDOW ? end - STORAGE_WINDOW
+								       : storage->start;
+		int err = try_window(heap, map, storage, start, end);
+
+		if (err)
+			return err;
+		end = start;
+	}
+	return 0;
+}
+
+/* Storage lies between the stack pointer, if that is known and in the same mapping, and the control block. */
+static int take_thread(struct glibc_heap *heap, const struct maps *maps,
+		       const struct stopped_thread *thread, bool ended, const struct block_map *map)
+{
+	uint64_t control = thread->thread_pointer;
+	const struct mapping *m = maps_find(maps, control - 1);
+	struct storage storage = {.ended = ended};
+
+	if (!m || control % 8)
+		return 0;
+	storage.end = (control + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+	storage.start = m->start;
+	if (thread->stack_pointer > m->start && thread->stack_pointer < control)
+		storage.start = thread->stack_pointer & ~(PAGE_BYTES - 1);
+	if (storage.end - storage.start > STORAGE_MAX_BYTES)
+		storage.start = storage.end - STORAGE_MAX_BYTES;
+	return take_storage(heap, map, &storage);
 }
 
 /*
@@ -157,7 +227,9 @@ static int take_threads_in(struct glibc_heap *heap, const struct maps *maps, uin
 		return 0;
 	for (uint64_t i = 0; !err && i + 2 < count; i++)
 		if (words[i] == start + i * 8 && words[i + 2] == words[i] && !(words[i] % 64))
-			err = take_thread(heap, maps, words[i], map);
+			err = take_thread(heap, maps,
+					  &(struct stopped_thread){.thread_pointer = words[i]},
+					  false, map);
 	return err;
 }
 
@@ -174,10 +246,35 @@ static int take_running(struct glibc_heap *heap, const struct maps *maps,
 
 		if (m->prot != (PROT_READ | PROT_WRITE) || m->inode || m->start == start)
 			continue;
-		err = take_threads_in(
-			heap, maps,
-			m->end - m->start > STORAGE_MAX_BYTES ? m->end - 2 * PAGE_BYTES : m->start,
-			m->end, map);
+		err = take_threads_in(heap, maps,
+				      m->end - m->start > STORAGE_WINDOW ? m->end - 2 * PAGE_BYTES
+									 : m->start,
+				      m->end, map);
+	}
+	return err;
+}
+
+/* Of a process that was forked off: what the threads that did not come along had in their caches is free, for good. */
+static int take_ended(struct glibc_heap *heap, const struct maps *maps,
+		      const struct stopped_process *stopped, const struct block_map *map)
+{
+	_cleanup_free_ bool *alive = calloc(maps->count ? maps->count : 1, sizeof(*alive));
+	int err = alive ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !err && i < stopped->threads.count; i++) {
+		const struct mapping *m = maps_find(maps, stopped->threads.items[i].thread_pointer);
+
+		if (m)
+			alive[m - maps->items] = true;
+	}
+	for (size_t i = 0; !err && i < maps->count; i++) {
+		struct stopped_thread thread = {.tid = 0};
+
+		if (alive[i] || !stack_is_guarded(maps, i))
+			continue;
+		thread.thread_pointer = stack_control_block(heap->pid, &maps->items[i]);
+		if (thread.thread_pointer)
+			err = take_thread(heap, maps, &thread, true, map);
 	}
 	return err;
 }
@@ -191,7 +288,6 @@ int glibc_take_caches(struct glibc_heap *heap, const struct maps *maps,
 		return take_running(heap, maps, map);
 	for (size_t i = 0; !err && i < stopped->threads.count; i++)
 		if (stopped->threads.items[i].thread_pointer)
-			err = take_thread(heap, maps, stopped->threads.items[i].thread_pointer,
-					  map);
-	return err;
+			err = take_thread(heap, maps, &stopped->threads.items[i], false, map);
+	return err ? err : take_ended(heap, maps, stopped, map);
 }

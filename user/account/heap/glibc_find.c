@@ -184,6 +184,33 @@ static bool find_first_chunk(struct glibc_heap *heap, uint64_t start, uint64_t e
 	return any;
 }
 
+/*
+ * malloc keeps the sum of its mmapped chunks (mp_.mmapped_mem), two words before the address at which its heap began:
+ * by that it is found. 0: it is not.
+ */
+static uint64_t find_mapped_sum(const struct glibc_heap *heap, struct memory_stream *stream,
+				const struct mapping *data)
+{
+	struct image image = {.start = data->start, .size_bytes = data->end - data->start};
+	uint64_t found = 0;
+
+	image.words = calloc(1, image.size_bytes);
+	if (!image.words)
+		return 0;
+	(void)memory_stream_range(stream,
+				  (struct stream_range){data->start, data->end, STREAM_ANONYMOUS},
+				  copy_pages, &image);
+	for (uint64_t i = 2; i < image.size_bytes / 8 && !found; i++) {
+		const uint64_t *sum = &image.words[i - 2];
+
+		if (heap->first_chunk - sum[2] < CHUNK_HEADER && sum[0] <= sum[1] &&
+		    sum[0] % PAGE_BYTES == 0 && sum[1] % PAGE_BYTES == 0)
+			found = data->start + (i - 2) * 8;
+	}
+	free(image.words);
+	return found;
+}
+
 static void widen(struct glibc_heap *heap, uint64_t address)
 {
 	if (!heap->text_end || address - TEXT_MARGIN < heap->text_start)
@@ -241,6 +268,7 @@ int glibc_find(struct memory_stream *stream, const struct maps *maps, struct gli
 	if (!data || !glibc_main_heap(maps, &start, &end) || !find_first_chunk(&heap, start, end))
 		return -ENOENT;
 	find_text(&heap, maps, data);
+	heap.mapped_sum = find_mapped_sum(&heap, stream, data);
 	err = glibc_find_mapped(&heap, maps);
 	if (err) {
 		glibc_done(&heap);

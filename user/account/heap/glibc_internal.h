@@ -34,8 +34,8 @@
 #define CHUNK_OTHER      4 /* of an arena that is not the main one */
 #define CHUNK_FLAGS      7ULL
 
-#define ARENAS_MAX 4096 /* glibc makes 8 per core */
-#define HEAPS_MAX  65536
+#define ARENAS_MAX 4096  /* glibc makes 8 per core */
+#define HEAPS_MAX  65536 /* of all arenas */
 
 static inline uint64_t arena_word(const struct glibc_heap *heap, const uint64_t *arena,
 				  unsigned int offset)
@@ -48,7 +48,7 @@ bool glibc_main_heap(const struct maps *maps, uint64_t *ret_start, uint64_t *ret
 /* Searches the mappings that have come or changed since the last call for mmapped chunks. */
 int glibc_find_mapped(struct glibc_heap *heap, const struct maps *maps);
 #define GLIBC_BAD_LINK UINT64_MAX
-/* glibc_cache.c: what the first word of a freed @block links to; 0: nothing; GLIBC_BAD_LINK: it is no link. */
+/* glibc_cache.c: what the first word of a @block in a fast bin links to, a chunk; 0: nothing; GLIBC_BAD_LINK: it is no link. */
 uint64_t glibc_next_link(const struct glibc_heap *heap, const struct block_map *map, uint64_t block,
 			 uint64_t word);
 /* The blocks in the threads' caches, into heap->idle. -EAGAIN: one is torn. */

@@ -63,7 +63,7 @@ static int add_arena_heaps(struct glibc_heap *heap, uint64_t address, const uint
 	uint64_t at = top & ~(HEAP_ALIGN - 1), own = address & ~(HEAP_ALIGN - 1);
 	uint64_t info[HEAP_INFO_READ / 8];
 
-	for (unsigned int i = 0; i < HEAPS_MAX && at; i++) {
+	while (heap->walks.count < HEAPS_MAX && at) {
 		uint64_t first = at == own ? (address + ARENA_BYTES - heap->shift + 15) & ~15ULL
 					   : at + (address - own);
 		struct glibc_walk walk = {.next = first};
@@ -231,6 +231,30 @@ static int add_mapped(struct glibc_heap *heap, struct block_map *map)
 	return 0;
 }
 
+#define DOUBTS_MAX 4 /* a thread may be about to count what it just mapped */
+
+/*
+ * A program's own memory may look like a mmapped chunk. If those found are more than malloc has counted, some are none;
+ * which ones can't be told, so that none of them is taken for a block.
+ */
+static int check_mapped(struct glibc_heap *heap, struct block_map *map)
+{
+	uint64_t counted, found = 0;
+
+	if (!heap->mapped_sum ||
+	    !memory_read(heap->pid, heap->mapped_sum, &counted, sizeof(counted)))
+		return 0;
+	for (size_t i = 0; i < map->count; i++)
+		if (map->items[i].shift == BLOCK_WHOLE_SEGMENT)
+			found += map->items[i].end - map->items[i].start + CHUNK_HEADER;
+	if (found <= counted)
+		return 0;
+	if (heap->standing && heap->mapped_doubts++ < DOUBTS_MAX)
+		return -EAGAIN;
+	block_map_remove_whole(map);
+	return 0;
+}
+
 /* A thread that is at work in malloc's own code holds the heap in two states; one that waits in the kernel does not. */
 static bool works_in_malloc(const struct glibc_heap *heap, const struct stopped_process *stopped)
 {
@@ -275,6 +299,9 @@ int glibc_segments(struct glibc_heap *heap, const struct maps *maps,
 	if (err)
 		return err;
 	block_map_seal(map);
+	err = check_mapped(heap, map);
+	if (err)
+		return err;
 	qsort(heap->walks.items, heap->walks.count, sizeof(*heap->walks.items), by_walk_start);
 	return glibc_take_caches(heap, maps, stopped, map);
 }

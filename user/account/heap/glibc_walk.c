@@ -63,7 +63,8 @@ static inline bool may_be_link(const struct block_map *map, bool mangled, uint64
 {
 	uint64_t plain = word ^ user >> 12;
 
-	return !plain || !mangled || (plain % 16 == 0 && plain - map->low < map->high - map->low);
+	return !plain || !mangled ||
+	       (plain % 16 == 0 && plain + CHUNK_HEADER - map->low < map->high - map->low);
 }
 
 /*

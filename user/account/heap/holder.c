@@ -117,7 +117,7 @@ static void name_root(const struct holder_finder *finder, uint64_t address, stru
 
 		ret->tid = t->tid;
 		if (address <= t->thread_pointer + PAGE_BYTES &&
-		    t->thread_pointer - address < STORAGE_REACH && t->thread_pointer >= m->start &&
+		    address + STORAGE_REACH > t->thread_pointer && t->thread_pointer >= m->start &&
 		    t->thread_pointer < m->end) {
 			ret->root = HEAP_ROOT_STORAGE;
 			return;

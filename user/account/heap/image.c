@@ -1,32 +1,53 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "account/heap/image.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 
+#include "account/heap/stacks.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "process/proc/proc_text.h"
+#include "process/proc/process.h"
 
 /* In the order in which they are tried. */
 static const struct heap_walker *const heap_walkers[] = {&glibc_walker, &traced_walker};
 
-#define TRIES_MAX       60
-#define TRY_AGAIN_NS    (3 * NS_PER_MS)
-#define BROKEN_MAX      6
-#define THREAD_STOP_NS  (100 * NS_PER_MS)
-#define RED_ZONE_BYTES  128
-#define CONTROL_BYTES   8192 /* within so much of its top lies a thread's control block */
-#define EDGES_OF_MEMORY 2    /* 1 / this of the memory bound is for edges */
+#define TRIES_MAX         60
+#define TRY_AGAIN_NS      (3 * NS_PER_MS)
+#define BROKEN_MAX        6
+#define THREAD_STOP_NS    (100 * NS_PER_MS)
+#define RESERVE_MIN_BYTES (1ULL << 30) /* of inaccessible memory that isn't looked through */
+#define EDGES_OF_MEMORY   2            /* 1 / this of the memory bound is for edges */
+
+static bool begins_with(const char *path, const char *const *prefixes)
+{
+	for (; *prefixes; prefixes++)
+		if (!strncmp(path, *prefixes, strlen(*prefixes)))
+			return true;
+	return false;
+}
 
 bool heap_image_wants(const struct mapping *m, enum stream_choice *ret_choice)
 {
-	if (!(m->prot & PROT_READ) || !strncmp(m->path, "/dev/", 5) ||
-	    !strncmp(m->path, "[v", 2) /* [vvar], [vdso], [vsyscall] */)
+	/* Memory under a file's name, and what is none: devices, and the kernel's own mappings. */
+	static const char *const memory[] = {"/dev/zero", "/dev/shm/", "/dev/hugepages/",
+					     "/memfd:",   "/SYSV",     NULL};
+	static const char *const others[] = {"/dev/",      "[vvar",     "[vdso]",
+					     "[vsyscall]", "[uprobes]", NULL};
+	bool is_memory = begins_with(m->path, memory);
+
+	if (!is_memory && begins_with(m->path, others))
 		return false;
-	/* What can't be written now may have been written before: relocated data, tables made read-only. */
-	*ret_choice = m->prot & PROT_WRITE ? STREAM_PRESENT : STREAM_ANONYMOUS;
+	/* Address space that is only reserved. */
+	if (!m->prot && m->end - m->start > RESERVE_MIN_BYTES)
+		return false;
+	/* What can't be written, or accessed, now may have been before: relocated data, tables that are protected. */
+	*ret_choice = m->prot & PROT_WRITE || (m->shared && is_memory) ? STREAM_PRESENT
+								       : STREAM_ANONYMOUS;
 	return true;
 }
 
@@ -62,6 +83,33 @@ static int find_walker(struct heap_image *image)
 	return -ENOENT;
 }
 
+static bool is_dead_thread(int tid)
+{
+	struct process_stat stat;
+
+	return process_stat_read(tid, &stat) < 0 || stat.state == 'Z' || stat.state == 'X';
+}
+
+/* A thread by which the memory can be reached: the first one may have ended before the others. */
+static int find_thread(int pid)
+{
+	char *path = is_dead_thread(pid) ? proc_path(pid, "task") : NULL;
+	DIR *dir = path ? opendir(path) : NULL;
+	struct dirent *entry;
+	int found = pid;
+
+	free(path);
+	while (dir && found == pid && (entry = readdir(dir))) {
+		long tid = strtol(entry->d_name, NULL, 10);
+
+		if (tid > 0 && !is_dead_thread((int)tid))
+			found = (int)tid;
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
 int heap_image_open(const struct heap_scan_options *options, _Atomic uint64_t *stop_began_ns,
 		    struct heap_image *ret)
 {
@@ -69,14 +117,14 @@ int heap_image_open(const struct heap_scan_options *options, _Atomic uint64_t *s
 	int err;
 
 	memset(ret, 0, sizeof(*ret));
-	ret->place.pid = options->pid;
+	ret->place.pid = find_thread(options->pid);
 	ret->place.options = options;
 	ret->place.stream = &ret->stream;
 	ret->stop_began_ns = stop_began_ns;
 	block_map_init(&ret->place.map);
-	err = memory_stream_open(options->pid, &ret->stream);
+	err = memory_stream_open(ret->place.pid, &ret->stream);
 	if (!err)
-		err = maps_read(options->pid, &ret->place.maps);
+		err = maps_read(ret->place.pid, &ret->place.maps);
 	if (!err)
 		err = find_walker(ret);
 	if (!err)
@@ -101,58 +149,6 @@ void heap_image_close(struct heap_image *image)
 	vec_done(&image->place.books);
 }
 
-static bool is_guard(const struct maps *maps, size_t of)
-{
-	return of && maps->items[of - 1].end == maps->items[of].start && !maps->items[of - 1].prot;
-}
-
-/*
- * glibc keeps the stacks of threads that ended for the next ones. Their control block (struct pthread) is known by the
- * two words that point to itself, while no live thread's fs base points to it. What lies below it is unused; it does not:
- * who joins a thread later needs it. Returns its address; 0: none.
- */
-static uint64_t ended_thread(const struct heap_image *image, const struct mapping *m)
-{
-	uint64_t words[CONTROL_BYTES / 8], size = m->end - m->start;
-	uint64_t from = size < CONTROL_BYTES ? m->start : m->end - CONTROL_BYTES;
-	uint64_t count = (m->end - from) / 8;
-
-	if (!memory_read(image->place.pid, from, words, count * 8))
-		return 0;
-	for (uint64_t i = 0; i + 2 < count; i++)
-		if (words[i] == from + i * 8 && words[i + 2] == words[i] && !(words[i] % 64))
-			return words[i];
-	return 0;
-}
-
-/* What of a stack is not in use. A stack without a guard may be anything: all of it counts. */
-static int add_dead(struct heap_image *image, size_t index)
-{
-	const struct mapping *m = &image->place.maps.items[index];
-	uint64_t lowest = UINT64_MAX;
-	bool own = !strcmp(m->path, "[stack]"), storage = false;
-	struct address_range dead = {m->start, 0};
-
-	if (m->prot != (PROT_READ | PROT_WRITE) || m->inode ||
-	    (!own && !is_guard(&image->place.maps, index)))
-		return 0;
-	for (size_t i = 0; i < image->stopped.threads.count; i++) {
-		const struct stopped_thread *t = &image->stopped.threads.items[i];
-
-		if (t->stack_pointer >= m->start && t->stack_pointer < m->end &&
-		    t->stack_pointer < lowest)
-			lowest = t->stack_pointer;
-		storage |= t->thread_pointer >= m->start && t->thread_pointer < m->end;
-	}
-	if (lowest != UINT64_MAX)
-		dead.end = lowest > m->start + RED_ZONE_BYTES ? lowest - RED_ZONE_BYTES : m->start;
-	else if (!own && !storage)
-		dead.end = ended_thread(image, m);
-	if (dead.end <= dead.start)
-		return 0;
-	return vec_push(&image->dead, dead);
-}
-
 static int by_range(const void *a, const void *b)
 {
 	const struct address_range *x = a, *y = b;
@@ -165,8 +161,8 @@ static int find_dead(struct heap_image *image)
 	int err = 0;
 
 	vec_clear(&image->dead);
-	for (size_t i = 0; !err && image->place.stopped && i < image->place.maps.count; i++)
-		err = add_dead(image, i);
+	if (image->place.stopped)
+		err = stacks_find_unused(&image->place, &image->dead);
 	if (!err)
 		err = vec_append(&image->dead, image->place.books.items, image->place.books.count);
 	if (image->dead.count)
@@ -263,15 +259,24 @@ static int look(struct heap_image *image)
 	return err ? err : pass_memory(image);
 }
 
+static uint64_t thread_stop_ns(const struct heap_image *image)
+{
+	uint64_t max_ns = image->place.options->max_stop_ns;
+
+	return max_ns < THREAD_STOP_NS ? max_ns : THREAD_STOP_NS;
+}
+
 static int look_stopped(struct heap_image *image)
 {
 	uint64_t began_ns = clock_now_ns();
 	int err;
 
 	*image->stop_began_ns = began_ns;
-	image->stream.until_ns = began_ns + image->place.options->max_stop_ns;
+	image->stream.until_ns = image->place.options->max_stop_ns < UINT64_MAX - began_ns
+					 ? began_ns + image->place.options->max_stop_ns
+					 : 0;
 	stop_resume(&image->stopped);
-	err = stop_process(image->place.pid, THREAD_STOP_NS, &image->stopped);
+	err = stop_process(image->place.pid, thread_stop_ns(image), &image->stopped);
 	if (!err) {
 		image->place.stopped = &image->stopped;
 		image->time_ns = clock_now_ns();
@@ -293,12 +298,29 @@ static void pause_ns(uint64_t ns)
 	nanosleep(&t, NULL);
 }
 
+/* What the registers hold at this moment: a stop as short as can be. */
+static int take_registers(struct heap_image *image)
+{
+	uint64_t began_ns = clock_now_ns();
+	int err;
+
+	*image->stop_began_ns = began_ns;
+	err = stop_process(image->place.pid, thread_stop_ns(image), &image->stopped);
+	stop_release(&image->stopped);
+	*image->stop_began_ns = 0;
+	image->stop_ns = clock_now_ns() - began_ns;
+	return err;
+}
+
 static int look_running(struct heap_image *image)
 {
+	int err;
+
 	stop_resume(&image->stopped);
 	image->time_ns = clock_now_ns();
 	image->stop_ns = 0;
-	return look(image);
+	err = image->registers ? take_registers(image) : 0;
+	return err ? err : look(image);
 }
 
 int heap_image_take(struct heap_image *image, bool stop)

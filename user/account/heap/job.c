@@ -69,14 +69,20 @@ static _Noreturn void guard(struct shared *shared, pid_t worker, uint64_t max_st
 	for (;;) {
 		struct pollfd wait = {fd, POLLIN, 0};
 		uint64_t began_ns = shared->stop_began_ns;
+		int status;
+		pid_t got;
 
-		if (began_ns && clock_now_ns() > began_ns + max_stop_ns + GRACE_NS)
+		if (began_ns && max_stop_ns < UINT64_MAX - GRACE_NS &&
+		    clock_now_ns() - began_ns > max_stop_ns + GRACE_NS)
 			kill(worker, SIGKILL);
 		if (fd < 0)
 			usleep(GUARD_LOOK_MS * 1000);
 		else
 			(void)poll(&wait, 1, GUARD_LOOK_MS);
-		if (waitpid(worker, NULL, WNOHANG) != 0)
+		got = waitpid(worker, &status, WNOHANG | WUNTRACED);
+		if (got > 0 && WIFSTOPPED(status))
+			kill(worker, SIGKILL); /* it may hold the target */
+		else if (got)
 			_exit(0);
 	}
 }
@@ -111,6 +117,14 @@ static void free_scan(struct heap_scan *scan)
 	free(scan);
 }
 
+/* The worker ends with its guard. */
+static void end_guard(const struct heap_scan *scan)
+{
+	kill(scan->guard, SIGKILL);
+	while (waitpid(scan->guard, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 int heap_scan_start(const struct heap_scan_options *options, struct heap_scan **ret)
 {
 	struct heap_scan *scan = calloc(1, sizeof(*scan));
@@ -136,7 +150,7 @@ int heap_scan_start(const struct heap_scan_options *options, struct heap_scan **
 		scan->guard_fd = pid_fd(scan->guard);
 	if (scan->guard < 0 || scan->guard_fd < 0) {
 		if (scan->guard > 0)
-			kill(scan->guard, SIGKILL);
+			end_guard(scan);
 		free_scan(scan);
 		return -EAGAIN;
 	}
@@ -168,9 +182,6 @@ void heap_scan_cancel(struct heap_scan *scan)
 {
 	if (!scan)
 		return;
-	/* The worker ends with its guard. */
-	kill(scan->guard, SIGKILL);
-	while (waitpid(scan->guard, NULL, 0) < 0 && errno == EINTR)
-		;
+	end_guard(scan);
 	free_scan(scan);
 }

@@ -16,17 +16,25 @@
 #define ENTRY_SWAPPED (1ULL << 62)
 #define ENTRY_FILE    (1ULL << 61) /* of a file, or shared */
 
+static int open_file(int pid, const char *name)
+{
+	char *path = proc_path(pid, name);
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	int err = path ? errno : ENOMEM;
+
+	free(path);
+	return fd < 0 ? proc_error(pid, err) : fd;
+}
+
 int memory_stream_open(int pid, struct memory_stream *ret)
 {
 	struct memory_stream s = {.pid = pid};
-	char *path = proc_path(pid, "pagemap");
 
-	if (!path)
-		return -ENOMEM;
-	s.pagemap_fd = open(path, O_RDONLY | O_CLOEXEC);
-	free(path);
+	s.pagemap_fd = open_file(pid, "pagemap");
 	if (s.pagemap_fd < 0)
-		return proc_error(pid, errno);
+		return s.pagemap_fd;
+	s.memory_fd = open_file(pid, "mem");
+	s.opened = true;
 	if (posix_memalign((void **)&s.buffer, PAGE_BYTES, STREAM_BATCH_PAGES * PAGE_BYTES))
 		s.buffer = NULL;
 	s.entries = malloc(ENTRY_COUNT * sizeof(*s.entries));
@@ -40,11 +48,14 @@ int memory_stream_open(int pid, struct memory_stream *ret)
 
 void memory_stream_close(struct memory_stream *stream)
 {
-	if (stream->buffer)
+	if (stream->opened) {
 		close(stream->pagemap_fd);
+		if (stream->memory_fd >= 0)
+			close(stream->memory_fd);
+	}
 	free(stream->buffer);
 	free(stream->entries);
-	*stream = (struct memory_stream){.pagemap_fd = -1};
+	*stream = (struct memory_stream){.pagemap_fd = -1, .memory_fd = -1};
 }
 
 /* Runs of pages that are fetched in one call. */
@@ -73,14 +84,11 @@ static int visit_batch(struct memory_stream *stream, struct batch *batch, size_t
 	return 0;
 }
 
-/* Drops the first @bytes of the batch, which are done with, and the page after them if it can't be read. */
-static void skip_front(struct memory_stream *stream, struct batch *batch, size_t bytes,
-		       bool and_one)
+/* Drops the first @skip bytes of the batch, which are done with. */
+static void skip_front(struct batch *batch, size_t skip)
 {
-	size_t skip = bytes + (and_one ? PAGE_BYTES : 0), run = 0;
+	size_t run = 0;
 
-	if (and_one)
-		stream->unreadable_bytes += PAGE_BYTES;
 	while (run < batch->run_count && skip >= batch->runs[run].iov_len)
 		skip -= batch->runs[run++].iov_len;
 	if (run < batch->run_count && skip) {
@@ -90,6 +98,23 @@ static void skip_front(struct memory_stream *stream, struct batch *batch, size_t
 	batch->run_count -= run;
 	for (size_t i = 0; i < batch->run_count; i++)
 		batch->runs[i] = batch->runs[i + run];
+}
+
+/* The page that process_vm_readv() refused: without access, or gone meanwhile. */
+static int force_page(struct memory_stream *stream, const struct batch *batch, size_t before)
+{
+	uint64_t address;
+	size_t run = 0;
+
+	while (before >= batch->runs[run].iov_len)
+		before -= batch->runs[run++].iov_len;
+	address = (uint64_t)(uintptr_t)batch->runs[run].iov_base + before;
+	if (pread(stream->memory_fd, stream->buffer, PAGE_BYTES, (off_t)address) != PAGE_BYTES) {
+		stream->unreadable_bytes += PAGE_BYTES;
+		return 0;
+	}
+	stream->bytes += PAGE_BYTES;
+	return batch->visit(batch->user, address, stream->buffer, 1);
 }
 
 static int fetch_batch(struct memory_stream *stream, struct batch *batch)
@@ -110,7 +135,9 @@ static int fetch_batch(struct memory_stream *stream, struct batch *batch)
 		err = visit_batch(stream, batch, whole);
 		if (whole == want)
 			break;
-		skip_front(stream, batch, whole, true);
+		if (!err)
+			err = force_page(stream, batch, whole);
+		skip_front(batch, whole + PAGE_BYTES);
 	}
 	batch->run_count = batch->pages = 0;
 	return err;

@@ -5,7 +5,8 @@
  *
  * Only what is present is read (bit 63 of /proc/PID/pagemap, admin-guide/mm/pagemap.rst in the kernel's documentation):
  * a page that was never touched holds nothing, and reading it would map it. Pages that are swapped out are counted, not
- * read: reading would bring them in, and the process would hold more than before.
+ * read: reading would bring them in, and the process would hold more than before. Memory that its owner has made
+ * inaccessible for the moment is read like any other.
  *
  * Measured: README, "What it costs". One owner, one thread.
  */
@@ -22,7 +23,9 @@
 
 struct memory_stream {
 	int pid;
+	bool opened;
 	int pagemap_fd;
+	int memory_fd;             /* /proc/PID/mem: also what is mapped without access; -1: none */
 	uint64_t *buffer;          /* STREAM_BATCH_PAGES */
 	uint64_t *entries;         /* of the pagemap */
 	uint64_t until_ns;         /* CLOCK_MONOTONIC; 0: no limit */

@@ -11,6 +11,8 @@ struct marker {
 	struct block_map *map;
 	const struct edge_store *store;
 	struct reach_paths *paths;
+	const struct reach_link *links; /* by from */
+	size_t link_count;
 	struct block_queue next; /* the level that is being found */
 };
 
@@ -86,6 +88,24 @@ static int mark_pages(struct marker *m, const struct reach_roots *roots)
 	return 0;
 }
 
+static int mark_links(struct marker *m, uint64_t from)
+{
+	size_t low = 0, high = m->link_count;
+	int err = 0;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (m->links[middle].from < from)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; !err && low < m->link_count && m->links[low].from == from; low++)
+		err = mark(m, m->links[low].to, 1, from);
+	return err;
+}
+
 static int mark_from(struct marker *m, const struct block_ref *block)
 {
 	uint32_t parent = m->paths ? block_ordinal(block->segment, block->index) + 1 : 1;
@@ -99,7 +119,7 @@ static int mark_from(struct marker *m, const struct block_ref *block)
 		if (err)
 			return err;
 	}
-	return 0;
+	return m->link_count ? mark_links(m, block->start) : 0;
 }
 
 static int mark_levels(struct marker *m)
@@ -137,14 +157,24 @@ int reach_mark(struct block_map *map, const struct edge_store *store,
 	return err;
 }
 
-int reach_mark_more(struct block_map *map, const struct edge_store *store, const uint64_t *targets,
-		    size_t count)
+static int by_from(const void *a, const void *b)
 {
-	struct marker m = {.map = map, .store = store};
+	const struct reach_link *x = a, *y = b;
+
+	return x->from < y->from ? -1 : x->from > y->from;
+}
+
+int reach_mark_more(struct block_map *map, const struct edge_store *store,
+		    const struct reach_more *more)
+{
+	struct marker m = {
+		.map = map, .store = store, .links = more->links, .link_count = more->link_count};
 	int err = 0;
 
-	for (size_t i = 0; !err && i < count; i++)
-		err = mark(&m, targets[i], 0, 0);
+	if (more->link_count)
+		qsort(more->links, more->link_count, sizeof(*more->links), by_from);
+	for (size_t i = 0; !err && i < more->count; i++)
+		err = mark(&m, more->targets[i], 0, 0);
 	if (!err)
 		err = mark_levels(&m);
 	vec_done(&m.next);

@@ -38,9 +38,23 @@ struct reach_paths {
 int reach_mark(struct block_map *map, const struct edge_store *store,
 	       const struct reach_roots *roots, struct reach_paths *paths);
 
-/* Marks these blocks, and what they reach, too. -ENOMEM. */
-int reach_mark_more(struct block_map *map, const struct edge_store *store, const uint64_t *targets,
-		    size_t count);
+/* A reference that is no edge: from the block that begins at @from. */
+struct reach_link {
+	uint64_t from, to;
+};
+
+VEC_STRUCT(reach_links, struct reach_link);
+
+struct reach_more {
+	const uint64_t *targets;
+	size_t count;
+	struct reach_link *links; /* are sorted */
+	size_t link_count;
+};
+
+/* Marks these blocks too, and what they reach over edges and links. -ENOMEM. */
+int reach_mark_more(struct block_map *map, const struct edge_store *store,
+		    const struct reach_more *more);
 
 /* A block that nothing reaches. */
 struct reach_lost {

@@ -32,7 +32,7 @@ struct scan {
 	struct census census;
 	VEC(struct heap_lost) told;
 	struct heap_snapshot snapshot;
-	bool stop;
+	bool stop, whole, blind;
 	uint8_t contents[CONTENT_BATCH][CENSUS_LOOK_BYTES]; /* of lost blocks */
 };
 
@@ -129,6 +129,12 @@ static void intersect(struct reach_lost_vec *a, const struct reach_lost_vec *b)
 	a->count = kept;
 }
 
+/* Was all that can hold a pointer seen? */
+static bool is_whole(const struct heap_image *image)
+{
+	return image->sound && !image->stream.swapped_bytes && !image->stream.unreadable_bytes;
+}
+
 static int take_rounds(struct scan *scan)
 {
 	struct reach_lost_vec common = VEC_INIT;
@@ -136,10 +142,13 @@ static int take_rounds(struct scan *scan)
 	int err = 0;
 
 	be_patient();
+	scan->image.registers = !scan->options->no_stop;
+	scan->whole = true;
 	for (unsigned int i = 0; !err && i < ROUNDS; i++) {
 		if (i)
 			nanosleep(&gap, NULL);
 		err = heap_image_take(&scan->image, false);
+		scan->whole &= is_whole(&scan->image);
 		if (!err)
 			err = reach(scan, scan->options->census && i == ROUNDS - 1);
 		if (!err && i)
@@ -215,8 +224,7 @@ static void fill_state(struct scan *scan)
 			s->heap_bytes +=
 				image->place.map.items[i].end - image->place.map.items[i].start;
 	}
-	s->complete = image->sound && !s->segments_dropped && !s->swapped_bytes &&
-		      !s->unreadable_bytes;
+	s->complete = scan->whole && !s->segments_dropped;
 	s->reason = s->complete           ? ""
 		    : s->swapped_bytes    ? "some of its memory is swapped out"
 		    : s->unreadable_bytes ? "some of its memory can't be read"
@@ -254,15 +262,16 @@ static int clear_hidden(struct scan *scan)
 {
 	struct reach_lost_vec suspects = VEC_INIT, left = VEC_INIT;
 	const struct heap_snapshot *before = scan->options->before;
-	uint64_t found = 0;
+	struct hidden_result hidden = {0};
 	int err = 0;
 
 	for (size_t i = 0; !err && i < scan->lost.count; i++)
 		if (find_before(before, scan->lost.items[i].start))
 			err = vec_push(&suspects, scan->lost.items[i]);
 	if (!err && suspects.count)
-		err = hidden_mark(&scan->image, &suspects, &found);
-	if (!err && found) {
+		err = hidden_mark(&scan->image, &suspects, &hidden);
+	scan->blind = hidden.blind;
+	if (!err && hidden.found) {
 		err = reach_collect_lost(&scan->image.place.map, &left);
 		if (!err)
 			intersect(&scan->lost, &left);
@@ -298,7 +307,7 @@ static int tell_lost(struct scan *scan, size_t first, size_t count)
 			lost->start, scan->contents[i],
 			size < CENSUS_LOOK_BYTES ? size : CENSUS_LOOK_BYTES, false};
 	}
-	memory_read_pieces(scan->options->pid, pieces, count);
+	memory_read_pieces(scan->image.place.pid, pieces, count);
 	for (size_t i = 0; !err && i < count; i++) {
 		const struct reach_lost *lost = &scan->lost.items[first + i];
 		const struct heap_lost *before = find_before(scan->options->before, lost->start);
@@ -309,6 +318,8 @@ static int tell_lost(struct scan *scan, size_t first, size_t count)
 					 .indirect = lost->indirect,
 					 .mapping = is_mapping(scan, lost->start)};
 
+		bool changed = false;
+
 		if (!pieces[i].ok)
 			continue;
 		told.checksum = checksum_of(scan->contents[i], pieces[i].size);
@@ -316,8 +327,12 @@ static int tell_lost(struct scan *scan, size_t first, size_t count)
 			told.first_ns = before->first_ns;
 			told.looks = (uint16_t)(before->looks + (before->looks < UINT16_MAX));
 			told.unchanged = before->checksum == told.checksum;
-			told.confirmed = before->confirmed ||
-					 scan->image.time_ns - before->first_ns >= HEAP_CONFIRM_NS;
+			/* Nobody can write into a lost block, not even free(). */
+			told.confirmed =
+				told.unchanged && !scan->blind &&
+				(before->confirmed ||
+				 scan->image.time_ns - before->first_ns >= HEAP_CONFIRM_NS);
+			changed = before->confirmed && !told.unchanged;
 		}
 		err = census_group_of(&scan->census, scan->contents[i], pieces[i].size,
 				      told.size_bytes, &told.group);
@@ -325,6 +340,8 @@ static int tell_lost(struct scan *scan, size_t first, size_t count)
 			struct census_group *group = &scan->census.groups.items[told.group];
 
 			told.type = group->type;
+			group->returned += changed;
+			scan->snapshot.returned += changed;
 			group->lost_count += told.confirmed;
 			group->lost_bytes += told.confirmed ? told.size_bytes : 0;
 			err = vec_push(&scan->told, told);
@@ -394,6 +411,8 @@ static int tell_returned(struct scan *scan)
 	size_t k = 0, missed = scan->told.count;
 	int err = 0;
 
+	if (scan->snapshot.lost_left_out)
+		return 0; /* what is missing may be among those */
 	for (size_t i = 0; !err && before && scan->snapshot.complete && i < before->lost_total;
 	     i++) {
 		const struct heap_lost *lost = &before->lost[i];
@@ -532,6 +551,7 @@ static int work(struct scan *scan, _Atomic uint64_t *stop_began_ns)
 	if (!err && scan->stop) {
 		err = take_stopped(scan);
 		be_patient();
+		scan->whole = is_whole(&scan->image);
 		if (!err && scan->stop)
 			err = reach(scan, scan->options->census);
 	}

@@ -110,7 +110,12 @@ int heap_snapshot_pack(const struct heap_snapshot *snapshot, int fd)
 	return 0;
 }
 
-static bool unpack_string(const char *base, uint64_t bytes, const char **string)
+struct strings {
+	const char *base;
+	uint64_t first, end; /* offsets */
+};
+
+static bool unpack_string(const struct strings *strings, const char **string)
 {
 	uint64_t at = (uintptr_t)*string;
 
@@ -118,15 +123,31 @@ static bool unpack_string(const char *base, uint64_t bytes, const char **string)
 		*string = "";
 		return true;
 	}
-	*string = base + at;
-	return at < bytes && memchr(base + at, 0, bytes - at);
+	*string = strings->base + at;
+	return at >= strings->first && at < strings->end &&
+	       memchr(strings->base + at, 0, strings->end - at);
 }
 
-static bool is_inside(uint64_t bytes, const void *offset, size_t count, size_t each)
+/* An array behind all before it: what is written into one must not change another. Moves *@first to its end. */
+static bool is_inside(uint64_t bytes, const void *offset, uint64_t array_bytes, uint64_t *first)
 {
 	uint64_t at = (uintptr_t)offset;
 
-	return at <= bytes && at % 8 == 0 && count <= (bytes - at) / each;
+	if (at < *first || at > bytes || at % 8 || array_bytes > bytes - at)
+		return false;
+	*first = at + array_bytes;
+	return true;
+}
+
+static bool are_inside(uint64_t bytes, const struct heap_snapshot *s, uint64_t *ret_end)
+{
+	*ret_end = sizeof(struct packed);
+	return s->type_count <= bytes && s->group_count <= bytes && s->lost_total <= bytes &&
+	       s->answer_count <= bytes &&
+	       is_inside(bytes, s->types, s->type_count * sizeof(*s->types), ret_end) &&
+	       is_inside(bytes, s->groups, s->group_count * sizeof(*s->groups), ret_end) &&
+	       is_inside(bytes, s->answers, s->answer_count * sizeof(*s->answers), ret_end) &&
+	       is_inside(bytes, s->lost, s->lost_total * sizeof(*s->lost), ret_end);
 }
 
 static bool unpack_all(char *base, uint64_t bytes)
@@ -136,24 +157,24 @@ static bool unpack_all(char *base, uint64_t bytes)
 	struct heap_group *groups = (void *)(base + (uintptr_t)s->groups);
 	struct heap_lost *lost = (void *)(base + (uintptr_t)s->lost);
 	struct heap_holder *answers = (void *)(base + (uintptr_t)s->answers);
-	bool ok = is_inside(bytes, s->types, s->type_count, sizeof(*types)) &&
-		  is_inside(bytes, s->groups, s->group_count, sizeof(*groups)) &&
-		  is_inside(bytes, s->lost, s->lost_total, sizeof(*lost)) &&
-		  is_inside(bytes, s->answers, s->answer_count, sizeof(*answers)) &&
-		  unpack_string(base, bytes, &s->reason);
+	struct strings strings = {base, 0, bytes};
+	bool ok = are_inside(bytes, s, &strings.first) && unpack_string(&strings, &s->reason) &&
+		  s->live_set <= HEAP_TRACED_ONLY;
 
 	for (size_t i = 0; ok && i < s->type_count; i++)
-		ok = unpack_string(base, bytes, &types[i].name) && types[i].kind <= HEAP_DATA;
+		ok = unpack_string(&strings, &types[i].name) && types[i].kind <= HEAP_DATA;
 	for (size_t i = 0; ok && i < s->group_count; i++)
 		ok = groups[i].type < s->type_count &&
 		     groups[i].holder.container_type < s->type_count &&
-		     unpack_string(base, bytes, &groups[i].holder.path) &&
-		     unpack_string(base, bytes, &groups[i].sample);
+		     unpack_string(&strings, &groups[i].holder.path) &&
+		     unpack_string(&strings, &groups[i].sample) &&
+		     groups[i].holder.root <= HEAP_ROOT_MEMORY;
 	for (size_t i = 0; ok && i < s->lost_total; i++)
 		ok = lost[i].type < s->type_count && lost[i].group < s->group_count;
 	for (size_t i = 0; ok && i < s->answer_count; i++)
 		ok = answers[i].container_type < s->type_count &&
-		     unpack_string(base, bytes, &answers[i].path);
+		     answers[i].root <= HEAP_ROOT_MEMORY &&
+		     unpack_string(&strings, &answers[i].path);
 	s->answers = answers;
 	s->types = types;
 	s->groups = groups;
