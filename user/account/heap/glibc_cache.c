@@ -22,11 +22,19 @@
 /* Static storage of all libraries together; more is possible and then not searched. */
 #define STORAGE_MAX_BYTES (64ULL << 20)
 #define STORAGE_WINDOW    (64u << 10)
+/* Mappings up to so much are searched for control blocks, of others the last pages. */
+#define SEARCHED_BYTES (4u << 20)
 
 struct cache {
 	uint64_t heads[CACHE_BINS];
 	uint16_t counts[CACHE_BINS];
 };
+
+/* A free chunk that is larger by less than a chunk's minimum is handed out whole. */
+static bool is_cache_size(uint64_t size, uint64_t bytes)
+{
+	return size == bytes + CHUNK_HEADER || size == bytes + CHUNK_HEADER + CHUNK_MIN / 2;
+}
 
 static bool read_cache(const struct glibc_heap *heap, uint64_t at, struct cache *ret)
 {
@@ -37,10 +45,10 @@ static bool read_cache(const struct glibc_heap *heap, uint64_t at, struct cache 
 	if (!memory_read(heap->pid, at - 8, &size, sizeof(size)))
 		return false;
 	size &= ~CHUNK_FLAGS;
-	if (size == CACHE_WIDE_BYTES + CHUNK_HEADER)
+	if (is_cache_size(size, CACHE_WIDE_BYTES))
 		return memory_read(heap->pid, at, ret->counts, sizeof(ret->counts)) &&
 		       memory_read(heap->pid, wide, ret->heads, sizeof(ret->heads));
-	if (size != CACHE_SMALL_BYTES + CHUNK_HEADER ||
+	if (!is_cache_size(size, CACHE_SMALL_BYTES) ||
 	    !memory_read(heap->pid, at, counts, sizeof(counts)) ||
 	    !memory_read(heap->pid, narrow, ret->heads, sizeof(ret->heads)))
 		return false;
@@ -217,19 +225,25 @@ static int take_thread(struct glibc_heap *heap, const struct maps *maps,
 static int take_threads_in(struct glibc_heap *heap, const struct maps *maps, uint64_t start,
 			   uint64_t end, const struct block_map *map)
 {
-	uint64_t count = (end - start) / 8;
-	_cleanup_free_ uint64_t *words = malloc(count * 8 + 8);
+	uint64_t words[STORAGE_WINDOW / 8], at = start & ~(PAGE_BYTES - 1);
+	size_t pages;
 	int err = 0;
 
-	if (!words)
-		return -ENOMEM;
-	if (!memory_read(heap->pid, start, words, count * 8))
-		return 0;
-	for (uint64_t i = 0; !err && i + 2 < count; i++)
-		if (words[i] == start + i * 8 && words[i + 2] == words[i] && !(words[i] % 64))
-			err = take_thread(heap, maps,
-					  &(struct stopped_thread){.thread_pointer = words[i]},
-					  false, map);
+	end = (end + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+	while (!err &&
+	       (pages = memory_stream_run(heap->stream, &at, end, STORAGE_WINDOW / PAGE_BYTES))) {
+		size_t count = pages * PAGE_WORDS;
+
+		if (!memory_read(heap->pid, at, words, count * 8))
+			count = 0;
+		for (size_t i = 0; !err && i + 2 < count; i++)
+			if (words[i] == at + i * 8 && words[i + 2] == words[i] && !(words[i] % 64))
+				err = take_thread(
+					heap, maps,
+					&(struct stopped_thread){.thread_pointer = words[i]}, false,
+					map);
+		at += pages * PAGE_BYTES;
+	}
 	return err;
 }
 
@@ -247,7 +261,7 @@ static int take_running(struct glibc_heap *heap, const struct maps *maps,
 		if (m->prot != (PROT_READ | PROT_WRITE) || m->inode || m->start == start)
 			continue;
 		err = take_threads_in(heap, maps,
-				      m->end - m->start > STORAGE_WINDOW ? m->end - 2 * PAGE_BYTES
+				      m->end - m->start > SEARCHED_BYTES ? m->end - 2 * PAGE_BYTES
 									 : m->start,
 				      m->end, map);
 	}

@@ -11,9 +11,8 @@
 #include "process/proc/process.h"
 
 #define DATA_MAX_BYTES   (64ULL << 20) /* a larger .data is not searched */
-#define SELF_BINS_MIN    16          /* empty bins in a row of 127 that make a place worth a look */
-#define FIRST_LOOK_BYTES (64u << 10) /* within which the main heap's first chunk lies */
-#define TEXT_MARGIN      0x4000      /* malloc.c's static functions lie around its exported ones */
+#define FIRST_LOOK_BYTES (64u << 10)   /* within which the main heap's first chunk lies */
+#define TEXT_MARGIN      0x4000 /* malloc.c's static functions lie around its exported ones */
 
 DEFINE_CLEANUP(struct elf_file *, elf_file_free);
 
@@ -79,7 +78,7 @@ static bool is_arena(const struct glibc_heap *heap, uint64_t address, const uint
 	       arenas_close(heap, address, arena_word(heap, arena, ARENA_NEXT));
 }
 
-/* Is there an arena one of whose bins lies at @offset? */
+/* Is there an arena one of whose bins lies at @offset? The last one is always empty (largebin_index() < 127). */
 static bool arena_with_bin(struct glibc_heap *heap, const struct image *image, uint64_t offset)
 {
 	for (unsigned int back = 0; back < BIN_COUNT; back++) {
@@ -101,17 +100,8 @@ static bool arena_with_bin(struct glibc_heap *heap, const struct image *image, u
 static bool find_arena_in(struct glibc_heap *heap, const struct image *image)
 {
 	for (uint64_t offset = 0; offset + 16 <= image->size_bytes; offset += 8) {
-		unsigned int self = 0;
-
-		if (!is_self_bin(image, offset))
-			continue;
-		for (unsigned int i = 0; i < BIN_COUNT; i++)
-			self += is_self_bin(image, offset + 16 * i);
-		if (self < SELF_BINS_MIN)
-			continue;
-		if (arena_with_bin(heap, image, offset))
+		if (is_self_bin(image, offset) && arena_with_bin(heap, image, offset))
 			return true;
-		offset += 16 * (BIN_COUNT - 1);
 	}
 	return false;
 }

@@ -168,18 +168,28 @@ static int search(struct glibc_heap *heap, uint64_t start, uint64_t end)
 	return 0;
 }
 
-static int by_range(const void *a, const void *b)
+/* What of [@start, @end) was not searched before. */
+static int search_new(struct glibc_heap *heap, uint64_t start, uint64_t end, size_t *known)
 {
-	const struct address_range *x = a, *y = b;
+	const struct address_ranges *old = &heap->searched;
 
-	return x->start < y->start || (x->start == y->start && x->end < y->end) ? -1
-	       : x->start > y->start || x->end > y->end                         ? 1
-										: 0;
+	while (*known < old->count && old->items[*known].end <= start)
+		++*known;
+	for (size_t i = *known; start < end; i++) {
+		uint64_t until = i < old->count && old->items[i].start < end ? old->items[i].start
+									     : end;
+		int err = until > start ? search(heap, start, until) : 0;
+
+		if (err || until == end)
+			return err;
+		start = old->items[i].end;
+	}
+	return 0;
 }
 
 int glibc_find_mapped(struct glibc_heap *heap, const struct maps *maps)
 {
-	size_t known = heap->searched.count;
+	size_t known = 0;
 	struct address_ranges ranges = VEC_INIT;
 	int err = 0;
 
@@ -189,9 +199,7 @@ int glibc_find_mapped(struct glibc_heap *heap, const struct maps *maps)
 
 		if (!may_hold_mapped(m))
 			continue;
-		if (!known ||
-		    !bsearch(&range, heap->searched.items, known, sizeof(range), by_range))
-			err = search(heap, m->start, m->end);
+		err = search_new(heap, m->start, m->end, &known);
 		if (!err && vec_push(&ranges, range) < 0)
 			err = -ENOMEM;
 	}
@@ -256,10 +264,10 @@ static int check_mapped(struct glibc_heap *heap, struct block_map *map)
 }
 
 /* A thread that is at work in malloc's own code holds the heap in two states; one that waits in the kernel does not. */
-static bool works_in_malloc(const struct glibc_heap *heap, const struct stopped_process *stopped)
+static bool works_in_malloc(const struct glibc_heap *heap, const struct stopped_process *threads)
 {
-	for (size_t i = 0; i < stopped->threads.count; i++) {
-		const struct stopped_thread *t = &stopped->threads.items[i];
+	for (size_t i = 0; i < threads->threads.count; i++) {
+		const struct stopped_thread *t = &threads->threads.items[i];
 
 		if (!t->in_system_call && t->instruction_pointer >= heap->text_start &&
 		    t->instruction_pointer < heap->text_end)
@@ -276,7 +284,7 @@ static int by_walk_start(const void *a, const void *b)
 }
 
 int glibc_segments(struct glibc_heap *heap, const struct maps *maps,
-		   const struct stopped_process *stopped, struct block_map *map)
+		   const struct stopped_process *threads, struct block_map *map)
 {
 	int err;
 
@@ -287,8 +295,7 @@ int glibc_segments(struct glibc_heap *heap, const struct maps *maps,
 	vec_clear(&heap->fast);
 	heap->arena_bytes = heap->top_bytes = heap->free_bytes = heap->chunk_count = 0;
 	heap->walk = 0;
-	heap->standing = stopped;
-	if (stopped && works_in_malloc(heap, stopped))
+	if (heap->standing && works_in_malloc(heap, threads))
 		return -EAGAIN;
 	err = add_arenas(heap, maps, map);
 	if (err)
@@ -303,7 +310,7 @@ int glibc_segments(struct glibc_heap *heap, const struct maps *maps,
 	if (err)
 		return err;
 	qsort(heap->walks.items, heap->walks.count, sizeof(*heap->walks.items), by_walk_start);
-	return glibc_take_caches(heap, maps, stopped, map);
+	return glibc_take_caches(heap, maps, threads, map);
 }
 
 int glibc_add_books(const struct glibc_heap *heap, struct address_ranges *books)

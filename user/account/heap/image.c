@@ -278,14 +278,14 @@ static int look_stopped(struct heap_image *image)
 	stop_resume(&image->stopped);
 	err = stop_process(image->place.pid, thread_stop_ns(image), &image->stopped);
 	if (!err) {
-		image->place.stopped = &image->stopped;
+		image->place.stopped = image->place.threads = &image->stopped;
 		image->time_ns = clock_now_ns();
 		err = look(image);
 		stop_release(&image->stopped);
 	}
 	*image->stop_began_ns = 0;
 	image->stream.until_ns = 0;
-	image->place.stopped = NULL;
+	image->place.stopped = image->place.threads = NULL;
 	image->stop_ns = clock_now_ns() - began_ns;
 	image->stop_ns_total += image->stop_ns;
 	return err;
@@ -320,7 +320,12 @@ static int look_running(struct heap_image *image)
 	image->time_ns = clock_now_ns();
 	image->stop_ns = 0;
 	err = image->registers ? take_registers(image) : 0;
-	return err ? err : look(image);
+	if (!err && image->registers)
+		image->place.threads = &image->stopped;
+	if (!err)
+		err = look(image);
+	image->place.threads = NULL;
+	return err;
 }
 
 int heap_image_take(struct heap_image *image, bool stop)

@@ -29,6 +29,7 @@ struct heap_place {
 	struct memory_stream *stream;
 	struct maps maps;                /* of the moment */
 	struct stopped_process *stopped; /* NULL: it runs */
+	struct stopped_process *threads; /* as they were when last stopped; NULL: not known */
 	struct block_map map;
 	struct address_ranges books; /* the allocator's own memory outside the map: holds no roots */
 };

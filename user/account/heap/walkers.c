@@ -24,7 +24,11 @@ static int glibc_walker_find(struct heap_place *place, void **ret_state)
 
 static int glibc_walker_segments(void *state, struct heap_place *place)
 {
-	int err = glibc_segments(state, &place->maps, place->stopped, &place->map);
+	struct glibc_heap *heap = state;
+	int err;
+
+	heap->standing = place->stopped;
+	err = glibc_segments(heap, &place->maps, place->threads, &place->map);
 
 	return err ? err : glibc_add_books(state, &place->books);
 }
