@@ -6,6 +6,7 @@
 #   bpf/*.bpf.c         one BPF object, embedded through .output/gen/holdfast.skel.h
 #   user/**/web/*       embedded files: hf_asset_NAME_start, hf_asset_NAME_end (scripts/embed.S)
 #   tests/DIR/test_*.c  one cmocka program each, linked with the archive (DIR: unit bpfcore load)
+#   tests/e2e/lib/*.c   programs that end-to-end tests drive, linked with the archive
 #   tests/fuzz/fuzz_*.c one libFuzzer program each
 #   tests/targets/, tests/scenarios/  programs to look at (tests/targets/build.sh)
 #
@@ -77,6 +78,7 @@ UNIT := $(UNIT_C:%.c=$(O)/%)
 UNIT_ASAN := $(UNIT_C:%.c=$(O)/asan/%)
 UNIT_TSAN := $(TSAN_C:%.c=$(O)/tsan/%)
 LOAD := $(LOAD_C:%.c=$(O)/%)
+DRIVERS := $(patsubst %.c,$(O)/%,$(wildcard tests/e2e/lib/*.c))
 FUZZERS := $(FUZZ_C:%.c=$(O)/fuzz/%)
 BENCH := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/*.c))
 GOLDEN := $(patsubst %.c,$(O)/%,$(wildcard tests/golden/*.c))
@@ -162,7 +164,7 @@ OWNER := scripts/as-owner.sh
 .PHONY: bootstrap check check-style check-unit check-root built-style built-unit built-root
 built-style: $(O)/libholdfast.a $(UNIT_C:%.c=$(O)/%.o) $(FUZZ_C:%.c=$(O)/fuzz/%.o) $(LOAD_C:%.c=$(O)/%.o)
 built-unit: all $(GOLDEN) $(UNIT) $(UNIT_ASAN) $(UNIT_TSAN) $(FUZZERS)
-built-root: all $(LOAD) targets
+built-root: all $(LOAD) $(DRIVERS) targets
 bootstrap:
 	@scripts/bootstrap.sh build test
 	@scripts/bootstrap.sh browser || echo 'bootstrap: tests of the page in a browser will be skipped'

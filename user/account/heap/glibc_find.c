@@ -135,9 +135,10 @@ static const struct mapping *find_main_arena(struct glibc_heap *heap, struct mem
 /* Chunk after chunk from @first: how many are sound? */
 static unsigned int chain_length(const uint64_t *words, uint64_t first, uint64_t left_bytes)
 {
+	uint64_t end = left_bytes < FIRST_LOOK_BYTES ? left_bytes : FIRST_LOOK_BYTES;
 	unsigned int length = 0;
 
-	for (uint64_t at = first; at + CHUNK_HEADER <= FIRST_LOOK_BYTES; length++) {
+	for (uint64_t at = first; at + CHUNK_HEADER <= end; length++) {
 		uint64_t size = words[at / 8 + 1] & ~CHUNK_FLAGS;
 
 		if (size < CHUNK_MIN || size % 16 || size > left_bytes - at ||

@@ -332,6 +332,7 @@ int heap_image_take(struct heap_image *image, bool stop)
 {
 	unsigned int broken = 0;
 
+	image->sound = false;
 	for (unsigned int i = 0;; i++) {
 		int err = stop ? look_stopped(image) : look_running(image);
 
@@ -347,7 +348,7 @@ int heap_image_take(struct heap_image *image, bool stop)
 		if (err == -EUCLEAN && broken >= BROKEN_MAX)
 			return 0;
 		if (i >= TRIES_MAX)
-			return err;
+			return -EAGAIN;
 		pause_ns(TRY_AGAIN_NS);
 	}
 }
