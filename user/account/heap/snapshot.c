@@ -123,9 +123,10 @@ static bool unpack_string(const struct strings *strings, const char **string)
 		*string = "";
 		return true;
 	}
+	if (at < strings->first || at >= strings->end)
+		return false;
 	*string = strings->base + at;
-	return at >= strings->first && at < strings->end &&
-	       memchr(strings->base + at, 0, strings->end - at);
+	return memchr(*string, 0, strings->end - at);
 }
 
 /* An array behind all before it: what is written into one must not change another. Moves *@first to its end. */
@@ -153,14 +154,20 @@ static bool are_inside(uint64_t bytes, const struct heap_snapshot *s, uint64_t *
 static bool unpack_all(char *base, uint64_t bytes)
 {
 	struct heap_snapshot *s = &((struct packed *)(void *)base)->snapshot;
-	struct heap_type *types = (void *)(base + (uintptr_t)s->types);
-	struct heap_group *groups = (void *)(base + (uintptr_t)s->groups);
-	struct heap_lost *lost = (void *)(base + (uintptr_t)s->lost);
-	struct heap_holder *answers = (void *)(base + (uintptr_t)s->answers);
 	struct strings strings = {base, 0, bytes};
-	bool ok = are_inside(bytes, s, &strings.first) && unpack_string(&strings, &s->reason) &&
-		  s->live_set <= HEAP_TRACED_ONLY;
+	struct heap_type *types;
+	struct heap_group *groups;
+	struct heap_holder *answers;
+	struct heap_lost *lost;
+	bool ok;
 
+	if (!are_inside(bytes, s, &strings.first))
+		return false;
+	types = (void *)(base + (uintptr_t)s->types);
+	groups = (void *)(base + (uintptr_t)s->groups);
+	lost = (void *)(base + (uintptr_t)s->lost);
+	answers = (void *)(base + (uintptr_t)s->answers);
+	ok = unpack_string(&strings, &s->reason) && s->live_set <= HEAP_TRACED_ONLY;
 	for (size_t i = 0; ok && i < s->type_count; i++)
 		ok = unpack_string(&strings, &types[i].name) && types[i].kind <= HEAP_DATA;
 	for (size_t i = 0; ok && i < s->group_count; i++)
