@@ -31,6 +31,8 @@ static void segment_done(struct block_segment *s)
 		free(s->begins);
 	else if (s->begins)
 		munmap(s->begins, bitmap_bytes(s));
+	if (s->tails)
+		munmap(s->tails, s->words * 64);
 	free(s->ordinals);
 	free(s->pages);
 }
@@ -68,6 +70,18 @@ int block_map_add(struct block_map *map, uint64_t start, uint64_t end, unsigned 
 	s.reached = s.idle + s.words;
 	s.some = s.reached + s.words;
 	map->items[map->count++] = s;
+	return 0;
+}
+
+int block_map_add_tails(struct block_map *map)
+{
+	struct block_segment *s = &map->items[map->count - 1];
+	void *tails = mmap(NULL, s->words * 64, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (tails == MAP_FAILED)
+		return -ENOMEM;
+	s->tails = tails;
 	return 0;
 }
 

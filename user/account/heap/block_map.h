@@ -37,6 +37,7 @@ struct block_segment {
 	uint64_t *reached;   /* of these: something refers to it */
 	uint64_t *some;      /* bit per word of begins: not zero */
 	uint32_t *pages; /* of each page, its place in an edge store; NULL: see edge_store_index() */
+	uint8_t *tails; /* by granule of a begin: bytes at the block's end that no program may use; NULL: none */
 	uint32_t *ordinals; /* begins before each word; NULL until block_map_number() */
 	uint32_t first_ordinal;
 	uint8_t shift;        /* of a granule */
@@ -67,6 +68,8 @@ void block_map_init(struct block_map *map);
 void block_map_done(struct block_map *map);
 /* @shift: BLOCK_GRANULE_SHIFT, less for allocators with smaller classes, or BLOCK_WHOLE_SEGMENT. 0, -EINVAL, -ENOMEM. */
 int block_map_add(struct block_map *map, uint64_t start, uint64_t end, unsigned int shift);
+/* Makes room for the tails of the segment added last. -ENOMEM. */
+int block_map_add_tails(struct block_map *map);
 /* Sorts. Of segments that overlap, the later one is left out. */
 void block_map_seal(struct block_map *map);
 /* Takes the segments that are one block out again; of a sealed map. */

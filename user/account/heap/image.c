@@ -14,7 +14,8 @@
 #include "process/proc/process.h"
 
 /* In the order in which they are tried. */
-static const struct heap_walker *const heap_walkers[] = {&glibc_walker, &traced_walker};
+static const struct heap_walker *const heap_walkers[] = {&glibc_walker, &jemalloc_walker,
+							 &musl_walker, &traced_walker};
 
 #define TRIES_MAX         60
 #define TRY_AGAIN_NS      (3 * NS_PER_MS)

@@ -55,9 +55,10 @@ static inline uint64_t heap_usable_bytes(enum heap_live_set set, const struct bl
 	 * no chunk behind it (malloc_usable_size()). */
 	if (set == HEAP_GLIBC && block->segment->shift != BLOCK_WHOLE_SEGMENT)
 		return size > 8 ? size - 8 : size;
-	return size;
+	/* jemalloc: blocks end where their size class does. musl: the size that was asked for. */
+	return block->segment->tails ? size - block->segment->tails[block->index] : size;
 }
 
-extern const struct heap_walker glibc_walker, traced_walker;
+extern const struct heap_walker glibc_walker, jemalloc_walker, musl_walker, traced_walker;
 
 #endif
