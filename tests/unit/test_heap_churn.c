@@ -2,7 +2,7 @@
 /* A process that allocates and frees as fast as it can loses nothing, however often it is looked at. */
 #include "heap_subject.h"
 
-#define SCANS 10 /* HEAP_SCANS=300 for more */
+#define SCANS 5 /* HEAP_SCANS=300 for more */
 
 static char program[PATH_MAX];
 

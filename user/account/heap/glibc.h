@@ -3,7 +3,7 @@
  * The heap of glibc's malloc (2.26 to 2.41), found and walked from outside, without symbols: static and stripped
  * programs too.
  *
- * Source: malloc/malloc.c and malloc/arena.c of glibc. main_arena is found by its bins, most of which are empty and
+ * Source: malloc/malloc.c and malloc/arena.c of glibc. main_arena is found by its bins, the empty ones of which
  * refer to themselves; the other arenas by malloc_state.next, their heaps by heap_info (64 MiB aligned, .prev); chunks
  * from the heap's first one by their sizes; free ones by the next chunk's PREV_INUSE, by the fast bins and the threads'
  * caches, whose links are mangled since 2.32; mmapped chunks by their header at a page's start.

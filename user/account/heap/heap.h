@@ -13,8 +13,10 @@
  * it dies.
  *
  * Never a word too much: a block is `lost` in one snapshot if nothing refers to it; it is confirmed if that was so in an
- * earlier one too, HEAP_CONFIRM_NS before or more, and if no word at any byte offset, whatever its upper 16 bits, points to it
- * either. Pointers kept xor-ed, compressed or in other processes are not seen: see heap_snapshot.returned.
+ * earlier one too, HEAP_CONFIRM_NS before or more, if its content is the same as then, and if no word at any byte
+ * offset, whatever its upper 16 bits, points to it either, nor one that the kernel keeps (epoll, timers). Pointers kept
+ * xor-ed, compressed, in io_uring or in other processes are not seen: see heap_snapshot.returned. With no_stop the
+ * registers are not seen either, so nothing is confirmed.
  *
  * Cost for the target: README, "What it costs". Main thread, or any other that may fork.
  */
@@ -121,7 +123,7 @@ struct heap_group {
 	uint32_t type;
 	uint64_t size_bytes;                           /* usable, of each */
 	uint64_t count, bytes, lost_count, lost_bytes; /* lost: confirmed */
-	uint64_t returned; /* blocks once confirmed as lost that were freed */
+	uint64_t returned; /* blocks once confirmed as lost that were freed or written since */
 	struct heap_holder holder;
 	const char *sample; /* text found in one of them; "" if none */
 };
