@@ -155,8 +155,8 @@ static void check(const char *name, enum heap_live_set set, uint64_t node_bytes,
 		assert_int_equal(fscanf(subject.from, " freed"), 0);
 		now = scan(subject.pid, before, no_stop);
 		if (no_stop) {
-			/* A thread that was preempted with a new block's address in a register: not seen. */
-			assert_in_range(now->lost_count, i ? count : 0, i ? count + 2 : 2);
+			/* What registers hold is not seen: all that is missed stays a suspicion. */
+			assert_int_equal(now->lost_count, 0);
 		} else {
 			assert_int_equal(now->lost_count, i ? count : 0);
 			assert_int_equal(now->lost_bytes, i ? bytes : 0);
@@ -185,7 +185,7 @@ static void jemalloc_linked_in_loses_exactly_what_is_lost(void **state)
 	check("heap_jemalloc_static", HEAP_JEMALLOC, NODE_BYTES, false);
 }
 
-static void jemalloc_loses_the_same_without_a_stop(void **state)
+static void jemalloc_s_losses_are_suspected_without_a_stop(void **state)
 {
 	(void)state;
 	check("heap_jemalloc", HEAP_JEMALLOC, NODE_BYTES, true);
@@ -288,7 +288,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(jemalloc_loses_exactly_what_is_lost),
 		cmocka_unit_test(jemalloc_linked_in_loses_exactly_what_is_lost),
-		cmocka_unit_test(jemalloc_loses_the_same_without_a_stop),
+		cmocka_unit_test(jemalloc_s_losses_are_suspected_without_a_stop),
 		cmocka_unit_test(musl_loses_exactly_what_is_lost),
 		cmocka_unit_test(musl_without_symbols_loses_exactly_what_is_lost),
 		cmocka_unit_test(redis_under_load_loses_nothing_and_counts_the_same),

@@ -239,7 +239,7 @@ def accusations(row, report):
         if row["truth"] == "lost" and finding["state"] != "leaking":
             continue
         # What was lost before anyone traced it has no stack.
-        if row["truth"] == "leak" and not finding["stack"]:
+        if row["truth"] == "leak" and not own_name(finding):
             continue
         if accused:
             yield finding
@@ -258,8 +258,9 @@ def rate_of(row, report):
     """Rate and interval of what the table's rate is about."""
     found = report["findings"]
     if row["function"]:
-        found = [finding for finding in found if row["function"].lstrip("*") in names_of(finding) and
-                 finding["state"] == report["verdict"]["state"]]
+        found = [finding for finding in found if row["function"].lstrip("*") in names_of(finding)]
+        # What is proved is not to be added to what is only watched.
+        found = [finding for finding in found if finding["state"] == report["verdict"]["state"]] or found
         return (sum(finding["growth_bytes_per_second"] for finding in found),
                 [sum(finding["growth_interval"][end] for finding in found) for end in (0, 1)])
     verdict = report["verdict"]

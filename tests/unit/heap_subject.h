@@ -153,6 +153,7 @@ static inline struct heap_scan_options subject_options(const struct subject *sub
 	return (struct heap_scan_options){
 		.pid = subject->pid,
 		.census = true,
+		.confirm_ns = 1,
 		.max_stop_ns = 10000000000ULL,
 		.memory_bytes = 1 << 30,
 		.before = before,

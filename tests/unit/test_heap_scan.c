@@ -105,13 +105,14 @@ static void check_lost(struct subject *subject, bool no_stop)
 	first = scan(subject, before, no_stop);
 	assert_int_equal(first->lost_total, LOST + 2 * PAIRS + 1);
 	assert_int_equal(first->lost_count, 0); /* nothing is lost that was not missed twice */
-	usleep(HEAP_CONFIRM_NS / 1000);
 	second = scan(subject, first, no_stop);
-	assert_int_equal(second->lost_count, LOST + 2 * PAIRS + 1);
+	assert_int_equal(second->lost_total, LOST + 2 * PAIRS + 1);
+	/* Without a stop no register is seen: what is missed may be held there. */
+	assert_int_equal(second->lost_count, no_stop ? 0 : LOST + 2 * PAIRS + 1);
 	group = group_of(second, HEAP_DATA, 72);
 	assert_non_null(group);
-	assert_int_equal(group->lost_count, LOST);
-	assert_int_equal(group->lost_bytes, LOST * 72);
+	assert_int_equal(group->lost_count, no_stop ? 0 : LOST);
+	assert_int_equal(group->lost_bytes, no_stop ? 0 : LOST * 72);
 	group = group_of(second, HEAP_POINTERS, 56);
 	assert_non_null(group);
 	assert_int_equal(group->lost_count, 0);
@@ -126,7 +127,7 @@ static void blocks_that_nothing_refers_to_are_lost_in_the_second_look(void **sta
 	check_lost(*state, false);
 }
 
-static void the_same_is_found_without_a_stop(void **state)
+static void the_same_is_suspected_without_a_stop(void **state)
 {
 	check_lost(*state, true);
 }
@@ -188,7 +189,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			blocks_that_nothing_refers_to_are_lost_in_the_second_look, start, stop),
-		cmocka_unit_test_setup_teardown(the_same_is_found_without_a_stop, start, stop),
+		cmocka_unit_test_setup_teardown(the_same_is_suspected_without_a_stop, start, stop),
 		cmocka_unit_test_setup_teardown(of_a_circle_one_block_is_lost_directly, start,
 						stop),
 		cmocka_unit_test_setup_teardown(a_list_is_held_by_the_variable_it_begins_in, start,

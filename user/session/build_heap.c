@@ -148,7 +148,7 @@ static const char *reason_of(int error)
 	}
 }
 
-static int add_notes(const struct member *member, struct report_builder *builder)
+static int add_notes(const struct member *member, bool no_stop, struct report_builder *builder)
 {
 	const struct look *look = &member->look;
 	int pid = member->target->key.pid, err = 0;
@@ -170,7 +170,11 @@ static int add_notes(const struct member *member, struct report_builder *builder
 			pid);
 	if (!err && look->newest && !look->newest->stopped)
 		err = report_builder_add_note(
-			builder, "pid %d: the looks at its heap did not stop it: they prove less",
+			builder,
+			no_stop ? "pid %d: nothing can be called lost without a stop: what only "
+				  "registers hold is not seen"
+				: "pid %d: its heap is too large for a stop of --max-stop: it was "
+				  "looked at while it ran, which proves less",
 			pid);
 	return err;
 }
@@ -187,7 +191,7 @@ int build_heap(struct session *session, const struct verdict *verdict,
 		if (!err)
 			err = add_plan(member, builder);
 		if (!err)
-			err = add_notes(member, builder);
+			err = add_notes(member, session->options.no_stop, builder);
 	}
 	return err;
 }

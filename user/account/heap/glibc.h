@@ -73,7 +73,7 @@ void glibc_done(struct glibc_heap *heap);
 
 /* @threads: NULL if they aren't known. -EAGAIN: a thread is at work in there, look again in a moment; -EUCLEAN: it is not what it seemed; -ENOMEM. */
 int glibc_segments(struct glibc_heap *heap, const struct maps *maps,
-		   const struct stopped_process *threads, struct block_map *map);
+		   struct stopped_process *threads, struct block_map *map);
 /* Its own books: what they point to is not held by that. -ENOMEM. */
 int glibc_add_books(const struct glibc_heap *heap, struct address_ranges *books);
 /* What of neighbouring pages belongs to the walks. -ENOMEM. */

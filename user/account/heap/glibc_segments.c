@@ -8,6 +8,10 @@
 
 #include "account/heap/glibc_internal.h"
 #include "account/heap/memory_stream.h"
+#include "base/clock.h"
+
+/* How long threads may take to come out of malloc, while the others wait. */
+#define MOVE_OUT_NS (10 * NS_PER_MS)
 
 bool glibc_main_heap(const struct maps *maps, uint64_t *ret_start, uint64_t *ret_end)
 {
@@ -263,19 +267,6 @@ static int check_mapped(struct glibc_heap *heap, struct block_map *map)
 	return 0;
 }
 
-/* A thread that is at work in malloc's own code holds the heap in two states; one that waits in the kernel does not. */
-static bool works_in_malloc(const struct glibc_heap *heap, const struct stopped_process *threads)
-{
-	for (size_t i = 0; i < threads->threads.count; i++) {
-		const struct stopped_thread *t = &threads->threads.items[i];
-
-		if (!t->in_system_call && t->instruction_pointer >= heap->text_start &&
-		    t->instruction_pointer < heap->text_end)
-			return true;
-	}
-	return false;
-}
-
 static int by_walk_start(const void *a, const void *b)
 {
 	const struct glibc_walk *x = a, *y = b;
@@ -284,7 +275,7 @@ static int by_walk_start(const void *a, const void *b)
 }
 
 int glibc_segments(struct glibc_heap *heap, const struct maps *maps,
-		   const struct stopped_process *threads, struct block_map *map)
+		   struct stopped_process *threads, struct block_map *map)
 {
 	int err;
 
@@ -295,8 +286,12 @@ int glibc_segments(struct glibc_heap *heap, const struct maps *maps,
 	vec_clear(&heap->fast);
 	heap->arena_bytes = heap->top_bytes = heap->free_bytes = heap->chunk_count = 0;
 	heap->walk = 0;
-	if (heap->standing && works_in_malloc(heap, threads))
-		return -EAGAIN;
+	/* A thread at work in malloc's own code holds the heap in two states; one that waits in the kernel does not. */
+	if (heap->standing && heap->text_end) {
+		err = stop_move_out(threads, heap->text_start, heap->text_end, MOVE_OUT_NS);
+		if (err)
+			return err > 0 ? -EAGAIN : err;
+	}
 	err = add_arenas(heap, maps, map);
 	if (err)
 		return err;

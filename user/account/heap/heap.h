@@ -49,8 +49,9 @@ struct heap_question {
 
 struct heap_scan_options {
 	int pid;
-	bool no_stop;          /* never stop it: rounds, which prove less */
-	bool census;           /* types of all blocks and who holds them; else of lost ones only */
+	bool no_stop; /* never stop it: rounds, which prove less */
+	bool census;  /* types of all blocks and who holds them; else of lost ones only */
+	uint64_t confirm_ns; /* between a look that misses a block and one that confirms it; 0: HEAP_CONFIRM_NS */
 	uint64_t max_stop_ns;  /* a heap that would take longer is looked at without a stop */
 	uint64_t memory_bytes; /* our own bound */
 	uint64_t rate_bytes_per_second; /* measured by an earlier scan; 0: not known */

@@ -162,6 +162,11 @@ static int take_rounds(struct scan *scan)
 	return err;
 }
 
+static uint64_t confirm_ns(const struct scan *scan)
+{
+	return scan->options->confirm_ns ? scan->options->confirm_ns : HEAP_CONFIRM_NS;
+}
+
 static unsigned int size_slot(uint64_t bytes)
 {
 	unsigned int slot = bytes ? 63 - (unsigned int)__builtin_clzll(bytes) : 0;
@@ -206,7 +211,7 @@ static void fill_state(struct scan *scan)
 	s->time_ns = image->time_ns;
 	if (before) {
 		s->before_ns = before->time_ns;
-		s->known_until_ns = image->time_ns - before->time_ns >= HEAP_CONFIRM_NS
+		s->known_until_ns = image->time_ns - before->time_ns >= confirm_ns(scan)
 					    ? before->time_ns
 					    : before->before_ns;
 	}
@@ -329,9 +334,9 @@ static int tell_lost(struct scan *scan, size_t first, size_t count)
 			told.unchanged = before->checksum == told.checksum;
 			/* Nobody can write into a lost block, not even free(). */
 			told.confirmed =
-				told.unchanged && !scan->blind &&
+				told.unchanged && !scan->blind && !scan->options->no_stop &&
 				(before->confirmed ||
-				 scan->image.time_ns - before->first_ns >= HEAP_CONFIRM_NS);
+				 scan->image.time_ns - before->first_ns >= confirm_ns(scan));
 			changed = before->confirmed && !told.unchanged;
 		}
 		err = census_group_of(&scan->census, scan->contents[i], pieces[i].size,

@@ -16,8 +16,10 @@
 #include "process/proc/proc_text.h"
 #include "process/proc/process.h"
 
-#define XSTATE_MAX_BYTES 16384   /* AMX's tiles included */
-#define RED_ZONE_LOW     0x10000 /* vm.mmap_min_addr: no address is lower */
+#define XSTATE_MAX_BYTES 16384 /* AMX's tiles included */
+#define MOVE_NS \
+	(20 * NS_PER_US) /* a call of malloc takes less; more is time in which it may come back */
+#define RED_ZONE_LOW 0x10000 /* vm.mmap_min_addr: no address is lower */
 
 static bool is_known(const struct stopped_process *p, int tid)
 {
@@ -102,6 +104,7 @@ static int await_stop(struct stopped_thread *t, uint64_t until_ns)
 		return 0;
 	if (status >> 16 != PTRACE_EVENT_STOP)
 		t->signal = WSTOPSIG(status);
+	t->group_stopped = status >> 16 == PTRACE_EVENT_STOP && WSTOPSIG(status) != SIGTRAP;
 	return 1;
 }
 
@@ -162,6 +165,85 @@ static int take_all_registers(struct stopped_process *p)
 		err = take_registers(p, &p->threads.items[i], xstate);
 	free(xstate);
 	return err;
+}
+
+static bool is_inside(const struct stopped_thread *t, uint64_t start, uint64_t end)
+{
+	return !t->in_system_call && t->instruction_pointer >= start &&
+	       t->instruction_pointer < end;
+}
+
+/* A thread on its way into a signal's handler, or stopped by another, can't be moved. */
+static bool can_move(const struct stopped_thread *t)
+{
+	return !t->signal && !t->group_stopped;
+}
+
+static void spin_ns(uint64_t ns)
+{
+	uint64_t until_ns = clock_now_ns() + ns;
+
+	while (clock_now_ns() < until_ns)
+		;
+}
+
+static int read_place(struct stopped_thread *t)
+{
+	struct user_regs_struct regs;
+	struct iovec io = {&regs, sizeof(regs)};
+
+	if (ptrace(PTRACE_GETREGSET, t->tid, NT_PRSTATUS, &io) < 0)
+		return -ESRCH;
+	t->instruction_pointer = regs.rip;
+	t->in_system_call = (long long)regs.orig_rax >= 0;
+	return 0;
+}
+
+/* Each of them for a moment. How many were moved, or an error. */
+static int move_once(struct stopped_process *p, uint64_t start, uint64_t end, uint64_t until_ns)
+{
+	int moved = 0, err = 0;
+
+	for (size_t i = 0; i < p->threads.count; i++)
+		if (is_inside(&p->threads.items[i], start, end) && can_move(&p->threads.items[i]))
+			moved += !ptrace(PTRACE_CONT, p->threads.items[i].tid, NULL, NULL);
+	spin_ns(MOVE_NS);
+	for (size_t i = 0; !err && i < p->threads.count; i++) {
+		struct stopped_thread *t = &p->threads.items[i];
+
+		if (!is_inside(t, start, end) || !can_move(t))
+			continue;
+		ptrace(PTRACE_INTERRUPT, t->tid, NULL, NULL);
+		do
+			err = await_stop(t, until_ns);
+		while (err == -EAGAIN);
+		/* One that ended takes others with it, or its stack: look again from the beginning. */
+		err = err < 0 ? err : err ? read_place(t) : -ESRCH;
+	}
+	return err ? err : moved;
+}
+
+static bool any_inside(const struct stopped_process *p, uint64_t start, uint64_t end)
+{
+	for (size_t i = 0; i < p->threads.count; i++)
+		if (is_inside(&p->threads.items[i], start, end))
+			return true;
+	return false;
+}
+
+int stop_move_out(struct stopped_process *stopped, uint64_t start, uint64_t end,
+		  uint64_t timeout_ns)
+{
+	uint64_t until_ns = clock_now_ns() + timeout_ns;
+	int err = 1;
+
+	while (err > 0 && any_inside(stopped, start, end) && clock_now_ns() < until_ns)
+		err = move_once(stopped, start, end, until_ns + timeout_ns);
+	if (err < 0)
+		return err;
+	vec_clear(&stopped->words);
+	err = take_all_registers(stopped);
+	return err ? err : any_inside(stopped, start, end);
 }
 
 int stop_process(int pid, uint64_t timeout_ns, struct stopped_process *ret)

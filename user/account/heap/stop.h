@@ -24,6 +24,7 @@ struct stopped_thread {
 	uint64_t stack_pointer, instruction_pointer;
 	uint64_t thread_pointer; /* fs base: the thread's control block */
 	bool in_system_call;
+	bool group_stopped; /* by SIGSTOP and the like, before we came */
 };
 
 struct stopped_process {
@@ -36,6 +37,12 @@ struct stopped_process {
  * are too many); -EPERM it is traced already, or not ours to trace; -ESRCH; -ENOMEM. Nothing is stopped then.
  */
 int stop_process(int pid, uint64_t timeout_ns, struct stopped_process *ret);
+/*
+ * Lets the threads that are at work in [start, end) run on for moments, while the others stand still, until none is there
+ * or @timeout_ns has passed. Registers are taken anew. 0: none is; 1: some are; -ESRCH, -ETIMEDOUT, -ENOMEM.
+ */
+int stop_move_out(struct stopped_process *stopped, uint64_t start, uint64_t end,
+		  uint64_t timeout_ns);
 /* Lets it go on, and frees. An empty one is fine. */
 void stop_resume(struct stopped_process *stopped);
 /* Lets it go on; what was taken stays, until stop_resume(). */
