@@ -176,6 +176,18 @@ static int look_again_and_again(const struct scan_options *options, struct sessi
 	return 0;
 }
 
+/* Could anything have been proved lost, in each of them? */
+static bool is_proof(const struct session *session)
+{
+	for (size_t i = 0; i < session->members.count; i++) {
+		const struct heap_snapshot *newest = session->members.items[i]->look.newest;
+
+		if (session->options.no_stop || !newest || !newest->complete || !newest->before_ns)
+			return false;
+	}
+	return true;
+}
+
 int scan_report(const struct scan_options *options, const int *pids, size_t count,
 		struct report **ret, struct hf_error *error)
 {
@@ -197,5 +209,7 @@ int scan_report(const struct scan_options *options, const int *pids, size_t coun
 	session->detached = true;
 	judge(session->accounts, &request);
 	session->verdict = request.verdict;
+	if (session->verdict && session->verdict->state < VERDICT_WATCHING && !is_proof(session))
+		session->verdict->state = VERDICT_WATCHING;
 	return session_report(session, ret, error);
 }

@@ -95,6 +95,10 @@ static void add_scanned(struct text_out *t, const struct report *r)
 	text_bold(t);
 	strbuf_addstr(t->out, "LOST     ");
 	text_plain(t);
+	if (r->verdict.state == VERDICT_WATCHING && !count) {
+		strbuf_addstr(t->out, "not known: see QUALITY for why\n");
+		return;
+	}
 	text_state_color(t, count ? VERDICT_LOST : VERDICT_STEADY);
 	strbuf_add_grouped(t->out, count);
 	strbuf_addstr(t->out, count == 1 ? " block" : " blocks");
