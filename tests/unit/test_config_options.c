@@ -108,7 +108,7 @@ static void options_that_a_command_does_not_use_are_not_its_options(void **state
 		enum option_id option;
 		enum command_id command;
 	} unused[] = {
-		{OPT_max_stop_ns, COMMAND_record},
+		{OPT_max_stop_ns, COMMAND_report},
 		{OPT_frames, COMMAND_attach},
 		{OPT_frames, COMMAND_diff},
 		{OPT_show_content, COMMAND_attach},

@@ -90,7 +90,7 @@ int setup_session(struct config *config, const struct event_handler *recorder, s
 		.exact = config->exact,
 		.faults = config->faults,
 		.follow = !config->no_follow,
-		.looks = !recorder,
+		.looks = true,
 		.max_stop_ns = config->max_stop_ns,
 		.no_stop = config->no_stop,
 		.show_content = config->show_content,

@@ -15,10 +15,18 @@ static const struct member *member_of(const struct session *session, int pid)
 	return NULL;
 }
 
-static int add_row(const struct session *session, const struct member *member,
-		   const struct heap_group *group, struct report_builder *builder)
+bool build_heap_shows(const struct heap_snapshot *snapshot, size_t group)
+{
+	const struct heap_group *g = &snapshot->groups[group];
+
+	return (group < CENSUS_ROWS_MAX && g->count) || g->lost_count;
+}
+
+static int add_row(const struct session *session, const struct member *member, size_t index,
+		   struct report_builder *builder)
 {
 	const struct heap_snapshot *snapshot = member->look.census;
+	const struct heap_group *group = &snapshot->groups[index];
 	const struct heap_type *type = &snapshot->types[group->type];
 	_cleanup_(strbuf_done) struct strbuf name = STRBUF_INIT, held_by = STRBUF_INIT,
 					     sample = STRBUF_INIT;
@@ -31,7 +39,10 @@ static int add_row(const struct session *session, const struct member *member,
 	};
 
 	build_heap_type(&name, type->kind, type->name);
-	build_heap_holder(&held_by, snapshot->pid, snapshot, &group->holder);
+	if (session->replayed)
+		strbuf_addstr(&held_by, member->replayed_holders[index]);
+	else
+		build_heap_holder(&held_by, snapshot->pid, snapshot, &group->holder);
 	if (session->options.show_content)
 		strbuf_add_printable(&sample, group->sample, strlen(group->sample));
 	if (name.failed || held_by.failed || sample.failed)
@@ -49,9 +60,8 @@ static int add_census(const struct session *session, const struct member *member
 	int err = 0;
 
 	for (size_t i = 0; !err && snapshot && i < snapshot->group_count; i++)
-		if ((i < CENSUS_ROWS_MAX && snapshot->groups[i].count) ||
-		    snapshot->groups[i].lost_count)
-			err = add_row(session, member, &snapshot->groups[i], builder);
+		if (build_heap_shows(snapshot, i))
+			err = add_row(session, member, i, builder);
 	return err;
 }
 
@@ -196,10 +206,41 @@ int build_heap(struct session *session, const struct verdict *verdict,
 	return err;
 }
 
+uint64_t build_heap_site(const struct session *session, int pid, site_id site, uint8_t *ret_class)
+{
+	const struct account *account = accounts_find(session->accounts, pid);
+	const struct call_site *found = account && site <= ledger_site_count(account->ledger)
+						? ledger_site(account->ledger, site)
+						: NULL;
+	const struct stack_trace *trace =
+		found ? stack_table_at(accounts_stacks(session->accounts), found->stack) : NULL;
+
+	*ret_class = found ? found->class : 0;
+	return trace ? trace->hash : 0;
+}
+
+static void add_replayed_holder(const struct session *session, const struct member *member,
+				site_id site, struct strbuf *held_by)
+{
+	uint8_t class;
+	uint64_t hash = build_heap_site(session, member->target->key.pid, site, &class);
+
+	for (size_t i = 0; i < member->replayed_answer_count; i++)
+		if (member->replayed_answers[i].stack_hash == hash &&
+		    member->replayed_answers[i].class == class)
+			strbuf_addstr(held_by, member->replayed_answers[i].held_by);
+}
+
 /* The answer to the question who holds the blocks of that site. */
-static void add_holder(const struct member *member, site_id site, struct strbuf *held_by)
+static void add_holder(const struct session *session, const struct member *member, site_id site,
+		       struct strbuf *held_by)
 {
 	const struct look *look = &member->look;
+
+	if (session->replayed) {
+		add_replayed_holder(session, member, site, held_by);
+		return;
+	}
 
 	for (size_t i = 0; look->census && i < look->asked.count && i < look->census->answer_count;
 	     i++)
@@ -218,7 +259,7 @@ void build_heap_finding(const struct session *session, int pid, const struct fin
 		return;
 	/* What is lost is held by nothing. */
 	if (!finding->lost_count && finding->site)
-		add_holder(member, finding->site, held_by);
+		add_holder(session, member, finding->site, held_by);
 	if (!finding->lost_entry || finding->lost_entry > member->look.evidence.entries.count)
 		return;
 	entry = &member->look.evidence.entries.items[finding->lost_entry - 1];

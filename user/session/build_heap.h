@@ -12,6 +12,12 @@ void build_heap_type(struct strbuf *out, enum heap_kind kind, const char *class_
 void build_heap_holder(struct strbuf *out, int pid, const struct heap_snapshot *snapshot,
 		       const struct heap_holder *holder);
 
+/* Whether the report has a row for this group of a census. */
+bool build_heap_shows(const struct heap_snapshot *snapshot, size_t group);
+
+/* How a recording knows a site: the hash of its stack, 0: it has none, and its class. After the ingest thread's end. */
+uint64_t build_heap_site(const struct session *session, int pid, site_id site, uint8_t *ret_class);
+
 /* Types and sizes of what the processes hold, findings without a site, and what the looks cost. */
 int build_heap(struct session *session, const struct verdict *verdict,
 	       struct report_builder *builder);

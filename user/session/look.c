@@ -42,6 +42,7 @@ void look_forget(struct look *look)
 	look->scan = NULL;
 	drop_snapshots(look);
 	look->next_ns = 0;
+	look->era++;
 	lost_evidence_done(&look->evidence);
 	lost_evidence_init(&look->evidence);
 }
@@ -132,6 +133,25 @@ void look_finish(struct look *look, const struct look_options *options, uint64_t
 	/* From when it stood still, not from when we had thought about it. */
 	look->next_ns = snapshot->time_ns + gap_ns;
 	keep(look, snapshot);
+}
+
+void look_replay(struct look *look, struct heap_snapshot *snapshot, bool newest, bool census)
+{
+	struct heap_snapshot *old[] = {look->newest, look->census};
+
+	if (newest) {
+		look->newest = snapshot;
+		look->joined = true;
+	}
+	if (census)
+		look->census = snapshot;
+	if (old[1] == old[0])
+		old[1] = NULL;
+	for (size_t i = 0; i < 2; i++)
+		if (old[i] != look->newest && old[i] != look->census)
+			heap_snapshot_free(old[i]);
+	if (!newest && !census)
+		heap_snapshot_free(snapshot);
 }
 
 int look_join(struct look *look, const struct ledger *ledger)

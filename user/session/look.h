@@ -43,6 +43,7 @@ struct look {
 	bool census_asked;
 	VEC(site_id) asked; /* whose blocks the questions of the census are about */
 	uint64_t next_ns;
+	uint64_t era; /* how often it was forgotten */
 	uint64_t looks, failed, stop_ns_max, stop_ns_total, incomplete;
 	int error;                     /* of the last one; 0: it was fine */
 	struct lost_evidence evidence; /* the ledger's thread's */
@@ -58,5 +59,7 @@ int look_start(struct look *look, const struct look_options *options, int pid, u
 int look_fd(const struct look *look);
 void look_finish(struct look *look, const struct look_options *options, uint64_t now_ns);
 int look_join(struct look *look, const struct ledger *ledger);
+/* Instead, where it comes from a recording; @snapshot goes to the look. */
+void look_replay(struct look *look, struct heap_snapshot *snapshot, bool newest, bool census);
 
 #endif

@@ -20,6 +20,7 @@ void member_free(struct member *member)
 	target_free(member->target);
 	gauge_free(member->gauge);
 	look_done(&member->look);
+	look_book_done(&member->look_book);
 	free(member->trouble);
 	free(member);
 }
@@ -142,6 +143,7 @@ static int member_new(struct session *session, int pid, struct member **ret, str
 	if (!member)
 		return error_set_errno(error, HF_E_INTERNAL, ENOMEM, "out of memory");
 	look_init(&member->look);
+	look_book_init(&member->look_book);
 	err = target_new(session->modules, pid, clock_now_ns(), &member->target, error);
 	if (err)
 		return err;

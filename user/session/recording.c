@@ -12,6 +12,7 @@
 #include "base/fileio.h"
 #include "base/log.h"
 #include "capture/feed/record_writer.h"
+#include "session/build_heap.h"
 #include "session/code_block.h"
 #include "session/record_sample.h"
 #include "session/session_internal.h"
@@ -139,6 +140,7 @@ static json_t *process_facts(struct session *session, const struct member *membe
 	json_object_set_new(facts, "skipped", number(member->attached.skipped));
 	json_object_set_new(facts, "late_count", number(member->late_count));
 	json_object_set_new(facts, "late_gap_ns", number(member->late_gap_ns));
+	json_object_set_new(facts, "look_error", number((uint64_t)-member->look.error));
 	json_object_set_new(facts, "allocators", allocators_of(member));
 	return facts;
 }
@@ -267,6 +269,111 @@ static void record_losses(struct recording *recording, const struct session *ses
 	note(recording, record_writer_event(recording->writer, &loss.h));
 }
 
+/* Looks */
+
+/* Who holds what the report will show, in words: the files that name it may not be there later. */
+struct holders {
+	char **of_groups;
+	VEC(struct look_answer) answers;
+};
+
+static void holders_done(struct holders *holders, const struct heap_snapshot *snapshot)
+{
+	for (size_t i = 0; holders->of_groups && i < snapshot->group_count; i++)
+		free(holders->of_groups[i]);
+	free(holders->of_groups);
+	for (size_t i = 0; i < holders->answers.count; i++)
+		free((char *)(uintptr_t)holders->answers.items[i].held_by);
+	vec_done(&holders->answers);
+}
+
+static char *in_words(const struct heap_snapshot *snapshot, const struct heap_holder *holder)
+{
+	struct strbuf text = STRBUF_INIT;
+
+	build_heap_holder(&text, snapshot->pid, snapshot, holder);
+	return strbuf_detach(&text, NULL);
+}
+
+static int add_answers(const struct session *session, const struct look *look,
+		       struct holders *holders)
+{
+	const struct heap_snapshot *snapshot = look->census;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < look->asked.count && i < snapshot->answer_count; i++) {
+		char *words = in_words(snapshot, &snapshot->answers[i]);
+		struct look_answer answer = {.held_by = words};
+
+		answer.stack_hash = build_heap_site(session, snapshot->pid, look->asked.items[i],
+						    &answer.class);
+		err = words ? vec_push(&holders->answers, answer) : -ENOMEM;
+		if (err)
+			free(words);
+	}
+	return err;
+}
+
+static int find_holders(const struct session *session, const struct look *look,
+			struct holders *holders)
+{
+	const struct heap_snapshot *snapshot = look->census;
+
+	holders->of_groups = calloc(snapshot->group_count + 1, sizeof(*holders->of_groups));
+	if (!holders->of_groups)
+		return -ENOMEM;
+	for (size_t i = 0; i < snapshot->group_count; i++)
+		if (build_heap_shows(snapshot, i))
+			holders->of_groups[i] = in_words(snapshot, &snapshot->groups[i].holder);
+	return add_answers(session, look, holders);
+}
+
+static int put_look(void *user, const void *bytes, size_t size)
+{
+	struct recording *recording = user;
+
+	return record_writer_block(recording->writer, HF_RECORD_LOOK, bytes, size);
+}
+
+static void record_look(struct recording *recording, const struct session *session, size_t index,
+			const struct heap_snapshot *snapshot)
+{
+	struct member *member = session->members.items[index];
+	struct holders holders = {0};
+	struct look_told told = {
+		.process = (uint32_t)index,
+		.look = &member->look,
+		.snapshot = snapshot,
+		.taken = snapshot == member->look.newest,
+		.show_content = session->options.show_content,
+	};
+
+	if (snapshot == member->look.census)
+		note(recording, find_holders(session, &member->look, &holders));
+	told.held_by = (const char *const *)holders.of_groups;
+	told.answers = holders.answers.items;
+	told.answer_count = holders.answers.count;
+	if (!recording->err)
+		note(recording, look_block_write(&member->look_book, &told, put_look, recording));
+	holders_done(&holders, snapshot);
+}
+
+/* Those that joined the evidence since the last call, behind the events that they were joined with. */
+static void record_looks(struct recording *recording, const struct session *session)
+{
+	for (size_t i = 0; !recording->err && i < session->members.count; i++) {
+		const struct member *member = session->members.items[i];
+		const struct look *look = &member->look;
+
+		if (look->newest && look->joined &&
+		    look->newest->time_ns > member->look_book.last_ns)
+			record_look(recording, session, i, look->newest);
+		if (!recording->err && look->census && look->census != look->newest &&
+		    look->census->time_ns > member->look_book.last_ns)
+			record_look(recording, session, i, look->census);
+	}
+}
+
 int recording_begin(struct recording *recording, struct session *session, const char *path)
 {
 	_cleanup_free_ char *meta = meta_text(session);
@@ -287,6 +394,7 @@ void recording_tick(struct recording *recording, struct session *session)
 	if (++recording->ticks % MAPS_TICKS == 0)
 		record_maps(recording, session);
 	record_code(recording, session);
+	record_looks(recording, session);
 	record_losses(recording, session);
 	record_samples(recording, session, session->last_tick_ns);
 }
@@ -361,6 +469,7 @@ int recording_finish(struct recording *recording, struct session *session)
 	_cleanup_free_ char *meta = meta_text(session);
 
 	if (!recording->err) {
+		record_looks(recording, session);
 		record_losses(recording, session);
 		record_samples(recording, session, 0);
 		note(recording, meta ? record_writer_block(recording->writer, HF_RECORD_META, meta,

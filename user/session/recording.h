@@ -5,7 +5,7 @@
  *	recording_new(&recording);
  *	session_new() with recording_handler() as its recorder, session_attach(), session_launch()
  *	recording_begin(recording, session, path)	the file appears
- *	recording_tick(recording, session)		at each tick: memory readings, losses
+ *	recording_tick(recording, session)		at each tick: memory readings, looks, losses
  *	session_detach(session)
  *	recording_finish(recording, session, err)	what became known, and names
  *

@@ -16,12 +16,25 @@ struct replay {
 	uint64_t last_ns; /* the newest time seen: ends what has no end */
 };
 
+/* What was seen of its heap before an exec holds no more. */
+static void forget_looks(struct session *session, uint32_t pid)
+{
+	for (size_t i = session->members.count; i--;) {
+		if (session->members.items[i]->target->key.pid == (int)pid) {
+			look_forget(&session->members.items[i]->look);
+			return;
+		}
+	}
+}
+
 static int on_event(void *user, const struct hf_event *event)
 {
 	struct replay *replay = user;
 
 	if (event->time_ns > replay->last_ns && event->time_ns <= INT64_MAX)
 		replay->last_ns = event->time_ns;
+	if (event->kind == HF_EVENT_EXEC)
+		forget_looks(replay->session, event->pid);
 	return accounts_event(replay->session->accounts, event);
 }
 
@@ -80,6 +93,16 @@ static int take_maps(struct replay *replay, const void *bytes, size_t size)
 	return 0;
 }
 
+static int take_look(struct replay *replay, const void *bytes, size_t size)
+{
+	uint64_t time_ns;
+	int err = look_block_take(replay->session, bytes, size, &time_ns);
+
+	if (!err && time_ns > replay->last_ns)
+		replay->last_ns = time_ns;
+	return err;
+}
+
 static int on_block(void *user, uint32_t kind, const void *bytes, size_t size)
 {
 	struct replay *replay = user;
@@ -96,6 +119,8 @@ static int on_block(void *user, uint32_t kind, const void *bytes, size_t size)
 		return take_maps(replay, bytes, size);
 	case HF_RECORD_CODE:
 		return code_block_take(replay->session, bytes, size);
+	case HF_RECORD_LOOK:
+		return take_look(replay, bytes, size);
 	case HF_RECORD_NAMES:
 		return name_table_take(replay->session->replayed->names, bytes, size);
 	default:

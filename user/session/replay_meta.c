@@ -11,6 +11,7 @@
 
 #define GAUGE_SAMPLES 1024
 #define TEXT_MAX      4096
+#define ERROR_MAX     4095 /* of errno; a mask */
 
 /* Fields: what is missing or of another type is 0, false or "". */
 
@@ -64,10 +65,13 @@ static int new_member(struct session *session, int pid, struct member **ret)
 	struct target *target = calloc(1, sizeof(*target));
 	int err = member && target ? gauge_new(GAUGE_SAMPLES, &member->gauge) : -ENOMEM;
 
-	if (member)
+	if (member) {
 		member->target = target;
-	else
+		look_init(&member->look);
+		look_book_init(&member->look_book);
+	} else {
 		free(target);
+	}
 	if (!err) {
 		target->key.pid = pid;
 		member->replayed_build_id = "";
@@ -165,6 +169,7 @@ static int take_process(struct session *session, size_t index, const json_t *fro
 	member->attached.skipped = number(from, "skipped");
 	member->late_count = number(from, "late_count");
 	member->late_gap_ns = number(from, "late_gap_ns");
+	member->look.error = -(int)(number(from, "look_error") & ERROR_MAX);
 	err = take_texts(session, member, from);
 	if (err || known || member->child)
 		return err;

@@ -13,6 +13,7 @@
 #include "session/accounts.h"
 #include "session/ingest.h"
 #include "session/look.h"
+#include "session/look_block.h"
 #include "session/resolve.h"
 #include "session/session.h"
 
@@ -33,12 +34,16 @@ struct member {
 	bool code_came;             /* since we looked for allocators */
 	uint64_t late_count,
 		late_gap_ns; /* allocators that were mapped after attach; the longest time until their probes */
-	uint64_t recorded_ns;   /* time of the newest sample in the recording */
-	uint64_t recorded_code; /* code_block_signature() of the newest code there */
+	uint64_t recorded_ns;       /* time of the newest sample in the recording */
+	uint64_t recorded_code;     /* code_block_signature() of the newest code there */
+	struct look_book look_book; /* what the recording has told of its looks */
 	/* In a replay, instead of the modules of target and allocators: in the recording's arena. */
 	const char *replayed_build_id;
 	struct report_allocator *replayed_allocators;
 	size_t replayed_allocator_count;
+	const char *const *replayed_holders; /* of the groups of look.census, in words */
+	const struct look_answer *replayed_answers;
+	size_t replayed_answer_count;
 };
 
 /* What a replay knows from its recording instead of from the kernel. */
@@ -47,6 +52,7 @@ struct replayed {
 	const char *way, *missing, *damage; /* damage: why the end is missing; NULL: it is not */
 	struct allocator_spec specs[ALLOCATOR_SPECS_MAX];
 	struct name_table *names;
+	uint64_t lost_told;    /* losses in the members' books */
 	struct strmap modules; /* path and build id -> struct recorded_module *, in the arena */
 };
 

@@ -209,6 +209,26 @@ int heap_snapshot_unpack(int fd, struct heap_snapshot **ret)
 	return 0;
 }
 
+int heap_snapshot_copy(const struct heap_snapshot *snapshot, struct heap_snapshot **ret)
+{
+	_cleanup_(strbuf_done) struct strbuf out = STRBUF_INIT;
+	struct packed *packed;
+
+	pack_all(&out, snapshot);
+	if (out.failed)
+		return -ENOMEM;
+	packed = mmap(NULL, out.len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (packed == MAP_FAILED)
+		return -errno;
+	memcpy(packed, out.buf, out.len);
+	if (!unpack_all((char *)packed, packed->bytes)) {
+		munmap(packed, out.len);
+		return -EBADMSG;
+	}
+	*ret = &packed->snapshot;
+	return 0;
+}
+
 void heap_snapshot_free(struct heap_snapshot *snapshot)
 {
 	struct packed *packed;
