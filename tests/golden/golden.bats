@@ -35,6 +35,11 @@ compare() {
 @test "a private allocator is called by its name" { compare custom_allocator; }
 @test "what one place holds is summed up over all ways to it" { compare two_ways; }
 @test "losses are shown with their reason" { compare losses_shown; }
+@test "lost by looks and growing: leaking, with its stack and its type" { compare lost_and_growing; }
+@test "lost in one go and none since: lost, not leaking" { compare lost_once; }
+@test "called lost and then freed: the looks are not believed, nobody is accused" { compare lost_then_freed; }
+@test "lost before attach: type and size, without a stack" { compare untraced_lost; }
+@test "rings that are lost: who is in them only follows" { compare lost_ring; }
 @test "a recording that was cut off is reported with a note" { compare truncated; }
 
 @test "every text here is compared, and has lines to compare with" {

@@ -18,6 +18,11 @@
  *	TIME PID TID loss REASON_NUMBER COUNT
  *	TIME PID TID sample RSS	a memory reading, and the end of a window
  *	TIME PID TID grow FUNCTION ADDRESS SIZE STACK COUNT STEP	COUNT times alloc and sample, STEP ms apart
+ *	TIME PID TID look [BLOCK ...]	a look at the heap that misses these blocks. BLOCK: ADDRESS+SIZE, with *COUNT for so
+ *		many, one behind the other; /indirect: only lost ones refer to it; /held: referred to again; /NAME: of that class,
+ *		mangled. A block is confirmed if the look before missed it, too.
+ *	TIME PID TID census [BLOCK ...]	such a look that also counts by type, and who holds it: the last of a process
+ *	TIME PID TID lose FUNCTION ADDRESS SIZE STACK COUNT STEP	as grow, each with a look that misses all of these
  * Last, if wanted:
  *	cut BYTES	off the end
  */
@@ -31,7 +36,9 @@
 #include <holdfast/limits.h>
 
 #include "base/strbuf.h"
+#include "base/vec.h"
 #include "capture/feed/record_writer.h"
+#include "session/look_block.h"
 #include "session/name_table.h"
 
 #define WORDS_MAX  32
@@ -47,12 +54,22 @@ struct named_stack {
 	unsigned int depth;
 };
 
+/* What a process's looks have missed so far. */
+struct looked {
+	struct look_book book;
+	struct look look; /* its counters */
+	uint64_t before_ns;
+	VEC(struct heap_lost) lost;
+	VEC(struct heap_type) types;
+};
+
 struct maker {
 	struct record_writer *writer;
 	const char *path;
 	bool open;
 	struct strbuf processes, custom;
 	int pids[8];
+	struct looked looked[8];
 	unsigned int pid_count;
 	uint64_t last_ns, cut_bytes;
 	struct named_stack stacks[STACKS_MAX];
@@ -124,6 +141,7 @@ static void open_file(struct maker *m)
 
 static void take_process(struct maker *m)
 {
+	look_book_init(&m->looked[m->pid_count].book);
 	m->pids[m->pid_count++] = (int)number(m, 1);
 	strbuf_addf(
 		&m->processes,
@@ -261,17 +279,26 @@ static void take_loss(struct maker *m)
 	emit(m, &e, HF_EVENT_LOSS, sizeof(e));
 }
 
+/* The index of the line's process. */
+static uint32_t process(struct maker *m)
+{
+	for (unsigned int i = 0; i < m->pid_count; i++)
+		if (m->pids[i] == (int)number(m, 1))
+			return i;
+	errx(1, "no such process: %s", m->words[1]);
+}
+
 static void sample(struct maker *m, uint64_t rss_bytes)
 {
 	struct {
 		struct hf_record_samples head;
 		struct hf_record_sample sample;
 	} block = {{m->last_ns, 1, HF_RECORD_WINDOW_ENDS},
-		   {.pid = number(m, 1), .time_ns = m->last_ns, .rss_bytes = rss_bytes}};
+		   {.process = process(m),
+		    .pid = number(m, 1),
+		    .time_ns = m->last_ns,
+		    .rss_bytes = rss_bytes}};
 
-	while (m->pids[block.sample.process] != (int)block.sample.pid)
-		if (++block.sample.process == m->pid_count)
-			errx(1, "sample of an unknown process");
 	check(record_writer_block(m->writer, HF_RECORD_SAMPLES, &block, sizeof(block)), "sample");
 }
 
@@ -293,6 +320,185 @@ static void take_grow(struct maker *m)
 	}
 }
 
+static uint32_t type_of(struct looked *looked, const char *name)
+{
+	struct heap_type type = {*name ? HEAP_CLASS : HEAP_DATA, name};
+
+	for (uint32_t i = 0; i < looked->types.count; i++)
+		if (!strcmp(looked->types.items[i].name, name))
+			return i;
+	type.name = strdup(name);
+	check(vec_push(&looked->types, type), "types");
+	return looked->types.count - 1;
+}
+
+/* "ADDRESS+SIZE*COUNT/WORD/WORD" */
+static void add_missed(struct maker *m, struct looked *looked, const char *text)
+{
+	struct heap_lost lost = {.first_ns = m->last_ns};
+	uint64_t count = 1;
+	char *rest;
+
+	lost.address = strtoull(text, &rest, 0);
+	if (*rest == '+')
+		lost.size_bytes = strtoull(rest + 1, &rest, 0);
+	if (*rest == '*')
+		count = strtoull(rest + 1, &rest, 0);
+	if (!lost.address || !lost.size_bytes || (*rest && *rest != '/'))
+		errx(1, "no block: %s", text);
+	lost.type = type_of(looked, "");
+	for (char *w = strtok(rest, "/"); w; w = strtok(NULL, "/")) {
+		if (!strcmp(w, "indirect"))
+			lost.indirect = true;
+		else if (!strcmp(w, "held"))
+			lost.held = true;
+		else
+			lost.type = type_of(looked, w);
+	}
+	for (; count--; lost.address += lost.size_bytes)
+		check(vec_push(&looked->lost, lost), "blocks");
+}
+
+static int by_address(const void *a, const void *b)
+{
+	const struct heap_lost *x = a, *y = b;
+
+	return x->address < y->address ? -1 : x->address > y->address;
+}
+
+/* As the scan does it: what was missed before is confirmed. @before: how many there were, in front. */
+static void confirm(struct looked *looked, size_t before)
+{
+	for (size_t i = before; i < looked->lost.count; i++) {
+		struct heap_lost *now = &looked->lost.items[i];
+		const struct heap_lost *old =
+			bsearch(now, looked->lost.items, before, sizeof(*now), by_address);
+
+		if (!old)
+			continue;
+		now->first_ns = old->first_ns;
+		now->confirmed = now->unchanged = true;
+	}
+	looked->lost.count -= before;
+	memmove(looked->lost.items, looked->lost.items + before,
+		looked->lost.count * sizeof(*looked->lost.items));
+	if (looked->lost.count)
+		qsort(looked->lost.items, looked->lost.count, sizeof(*looked->lost.items),
+		      by_address);
+}
+
+static int put_look(void *user, const void *bytes, size_t size)
+{
+	return record_writer_block(user, HF_RECORD_LOOK, bytes, size);
+}
+
+#define GROUPS_MAX 16
+
+/* Of what it has missed: by type and size. */
+static size_t group_up(const struct looked *looked, struct heap_group *groups)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < looked->lost.count; i++) {
+		const struct heap_lost *lost = &looked->lost.items[i];
+		size_t k = 0;
+
+		while (k < count &&
+		       (groups[k].type != lost->type || groups[k].size_bytes != lost->size_bytes))
+			k++;
+		if (k == GROUPS_MAX)
+			errx(1, "too many types");
+		if (k == count)
+			groups[count++] = (struct heap_group){
+				.type = lost->type, .size_bytes = lost->size_bytes, .sample = ""};
+		groups[k].count++;
+		groups[k].bytes += lost->size_bytes;
+		if (!lost->confirmed || lost->held)
+			continue;
+		groups[k].lost_count++;
+		groups[k].lost_bytes += lost->size_bytes;
+	}
+	return count;
+}
+
+/* @before: losses of the look before, in front of those of this one. */
+static void write_look(struct maker *m, size_t before, bool census)
+{
+	struct looked *looked = &m->looked[process(m)];
+	const char *held_by[GROUPS_MAX] = {"", "a golden global"};
+	struct heap_group groups[GROUPS_MAX];
+	struct heap_snapshot snapshot = {
+		.pid = (int)number(m, 1),
+		.stopped = true,
+		.complete = true,
+		.reason = "",
+		.time_ns = m->last_ns,
+		.before_ns = looked->before_ns,
+		.known_until_ns = looked->before_ns,
+		.stop_ns = 2000000,
+		.groups = groups,
+	};
+	struct look_told told = {.process = process(m),
+				 .look = &looked->look,
+				 .snapshot = &snapshot,
+				 .taken = true,
+				 .held_by = census ? held_by : NULL};
+
+	confirm(looked, before);
+	looked->look.looks++;
+	looked->look.stop_ns_max = snapshot.stop_ns;
+	snapshot.types = looked->types.items;
+	snapshot.type_count = looked->types.count;
+	snapshot.lost = looked->lost.items;
+	snapshot.lost_total = looked->lost.count;
+	snapshot.group_count = group_up(looked, groups);
+	for (size_t i = 2; i < GROUPS_MAX; i++)
+		held_by[i] = "";
+	check(look_block_write(&looked->book, &told, put_look, m->writer), "look");
+	looked->before_ns = m->last_ns;
+}
+
+static void take_looked(struct maker *m, bool census)
+{
+	struct looked *looked = &m->looked[process(m)];
+	size_t before = looked->lost.count;
+
+	for (unsigned int i = 4; m->words[i]; i++)
+		add_missed(m, looked, m->words[i]);
+	write_look(m, before, census);
+}
+
+static void take_look(struct maker *m)
+{
+	take_looked(m, false);
+}
+
+static void take_census(struct maker *m)
+{
+	take_looked(m, true);
+}
+
+static void take_lose(struct maker *m)
+{
+	struct hf_event_alloc e = {.h.detail = function(word(m, 4)), .stack = number(m, 7)};
+	struct looked *looked = &m->looked[process(m)];
+
+	e.size = number(m, 6);
+	for (uint64_t i = 0; i < number(m, 8); i++) {
+		size_t before = looked->lost.count;
+		char block[64];
+
+		e.address = number(m, 5) + i * e.size;
+		emit(m, &e, HF_EVENT_ALLOC, sizeof(e));
+		sample(m, 16 * 1048576 + i * e.size);
+		snprintf(block, sizeof(block), "%s+%s*%llu", m->words[5], m->words[6],
+			 (unsigned long long)i + 1);
+		add_missed(m, looked, block);
+		write_look(m, before, false);
+		m->last_ns += number(m, 9) * 1000000;
+	}
+}
+
 static void take_event(struct maker *m)
 {
 	static const struct {
@@ -303,6 +509,7 @@ static void take_event(struct maker *m)
 		{"map", take_map},     {"unmap", take_unmap},   {"stack", take_stack},
 		{"fork", take_fork},   {"exec", take_exec},     {"exit", take_exit},
 		{"loss", take_loss},   {"sample", take_sample}, {"grow", take_grow},
+		{"look", take_look},   {"census", take_census}, {"lose", take_lose},
 	};
 
 	open_file(m);
