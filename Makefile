@@ -164,7 +164,7 @@ OWNER := scripts/as-owner.sh
 .PHONY: bootstrap check check-style check-unit check-root built-style built-unit built-root
 built-style: $(O)/libholdfast.a $(UNIT_C:%.c=$(O)/%.o) $(FUZZ_C:%.c=$(O)/fuzz/%.o) $(LOAD_C:%.c=$(O)/%.o)
 built-unit: all $(GOLDEN) $(UNIT) $(UNIT_ASAN) $(UNIT_TSAN) $(FUZZERS)
-built-root: all $(LOAD) $(DRIVERS) targets
+built-root: all $(LOAD) $(DRIVERS) targets built-scenarios
 bootstrap:
 	@scripts/bootstrap.sh build test
 	@scripts/bootstrap.sh browser || echo 'bootstrap: tests of the page in a browser will be skipped'
@@ -202,8 +202,7 @@ scenarios:                                             ## leaks and what looks l
 soak:                                                  ## attach and be killed, ARGS=10000 times (sudo)
 kernel-matrix:                                         ## boot kernels 6.1 and 6.12 in qemu, check-root there
 $(EXTRA):
-	@$(OWNER) $(MAKE) $(if $(V),,-s) built-root $(if $(filter bench,$@),$(BENCH)) \
-		$(if $(filter scenarios,$@),built-scenarios)
+	@$(OWNER) $(MAKE) $(if $(V),,-s) built-root $(if $(filter bench,$@),$(BENCH))
 	@$(if $(wildcard scripts/$@.py),$(PYTHON) scripts/$@.py,scripts/$@.sh) $(ARGS)
 
 install: all                                           ## to $(DESTDIR)$(PREFIX)
