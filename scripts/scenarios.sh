@@ -4,7 +4,7 @@
 # of the report held against the truth (make scenarios; ARGS=--help).
 set -eu
 case " $* " in
-*" --help "* | *" --list "*) ;;
+*" --help "* | *" --list "* | *" --replay "*) ;;
 *) [ "$(id -u)" -eq 0 ] || { echo "needs root: sudo make scenarios" >&2; exit 77; } ;;
 esac
 exec /usr/bin/python3 tests/scenarios/run.py "$@"

@@ -9,6 +9,9 @@ said where nothing leaks, or at a function that loses nothing, if the first find
 function, or the rate is off by more than 10 %. Intervals are to hold the truth in 9 of 10 rows. The
 true rate is the table's, which the program's own count has to confirm. Exit 1 if anything is wrong.
 
+--record DIR records them instead, into DIR/NAME.hfrec, and judges the reports of the recordings; --replay DIR
+judges what was recorded (no root, no program). A recording is short: rates are not looked at.
+
 What this cannot find: wrong words about a program that behaves as none of these do.
 """
 import argparse
@@ -36,6 +39,7 @@ import talk  # noqa: E402
 OUTPUT = os.path.abspath(os.environ.get("O", os.path.join(ROOT, ".output")))
 PROGRAMS = os.path.join(OUTPUT, "scenarios")
 TARGETS = os.path.join(OUTPUT, "targets")
+OWN_FOLDERS = {os.path.basename(PROGRAMS), os.path.basename(TARGETS)}
 COLUMNS = ("name", "build", "command", "settle", "hunt", "truth", "states", "function", "rate")
 TRUTHS = {"leak", "lost", "innocent"}
 STATES = {"leaking", "lost", "growing", "warming", "steady", "cyclic", "backlog", "fragmented", "untraced",
@@ -46,6 +50,8 @@ COVERAGE_MIN = 0.9
 COVERAGE_ROWS = 10
 LOST_MIN = 8
 REPORT_SECONDS = 60
+RECORD_LEAK_SECONDS = 12
+RECORD_SECONDS = 30
 
 
 class Trouble(Exception):
@@ -82,12 +88,12 @@ def read_table(path):
     return rows
 
 
-def command_of(row):
+def command_of(row, also):
     program, *arguments = row["command"].replace("{out}", PROGRAMS).split()
     if row["build"] == "target":
         return [os.path.join(TARGETS, program), *arguments]
     # A program that nobody is left to stop ends by itself.
-    arguments += ["--account", f"--seconds={int(row['settle'] + row['hunt'] + 2 * REPORT_SECONDS)}"]
+    arguments += ["--account", f"--seconds={int(row['settle'] + row['hunt'] + 2 * REPORT_SECONDS)}", *also.split()]
     if row["build"] == "python":
         return ["/usr/bin/python3", "-B", os.path.join(HERE, program), *arguments]
     return [os.path.join(PROGRAMS, program + ("-stripped" if row["build"] == "stripped" else "")), *arguments]
@@ -137,14 +143,9 @@ class Running:
             raise Trouble("stopped")
 
 
-def hunt(running, options, row, pid, scratch):
-    """The report, its path, and the seconds that it took."""
-    report_path = os.path.join(scratch, "report.json")
+def run_holdfast(running, command, scratch, seconds):
+    """Its exit status, and the first of what it said."""
     log_path = os.path.join(scratch, "log")
-    seconds = options.seconds or row["hunt"]
-    command = [options.holdfast, "hunt", str(pid), "--exact", "--for", f"{seconds}s", "--json", report_path, "-o",
-               os.path.join(scratch, "hf")]
-    started = time.monotonic()
     with open(log_path, "w", encoding="utf-8") as log:
         process = running.add(lambda: subprocess.Popen(command, cwd=scratch, stdin=subprocess.DEVNULL,
                                                        stdout=log, stderr=log))
@@ -154,16 +155,51 @@ def hunt(running, options, row, pid, scratch):
             raise Trouble(f"holdfast did not end {REPORT_SECONDS} s after its time") from None
         finally:
             running.end(process)
-    took = time.monotonic() - started
     if running.stopping.is_set():
         raise Trouble("stopped")
+    with open(log_path, encoding="utf-8", errors="replace") as log:
+        return status, f"holdfast: exit {status}: " + " / ".join(log.read().split("\n")[:3])
+
+
+def hunt(running, options, row, pid, scratch):
+    """The report, and the exit status."""
+    report_path = os.path.join(scratch, "report.json")
+    seconds = options.seconds or row["hunt"]
+    command = [options.holdfast, "hunt", str(pid), "--exact", "--for", f"{seconds}s", "--json", report_path, "-o",
+               os.path.join(scratch, "hf")]
+    status, said = run_holdfast(running, command, scratch, seconds)
     try:
         if status in (0, 1, 2):
-            return compare.read_report(report_path), status, took
+            return compare.read_report(report_path), status
     except (OSError, ValueError):
         pass
-    with open(log_path, encoding="utf-8", errors="replace") as log:
-        raise Trouble(f"holdfast: exit {status}: " + " / ".join(log.read().split("\n")[:3]))
+    raise Trouble(said)
+
+
+def recording_of(options, row):
+    return os.path.join(options.record or options.replay, row["name"] + ".hfrec")
+
+
+def replay(running, options, row, scratch):
+    """The report of its recording."""
+    report_path = os.path.join(scratch, "report.json")
+    command = [options.holdfast, "report", recording_of(options, row), "--json", report_path]
+    status, said = run_holdfast(running, command, scratch, 0)
+    if status:
+        raise Trouble(said)
+    return compare.read_report(report_path), None
+
+
+def record(running, options, row, pid, scratch):
+    """Records it: then as replay()."""
+    seconds = options.seconds or min(row["hunt"], RECORD_SECONDS if row["truth"] == "innocent" else RECORD_LEAK_SECONDS)
+    path = recording_of(options, row)
+    command = [options.holdfast, "record", str(pid), "--exact", "--for", f"{seconds}s", "-q", "-o",
+               path.removesuffix(".hfrec")]
+    status, said = run_holdfast(running, command, scratch, seconds)
+    if status or not os.path.exists(path):
+        raise Trouble(said)
+    return replay(running, options, row, scratch)
 
 
 def account_of(target, since):
@@ -179,18 +215,21 @@ def account_of(target, since):
 
 
 def observe(running, options, row, scratch):
-    """Starts the program, hunts it; what came out, and what the program counted."""
-    target = running.add(lambda: talk.Target(command_of(row)))
+    """Starts the program, hunts it; what came out, the seconds it took, and what the program counted."""
+    if options.replay:
+        return *replay(running, options, row, scratch), 0, None
+    target = running.add(lambda: talk.Target(command_of(row, options.also)))
     try:
         target.wait_ready()
         if row["build"] == "target":
             target.say("go")
         running.sleep(row["settle"])
         started = time.monotonic()
-        report, status, took = hunt(running, options, row, target.pid, scratch)
+        report, status = (record if options.record else hunt)(running, options, row, target.pid, scratch)
+        took = time.monotonic() - started
         if target.process.poll() is not None:
             raise Trouble(f"the program ended with status {target.process.returncode}")
-        return report, status, took, account_of(target, started)
+        return report, status, took, None if options.record else account_of(target, started)
     except (talk.Silence, BrokenPipeError) as error:
         raise Trouble(f"the program did not say that it is ready: {error}") from None
     finally:
@@ -208,7 +247,8 @@ def names_of(finding):
 def own_name(finding):
     """The first frame within a file that is the program's own, by where it lies."""
     for frame in finding["stack"]:
-        if (frame["module"] or "").startswith((PROGRAMS + os.sep, TARGETS + os.sep)):
+        # A recording may come from another tree.
+        if os.path.basename(os.path.dirname(frame["module"] or "")) in OWN_FOLDERS:
             return compare.plain_name(frame["function"])
     return None
 
@@ -220,9 +260,12 @@ def names_function(finding, function):
 
 
 def check_state(row, report, status):
+    """@status None: it is not known."""
     state = report["verdict"]["state"]
     if state not in row["states"]:
         yield f"{state}, not {' or '.join(row['states'])}"
+    if status is None:
+        return
     if (state == "leaking") != (status == 1) and state not in ("lost", "leaking"):
         yield f"{state}, but exit {status}"
     if state == "leaking" and status != 1:
@@ -291,6 +334,7 @@ def judge_rate(row, report, account, result):
 
 
 def judge(row, report, status, account):
+    """@account None: nobody counted, so rates are not looked at."""
     verdict = report["verdict"]
     result = {"state": verdict["state"], "confidence": verdict["confidence"], "wrong": [], "rate": None,
               "rate_off": None, "covered": None, "memory": report["memory"]["rss_bytes"]}
@@ -303,7 +347,7 @@ def judge(row, report, status, account):
     result["wrong"] += check_function(row, report)
     result["recalled"] = row["truth"] != "innocent" and verdict["state"] in row["states"] and \
         not list(check_function(row, report))
-    if row["rate"]:
+    if row["rate"] and account is not None:
         judge_rate(row, report, account, result)
     return result
 
@@ -363,6 +407,7 @@ def summary(results):
         lines.append(("interval holds the truth", share(sum(covered), len(covered))))
     if recalled:
         times = [result["seconds"] for result in recalled]
+    if recalled and any(times):
         lines.append(("time to the verdict on leaks", f"median {statistics.median(times):.1f} s, 95th percentile "
                                                       f"{quantile(times, 0.95):.1f} s, most {max(times):.1f} s"))
     off_intervals = len(covered) >= COVERAGE_ROWS and sum(covered) < COVERAGE_MIN * len(covered)
@@ -394,12 +439,18 @@ def parse(argv):
     parser.add_argument("--keep", help="a folder for the reports")
     parser.add_argument("--seconds", type=int, help="hunt so long instead of what the table says")
     parser.add_argument("--except", dest="without", action="append", default=[], help="not rows whose name has this")
+    parser.add_argument("--record", metavar="DIR", help="record into this folder, do not hunt")
+    parser.add_argument("--replay", metavar="DIR", help="what was recorded there: nothing is run")
+    parser.add_argument("--also", metavar="WORDS", default="", help="more arguments of this folder's programs, as --work=20")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     parser.add_argument("--holdfast", default=os.path.join(ROOT, "holdfast"))
     parser.add_argument("--table", default=os.path.join(HERE, "table.tsv"))
     parser.add_argument("names", nargs="*", help="parts of names; none: all")
     options = parser.parse_args(argv)
     options.holdfast = os.path.abspath(options.holdfast)
+    for folder in ("record", "replay"):
+        if getattr(options, folder):
+            setattr(options, folder, os.path.abspath(getattr(options, folder)))
     return options
 
 
@@ -407,7 +458,13 @@ def choose(rows, options):
     def wanted(name):
         return (not options.names or any(re.search(part, name) for part in options.names)) and \
             not any(re.search(part, name) for part in options.without)
-    return [row for row in rows if wanted(row["name"])]
+    chosen = [row for row in rows if wanted(row["name"])]
+    if options.replay:
+        there = {os.path.splitext(name)[0] for name in os.listdir(options.replay) if name.endswith(".hfrec")}
+        if there - {row["name"] for row in rows}:
+            raise SystemExit(f"recordings of no row: {', '.join(sorted(there - {row['name'] for row in rows}))}")
+        chosen = [row for row in chosen if row["name"] in there]
+    return chosen
 
 
 def run_all(running, options, rows):
@@ -445,8 +502,9 @@ def main(argv):
     if not rows:
         print("no row has such a name", file=sys.stderr)
         return 64
-    if options.keep:
-        os.makedirs(options.keep, exist_ok=True)
+    for folder in (options.keep, options.record):
+        if folder:
+            os.makedirs(folder, exist_ok=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupted)
     try:
