@@ -64,6 +64,7 @@ killed_recording()
 	"$HF" report calm.hfrec > text
 	cat text
 	grep -q 'heap looked at .* without a stop' text
+	grep -q 'nothing can be called lost without a stop' text
 }
 
 @test "a recording whose recorder was killed has names, from the files" {

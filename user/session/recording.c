@@ -169,6 +169,7 @@ static char *meta_text(struct session *session)
 	json_object_set_new(meta, "stopped_ns", number(session->stopped_ns));
 	json_object_set_new(meta, "budget_percent", json_real(options->budget_percent));
 	json_object_set_new(meta, "exact", json_boolean(options->exact));
+	json_object_set_new(meta, "no_stop", json_boolean(options->no_stop));
 	json_object_set_new(meta, "follow", json_boolean(options->follow));
 	json_object_set_new(meta, "way", text(probe_way_name(probe_way(session->probe))));
 	json_object_set_new(meta, "missing", text(probe_missing(session->probe)));

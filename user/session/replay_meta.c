@@ -209,6 +209,7 @@ static int take_session(struct session *session, const json_t *meta)
 	session->stopped_ns = number(meta, "stopped_ns");
 	session->options.budget_percent = budget > 0 && budget <= 100 ? budget : 0;
 	session->options.exact = flag(meta, "exact");
+	session->options.no_stop = flag(meta, "no_stop");
 	err = keep_text(session, text(meta, "way"), &replayed->way);
 	if (!err)
 		err = keep_text(session, text(meta, "missing"), &replayed->missing);
