@@ -230,6 +230,11 @@ static bool took_over(const struct verdict_process *in, const struct finding_vec
 	double growth = 0, lost = 0;
 	struct trend heap;
 
+	/* All of it stays as it is: blocks of other sizes made room. */
+	if (!cause_heap_trend(in->lost, UINT64_MAX, &heap))
+		return false;
+	if (heap.slope_per_second < VERDICT_HEAP_FLAT * f->growth_bytes_per_second)
+		return true;
 	if (!cause_heap_trend(in->lost, sizes, &heap))
 		return false;
 	for (size_t i = first; i < findings->count; i++) {

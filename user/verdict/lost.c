@@ -102,6 +102,48 @@ static void count_returned(struct lost_evidence *evidence, const struct lost_blo
 	evidence->entries.items[block->entry].returned++;
 }
 
+/* More are not asked about at every look: that takes half a microsecond each. */
+#define ASKED_MAX 65536
+
+/*
+ * Has another block taken its place? Its own was freed then, although nothing seemed to refer to it: where blocks come
+ * and go fast, the next one of the same size, often with the same content, lies there.
+ */
+static bool is_replaced(const struct lost_evidence *evidence, const struct ledger *ledger,
+			uint64_t address, uint64_t first_ns)
+{
+	struct allocation traced;
+
+	return ledger && evidence->blocks.count <= ASKED_MAX &&
+	       !ledger_find(ledger, address, &traced) && traced.time_ns > first_ns;
+}
+
+/* A confirmed loss of the snapshot: known by now, or new. 1: it is to be kept; 0; -ENOMEM. */
+static int merge_block(struct lost_evidence *evidence, const struct heap_snapshot *snapshot,
+		       const struct heap_lost *lost, const struct ledger *ledger, size_t *k)
+{
+	struct lost_blocks *known = &evidence->blocks;
+	bool replaced = is_replaced(evidence, ledger, lost->address, lost->first_ns);
+	struct lost_block block = {.first_ns = lost->first_ns};
+	int err = 0;
+
+	while (*k < known->count && known->items[*k].address < lost->address)
+		count_returned(evidence, &known->items[(*k)++]);
+	if (*k < known->count && known->items[*k].address == lost->address) {
+		block = known->items[(*k)++];
+		if (replaced)
+			count_returned(evidence, &block);
+	} else if (!replaced) {
+		err = take_block(evidence, snapshot, lost, ledger, &block);
+	}
+	block.indirect = lost->indirect;
+	block.held = lost->held;
+	if (err || replaced)
+		return err;
+	evidence->merged = block;
+	return 1;
+}
+
 /* The blocks known before and those of the snapshot, side by side. */
 static int merge(struct lost_evidence *evidence, const struct heap_snapshot *snapshot,
 		 const struct ledger *ledger, struct lost_blocks *ret)
@@ -109,25 +151,14 @@ static int merge(struct lost_evidence *evidence, const struct heap_snapshot *sna
 	size_t k = 0;
 
 	for (size_t i = 0; i < snapshot->lost_total; i++) {
-		const struct heap_lost *lost = &snapshot->lost[i];
-		struct lost_block block = {0};
-		int err = 0;
+		int err;
 
-		if (!lost->confirmed)
+		if (!snapshot->lost[i].confirmed)
 			continue;
-		while (k < evidence->blocks.count &&
-		       evidence->blocks.items[k].address < lost->address)
-			count_returned(evidence, &evidence->blocks.items[k++]);
-		if (k < evidence->blocks.count &&
-		    evidence->blocks.items[k].address == lost->address)
-			block = evidence->blocks.items[k++];
-		else
-			err = take_block(evidence, snapshot, lost, ledger, &block);
-		block.indirect = lost->indirect;
-		block.held = lost->held;
-		if (!err)
-			err = vec_push(ret, block);
-		if (err)
+		err = merge_block(evidence, snapshot, &snapshot->lost[i], ledger, &k);
+		if (err > 0)
+			err = vec_push(ret, evidence->merged);
+		if (err < 0)
 			return err;
 	}
 	while (k < evidence->blocks.count)

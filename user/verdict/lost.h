@@ -43,6 +43,7 @@ struct lost_entry {
 
 struct lost_block {
 	uint64_t address, size_bytes;
+	uint64_t first_ns; /* of the look that missed it first */
 	uint32_t entry;
 	bool indirect;
 	bool held; /* referred to again for now */
@@ -67,6 +68,7 @@ struct lost_evidence {
 	VEC(struct lost_entry) entries;
 	struct map64 by_site;      /* site, or hash of type and size -> entry + 1 */
 	struct lost_blocks blocks; /* confirmed, ascending */
+	struct lost_block merged;  /* the one at hand */
 	/* Of every look, then of every second, fourth, ... one. */
 	struct heap_reading readings[HEAP_READINGS_MAX];
 	size_t reading_count;

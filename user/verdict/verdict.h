@@ -120,8 +120,10 @@ int verdict_state_parse(const char *name, enum verdict_state *ret_state);
 #define VERDICT_MIN_LOOKS 5
 /* and if its blocks of the sizes that more than this share of a site's have */
 #define VERDICT_SIZE_SHARE 0.1
-/* grow by less than this share of the sites' growth: they took over from blocks of before */
-#define VERDICT_TAKEOVER 0.5
+/* grow by less than this share of the sites' growth, or the heap by less than that of a site's: they took over from blocks
+ * of before */
+#define VERDICT_HEAP_FLAT 0.1
+#define VERDICT_TAKEOVER  0.5
 /* growth of thread stacks is told so early: one more stack is one more thread */
 #define VERDICT_FIRM_STACKS_S 20.0
 /* sites fitted per process */
