@@ -136,6 +136,13 @@ static void texts_and_json_name_what_changed(void **state)
 	assert_string_equal(json_string_value(json_object_get(root, "schema")), "holdfast.diff/1");
 	assert_int_equal(json_array_size(json_object_get(root, "entries")), d->entry_count);
 	json_decref(root);
+	strbuf_reset(&out);
+	sink_init_strbuf(sink, &out);
+	assert_int_equal(diff_write_folded(d, sink), 0);
+	assert_non_null(strstr(out.buf, ";keep_forever "));
+	/* "stack A B": what is new has nothing in A, what is gone nothing in B. */
+	assert_non_null(strstr(out.buf, " 0 "));
+	assert_non_null(strstr(out.buf, " 0\n"));
 	report_diff_free(d);
 	report_free(a);
 	report_free(b);

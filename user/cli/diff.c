@@ -16,7 +16,7 @@ static int write_diff(const struct config *config, const struct report_diff *dif
 	struct export_options options;
 	bool to_stdout = config->json && !strcmp(config->json, "-");
 	struct sink sink;
-	int err;
+	int err = 0;
 
 	output_options(config, &options);
 	if (config->json) {
@@ -27,6 +27,16 @@ static int write_diff(const struct config *config, const struct report_diff *dif
 		if (err)
 			return err;
 	}
+	if (config->folded) {
+		strbuf_reset(&text);
+		sink_init_strbuf(&sink, &text);
+		err = diff_write_folded(diff, &sink);
+		if (!err)
+			err = output_bytes(&text, config->folded, error);
+		if (err)
+			return err;
+	}
+	to_stdout |= config->folded && !strcmp(config->folded, "-");
 	if (to_stdout || config->quiet)
 		return 0;
 	strbuf_reset(&text);

@@ -35,7 +35,8 @@ class Holdfast:
 
     def __init__(self, options, pid, scratch):
         self.report_path = os.path.join(scratch, "report.json")
-        command = [os.path.abspath(options.holdfast), "hunt", *options.mode, "--for",
+        # Without a stop nothing is proved to be lost: no firm verdict ends the hunt before the account.
+        command = [os.path.abspath(options.holdfast), "hunt", *options.mode, "--no-stop", "--for",
                    f"{options.seconds}s", "--log-level", "info", "--json", self.report_path,
                    "-o", os.path.join(scratch, "hf"), *options.option, str(pid)]
         self.log = open(os.path.join(scratch, "holdfast.log"), "w", encoding="utf-8")

@@ -81,5 +81,9 @@ bool report_looks_like_json(const void *bytes, size_t size);
 int diff_write_text(const struct report_diff *diff, const struct export_options *options,
 		    struct sink *sink);
 int diff_write_json(const struct report_diff *diff, struct sink *sink);
+/*
+ * Folded stacks with two numbers, the bytes a minute of A and of B: what flamegraph.pl draws as a differential flamegraph.
+ */
+int diff_write_folded(const struct report_diff *diff, struct sink *sink);
 
 #endif

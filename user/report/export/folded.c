@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "base/cleanup.h"
+#include "report/export/export.h"
 #include "report/export/frame_name.h"
 #include "report/export/writers.h"
 
@@ -42,6 +43,44 @@ static const char *comm_of(const struct report *r, int pid)
 	return r->target.comm;
 }
 
+static void add_stack(struct strbuf *line, const struct report *r, struct report_stack stack)
+{
+	for (uint32_t f = stack.depth; f--;) {
+		add_frame(line, &r->frames[stack.frames[f]]);
+		strbuf_addch(line, f ? ';' : ' ');
+	}
+	if (!stack.depth)
+		strbuf_addstr(line, "[no stack] ");
+}
+
+/* As a number of a flamegraph: bytes a minute, whole. */
+static uint64_t per_minute(const struct diff_side *side)
+{
+	double rate = side->bytes_per_second * 60;
+
+	return rate > 0 ? (uint64_t)rate : 0;
+}
+
+int diff_write_folded(const struct report_diff *diff, struct sink *sink)
+{
+	_cleanup_(strbuf_done) struct strbuf line = STRBUF_INIT;
+
+	for (size_t i = 0; i < diff->entry_count; i++) {
+		const struct diff_entry *e = &diff->entries[i];
+
+		if (!per_minute(&e->a) && !per_minute(&e->b))
+			continue;
+		strbuf_reset(&line);
+		add_stack(&line, e->of, e->stack);
+		strbuf_addf(&line, "%" PRIu64 " %" PRIu64 "\n", per_minute(&e->a),
+			    per_minute(&e->b));
+		if (line.failed)
+			return -ENOMEM;
+		sink_write(sink, line.buf, line.len);
+	}
+	return sink_finish(sink);
+}
+
 int write_folded(const struct report *r, const struct export_options *options, struct sink *sink)
 {
 	_cleanup_(strbuf_done) struct strbuf line = STRBUF_INIT;
@@ -57,12 +96,7 @@ int write_folded(const struct report *r, const struct export_options *options, s
 			add_clean(&line, comm_of(r, s->pid));
 			strbuf_addf(&line, "-%d;", s->pid);
 		}
-		for (uint32_t f = s->stack.depth; f--;) {
-			add_frame(&line, &r->frames[s->stack.frames[f]]);
-			strbuf_addch(&line, f ? ';' : ' ');
-		}
-		if (!s->stack.depth)
-			strbuf_addstr(&line, "[no stack] ");
+		add_stack(&line, r, s->stack);
 		strbuf_addf(&line, "%" PRIu64 "\n", s->outstanding_bytes);
 		if (line.failed)
 			return -ENOMEM;
