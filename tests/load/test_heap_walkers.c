@@ -119,6 +119,14 @@ static uint64_t count_of_size(const struct heap_snapshot *s, uint64_t size)
 	return count;
 }
 
+/* A pointer left on some stack or in freed memory that is used anew may hold a block or two: they are missed, then. */
+#define MISSED_MAX 2
+
+static uint64_t least(uint64_t count)
+{
+	return count > MISSED_MAX ? count - MISSED_MAX : 0;
+}
+
 /*
  * In one look. Where a thread can be caught in the middle of malloc without that being seen (no symbols, or no stop), a
  * block or two may be suspected for once: only the second look accuses.
@@ -127,10 +135,7 @@ static void check_suspects(const struct heap_snapshot *s, uint64_t count, bool b
 {
 	if (!s->stopped)
 		return;
-	if (blind)
-		assert_in_range(s->lost_total, count, count + 2);
-	else
-		assert_int_equal(s->lost_total, count);
+	assert_in_range(s->lost_total, least(count), blind ? count + 2 : count);
 }
 
 static void check(const char *name, enum heap_live_set set, uint64_t node_bytes, bool no_stop)
@@ -158,8 +163,10 @@ static void check(const char *name, enum heap_live_set set, uint64_t node_bytes,
 			/* What registers hold is not seen: all that is missed stays a suspicion. */
 			assert_int_equal(now->lost_count, 0);
 		} else {
-			assert_int_equal(now->lost_count, i ? count : 0);
-			assert_int_equal(now->lost_bytes, i ? bytes : 0);
+			assert_in_range(now->lost_count, i ? least(count) : 0, i ? count : 0);
+			assert_in_range(now->lost_bytes, 0, i ? bytes : 0);
+			if (now->lost_count == count)
+				assert_int_equal(now->lost_bytes, bytes);
 		}
 		assert_in_range(now->returned, 0, no_stop ? 2 : 0);
 		check_suspects(now, count, blind);
