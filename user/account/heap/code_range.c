@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "account/heap/code_range.h"
 
+#include <errno.h>
 #include <sys/mman.h>
 
+#include "base/clock.h"
 #include "process/proc/process.h"
+
+/* How long threads may take to come out, while the others wait. */
+#define LEAVE_NS (10 * NS_PER_MS)
 
 bool code_module_open(int pid, const struct maps *maps, const struct mapping *data,
 		      struct code_module *ret)
@@ -52,14 +57,9 @@ void code_range_widen(const struct code_module *module, const char *const *names
 	}
 }
 
-bool code_range_is_busy(const struct address_range *range, const struct stopped_process *stopped)
+int code_range_leave(const struct address_range *range, struct stopped_process *stopped)
 {
-	for (size_t i = 0; i < stopped->threads.count; i++) {
-		const struct stopped_thread *t = &stopped->threads.items[i];
+	int err = range->end ? stop_move_out(stopped, range->start, range->end, LEAVE_NS) : 0;
 
-		if (!t->in_system_call && t->instruction_pointer >= range->start &&
-		    t->instruction_pointer < range->end)
-			return true;
-	}
-	return false;
+	return err > 0 ? -EAGAIN : err;
 }

@@ -30,7 +30,10 @@ void code_module_close(struct code_module *module);
 /* Widens *range, empty at first, by @margin bytes around each of the functions that the module has. */
 void code_range_widen(const struct code_module *module, const char *const *names, uint64_t margin,
 		      struct address_range *range);
-/* Does a thread work in there? One that waits in the kernel does not. */
-bool code_range_is_busy(const struct address_range *range, const struct stopped_process *stopped);
+/*
+ * Sees to it that no thread is at work in there: those that are run on for moments while the others stand still
+ * (stop_move_out()). 0, also for an empty range; -EAGAIN: one stays; other errors as there.
+ */
+int code_range_leave(const struct address_range *range, struct stopped_process *stopped);
 
 #endif

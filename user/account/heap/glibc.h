@@ -50,21 +50,19 @@ struct glibc_heap {
 	uint64_t main_arena;
 	uint64_t first_chunk; /* of the main heap */
 	uint64_t mapped_sum;  /* where the bytes of all mmapped chunks are counted; 0: not known */
-	unsigned int mapped_doubts;    /* looks at which that did not fit */
-	bool standing;                 /* the process is stopped: locks and caches tell the truth */
-	bool mangled;                  /* links are xor-ed with their place; false: not known yet */
-	uint32_t shift;                /* 8 before 2.27: malloc_state has a word less */
-	uint64_t text_start, text_end; /* of malloc's functions, if known */
+	unsigned int mapped_doubts; /* looks at which that did not fit */
+	bool standing;              /* the process is stopped: locks and caches tell the truth */
+	bool mangled;               /* links are xor-ed with their place; false: not known yet */
+	uint32_t shift;             /* 8 before 2.27: malloc_state has a word less */
+	struct address_range text;  /* of malloc's functions, if known */
 	VEC(uint64_t) arenas;
 	VEC(struct glibc_walk) walks;
 	VEC(uint64_t) mapped;           /* headers of mmapped chunks */
 	struct address_ranges searched; /* mappings, for mmapped chunks; ascending */
 	VEC(struct glibc_link) links;
-	VEC(uint64_t) idle;                          /* user addresses in the threads' caches */
-	VEC(uint64_t) fast;                          /* heads of the fast bins: user addresses */
-	uint64_t arena_bytes, top_bytes, free_bytes; /* out, by glibc_settle() */
-	uint64_t chunk_count;
-	size_t walk; /* under way */
+	VEC(uint64_t) idle; /* user addresses in the threads' caches */
+	VEC(uint64_t) fast; /* heads of the fast bins: user addresses */
+	size_t walk;        /* under way */
 };
 
 /* @stream: of the process, must outlive the result. -ENOENT: no such allocator there. */

@@ -13,17 +13,15 @@
 #include "account/heap/glibc_internal.h"
 #include "account/heap/memory_stream.h"
 #include "account/heap/stacks.h"
+#include "account/heap/thread_blocks.h"
 #include "base/cleanup.h"
 
 #define CACHE_BINS        64
 #define CACHE_WIDE_BYTES  0x280 /* 2.30 and later: uint16_t counts */
 #define CACHE_SMALL_BYTES 0x240 /* before: char counts */
-#define CACHE_DEEP        65535 /* the tunable's highest value */
 /* Static storage of all libraries together; more is possible and then not searched. */
 #define STORAGE_MAX_BYTES (64ULL << 20)
 #define STORAGE_WINDOW    (64u << 10)
-/* Mappings up to so much are searched for control blocks, of others the last pages. */
-#define SEARCHED_BYTES (4u << 20)
 
 struct cache {
 	uint64_t heads[CACHE_BINS];
@@ -217,54 +215,20 @@ static int take_thread(struct glibc_heap *heap, const struct maps *maps,
 	return take_storage(heap, map, &storage);
 }
 
-/*
- * Control blocks (struct pthread) of a process that runs on: the two words that point to the block itself tell it. One
- * lies at the top of each thread's stack, the first thread's in a mapping of its own or, statically linked, before the
- * first chunk.
- */
-static int take_threads_in(struct glibc_heap *heap, const struct maps *maps, uint64_t start,
-			   uint64_t end, const struct block_map *map)
-{
-	uint64_t words[STORAGE_WINDOW / 8], at = start & ~(PAGE_BYTES - 1);
-	size_t pages;
-	int err = 0;
-
-	end = (end + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
-	while (!err &&
-	       (pages = memory_stream_run(heap->stream, &at, end, STORAGE_WINDOW / PAGE_BYTES))) {
-		size_t count = pages * PAGE_WORDS;
-
-		if (!memory_read(heap->pid, at, words, count * 8))
-			count = 0;
-		for (size_t i = 0; !err && i + 2 < count; i++)
-			if (words[i] == at + i * 8 && words[i + 2] == words[i] && !(words[i] % 64))
-				err = take_thread(
-					heap, maps,
-					&(struct stopped_thread){.thread_pointer = words[i]}, false,
-					map);
-		at += pages * PAGE_BYTES;
-	}
-	return err;
-}
-
 static int take_running(struct glibc_heap *heap, const struct maps *maps,
 			const struct block_map *map)
 {
-	uint64_t start = 0, end = 0;
-	int err = 0;
+	struct thread_search search = {
+		.stream = heap->stream, .maps = maps, .heap_end = heap->first_chunk};
+	struct thread_blocks blocks = VEC_INIT;
+	int err = thread_blocks_find(&search, &blocks);
 
-	if (glibc_main_heap(maps, &start, &end))
-		err = take_threads_in(heap, maps, start, heap->first_chunk, map);
-	for (size_t i = 0; !err && i < maps->count; i++) {
-		const struct mapping *m = &maps->items[i];
+	for (size_t i = 0; !err && i < blocks.count; i++) {
+		struct stopped_thread thread = {.thread_pointer = blocks.items[i]};
 
-		if (m->prot != (PROT_READ | PROT_WRITE) || m->inode || m->start == start)
-			continue;
-		err = take_threads_in(heap, maps,
-				      m->end - m->start > SEARCHED_BYTES ? m->end - 2 * PAGE_BYTES
-									 : m->start,
-				      m->end, map);
+		err = take_thread(heap, maps, &thread, false, map);
 	}
+	vec_done(&blocks);
 	return err;
 }
 

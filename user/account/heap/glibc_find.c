@@ -4,17 +4,15 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "account/heap/code_range.h"
 #include "account/heap/glibc_internal.h"
 #include "account/heap/memory_stream.h"
 #include "base/cleanup.h"
 #include "process/elf/elf_file.h"
-#include "process/proc/process.h"
 
 #define DATA_MAX_BYTES   (64ULL << 20) /* a larger .data is not searched */
 #define FIRST_LOOK_BYTES (64u << 10)   /* within which the main heap's first chunk lies */
 #define TEXT_MARGIN      0x4000 /* malloc.c's static functions lie around its exported ones */
-
-DEFINE_CLEANUP(struct elf_file *, elf_file_free);
 
 /* The present pages of a mapping, at their places in a buffer of zeros. */
 struct image {
@@ -202,14 +200,6 @@ static uint64_t find_mapped_sum(const struct glibc_heap *heap, struct memory_str
 	return found;
 }
 
-static void widen(struct glibc_heap *heap, uint64_t address)
-{
-	if (!heap->text_end || address - TEXT_MARGIN < heap->text_start)
-		heap->text_start = address - TEXT_MARGIN;
-	if (address + TEXT_MARGIN > heap->text_end)
-		heap->text_end = address + TEXT_MARGIN;
-}
-
 /* Links in free blocks are mangled since 2.32: a library that new has symbols of that version. */
 static bool is_mangling(const struct elf_file *file)
 {
@@ -225,28 +215,14 @@ static void find_text(struct glibc_heap *heap, const struct maps *maps, const st
 {
 	static const char *const names[] = {"malloc",  "free",        "calloc",
 					    "realloc", "malloc_trim", "malloc_usable_size",
-					    "mallopt"};
-	_cleanup_(elf_file_freep) struct elf_file *file = NULL;
-	const struct mapping *text = NULL;
-	uint64_t address;
-	int fd;
+					    "mallopt", NULL};
+	struct code_module module;
 
-	for (size_t i = 0; i < maps->count && !text; i++)
-		if (maps->items[i].prot & PROT_EXEC && mapping_same_file(&maps->items[i], data))
-			text = &maps->items[i];
-	if (!text)
+	if (!code_module_open(heap->pid, maps, data, &module))
 		return;
-	fd = process_open_mapped(heap->pid, text->start, text->end);
-	if (fd < 0 || elf_file_open_fd(fd, &file) < 0 ||
-	    elf_file_offset_to_address(file, text->offset, &address) < 0)
-		return;
-	heap->mangled = is_mangling(file);
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		struct elf_symbol symbol;
-
-		if (!elf_file_find_symbol(file, names[i], &symbol))
-			widen(heap, text->start + symbol.address - address);
-	}
+	heap->mangled = is_mangling(module.file);
+	code_range_widen(&module, names, TEXT_MARGIN, &heap->text);
+	code_module_close(&module);
 }
 
 int glibc_find(struct memory_stream *stream, const struct maps *maps, struct glibc_heap *ret)

@@ -6,12 +6,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "account/heap/code_range.h"
 #include "account/heap/glibc_internal.h"
 #include "account/heap/memory_stream.h"
-#include "base/clock.h"
-
-/* How long threads may take to come out of malloc, while the others wait. */
-#define MOVE_OUT_NS (10 * NS_PER_MS)
 
 bool glibc_main_heap(const struct maps *maps, uint64_t *ret_start, uint64_t *ret_end)
 {
@@ -122,7 +119,6 @@ static int add_arenas(struct glibc_heap *heap, const struct maps *maps, struct b
 			err = -ENOMEM;
 		if (err)
 			return err;
-		heap->arena_bytes += arena_word(heap, arena, ARENA_SYSTEM_MEM);
 		address = arena_word(heap, arena, ARENA_NEXT);
 		if (address == heap->main_arena)
 			return 0;
@@ -284,14 +280,11 @@ int glibc_segments(struct glibc_heap *heap, const struct maps *maps,
 	vec_clear(&heap->links);
 	vec_clear(&heap->idle);
 	vec_clear(&heap->fast);
-	heap->arena_bytes = heap->top_bytes = heap->free_bytes = heap->chunk_count = 0;
 	heap->walk = 0;
 	/* A thread at work in malloc's own code holds the heap in two states; one that waits in the kernel does not. */
-	if (heap->standing && heap->text_end) {
-		err = stop_move_out(threads, heap->text_start, heap->text_end, MOVE_OUT_NS);
-		if (err)
-			return err > 0 ? -EAGAIN : err;
-	}
+	err = heap->standing ? code_range_leave(&heap->text, threads) : 0;
+	if (err)
+		return err;
 	err = add_arenas(heap, maps, map);
 	if (err)
 		return err;

@@ -94,7 +94,6 @@ static int take_chunks(struct glibc_heap *heap, struct glibc_walk *walk, struct 
 		walk->previous = index + 1;
 		index += size / 16;
 		at += size;
-		heap->chunk_count++;
 		if (size > CHUNK_FAST_MAX)
 			continue;
 		if (user >= run->end)

@@ -11,7 +11,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "process/proc/proc_text.h"
-#include "process/proc/process.h"
 
 /* In the order in which they are tried. */
 static const struct heap_walker *const heap_walkers[] = {&glibc_walker, &jemalloc_walker,
@@ -84,17 +83,10 @@ static int find_walker(struct heap_image *image)
 	return -ENOENT;
 }
 
-static bool is_dead_thread(int tid)
-{
-	struct process_stat stat;
-
-	return process_stat_read(tid, &stat) < 0 || stat.state == 'Z' || stat.state == 'X';
-}
-
 /* A thread by which the memory can be reached: the first one may have ended before the others. */
 static int find_thread(int pid)
 {
-	char *path = is_dead_thread(pid) ? proc_path(pid, "task") : NULL;
+	char *path = stop_has_ended(pid) ? proc_path(pid, "task") : NULL;
 	DIR *dir = path ? opendir(path) : NULL;
 	struct dirent *entry;
 	int found = pid;
@@ -103,7 +95,7 @@ static int find_thread(int pid)
 	while (dir && found == pid && (entry = readdir(dir))) {
 		long tid = strtol(entry->d_name, NULL, 10);
 
-		if (tid > 0 && !is_dead_thread((int)tid))
+		if (tid > 0 && !stop_has_ended((int)tid))
 			found = (int)tid;
 	}
 	if (dir)
@@ -288,7 +280,6 @@ static int look_stopped(struct heap_image *image)
 	image->stream.until_ns = 0;
 	image->place.stopped = image->place.threads = NULL;
 	image->stop_ns = clock_now_ns() - began_ns;
-	image->stop_ns_total += image->stop_ns;
 	return err;
 }
 

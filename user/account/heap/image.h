@@ -17,7 +17,7 @@ struct heap_image {
 	struct address_ranges
 		dead; /* memory that holds no roots: unused stack, the allocator's books */
 	_Atomic uint64_t *stop_began_ns; /* shared with the guard; 0: it is not stopped */
-	uint64_t time_ns, stop_ns, stop_ns_total, retries, present_bytes;
+	uint64_t time_ns, stop_ns, retries, present_bytes;
 	bool sound;     /* the walker's books hold */
 	bool registers; /* are taken, by a stop of their own, also where it is not stopped else */
 };

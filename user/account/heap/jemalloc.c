@@ -209,9 +209,9 @@ static int jemalloc_segments(void *state, struct heap_place *place)
 	int err;
 
 	heap->standing = place->stopped;
-	if (place->stopped && code_range_is_busy(&heap->text, place->stopped))
-		return -EAGAIN;
-	err = jemalloc_read_extents(heap);
+	err = place->stopped ? code_range_leave(&heap->text, place->stopped) : 0;
+	if (!err)
+		err = jemalloc_read_extents(heap);
 	if (!err)
 		err = read_caches(heap, place);
 	if (!err)

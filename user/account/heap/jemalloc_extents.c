@@ -240,18 +240,6 @@ const struct jemalloc_extent *jemalloc_extent_of(const struct jemalloc_heap *hea
 		       : NULL;
 }
 
-static bool is_writable(const struct maps *maps, uint64_t start, uint64_t end)
-{
-	while (start < end) {
-		const struct mapping *m = maps_find(maps, start);
-
-		if (!m || m->prot != (PROT_READ | PROT_WRITE) || m->shared)
-			return false;
-		start = m->end;
-	}
-	return true;
-}
-
 /*
  * Does a block of the allocator's own memory begin there? It tells its size, a multiple of 2 MiB, and an older block;
  * extents never lie in it.
@@ -264,7 +252,7 @@ static bool is_base(const struct jemalloc_heap *heap, const struct maps *maps, u
 
 	if (at % BASE_ALIGN || !memory_read(heap->pid, at, header, sizeof(header)) || !header[0] ||
 	    header[0] % BASE_ALIGN || header[0] >> 47 || header[1] % BASE_ALIGN ||
-	    !is_writable(maps, at, at + header[0]))
+	    !maps_private_writable(maps, at, at + header[0]))
 		return false;
 	after = extent_after(heap, at);
 	if (after < heap->extents.count && heap->extents.items[after].base < at + header[0])

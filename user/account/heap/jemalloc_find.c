@@ -114,20 +114,6 @@ static struct stream_range pages_of(uint64_t start, uint64_t end)
 				     (end + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1), STREAM_PRESENT};
 }
 
-static bool is_writable(const struct maps *maps, uint64_t start, uint64_t size)
-{
-	uint64_t end = start + size;
-
-	while (start < end) {
-		const struct mapping *m = maps_find(maps, start);
-
-		if (!m || m->prot != (PROT_READ | PROT_WRITE) || m->shared)
-			return false;
-		start = m->end;
-	}
-	return true;
-}
-
 struct search {
 	struct jemalloc_heap *heap;
 	const struct maps *maps;
@@ -139,7 +125,7 @@ static bool is_leaf(struct search *search, uint64_t word, uint64_t *ret_slot)
 {
 	struct leaf_look look = {.heap = search->heap, .leaf = word};
 
-	if (!is_writable(search->maps, word, TREE_WORDS * 8))
+	if (!maps_private_writable(search->maps, word, word + TREE_WORDS * 8))
 		return false;
 	(void)memory_stream_range(search->heap->stream, pages_of(word, word + TREE_WORDS * 8),
 				  look_at_leaf, &look);
@@ -167,7 +153,7 @@ static int look_at_root(void *user, uint64_t address, const uint64_t *words, siz
 			continue;
 		if (at - look->root >= TREE_ROOT_USED * 8 ||
 		    !jemalloc_is_pointer(words[i], TREE_ALIGN) ||
-		    !is_writable(look->maps, words[i], TREE_WORDS * 8))
+		    !maps_private_writable(look->maps, words[i], words[i] + TREE_WORDS * 8))
 			return 1;
 		look->leaves++;
 	}
@@ -178,7 +164,7 @@ static bool is_root(const struct jemalloc_heap *heap, const struct maps *maps, u
 {
 	struct root_look look = {heap, maps, root, 0};
 
-	return is_writable(maps, root, TREE_WORDS * 8) &&
+	return maps_private_writable(maps, root, root + TREE_WORDS * 8) &&
 	       !memory_stream_range(heap->stream, pages_of(root, root + TREE_WORDS * 8),
 				    look_at_root, &look) &&
 	       look.leaves;

@@ -318,25 +318,13 @@ static int by_group(const void *a, const void *b)
 	return x->end > y->end ? -1 : x->end < y->end;
 }
 
-static bool is_writable(const struct maps *maps, uint64_t start, uint64_t end)
-{
-	while (start < end) {
-		const struct mapping *m = maps_find(maps, start);
-
-		if (!m || m->prot != (PROT_READ | PROT_WRITE) || m->shared)
-			return false;
-		start = m->end;
-	}
-	return true;
-}
-
 static int add_run(struct heap_place *place, const struct address_range *run)
 {
 	int err = 0;
 
 	if (run->start == run->end)
 		return 0;
-	if (!is_writable(&place->maps, run->start, run->end))
+	if (!maps_private_writable(&place->maps, run->start, run->end))
 		return -EUCLEAN;
 	err = block_map_add(&place->map, run->start, run->end, BLOCK_GRANULE_SHIFT);
 	return err ? err : block_map_add_tails(&place->map);
@@ -440,8 +428,10 @@ static int musl_segments(void *state, struct heap_place *place)
 	heap->standing = place->stopped;
 	heap->cursor = 0;
 	vec_clear(&heap->pending);
-	if (place->stopped &&
-	    (code_range_is_busy(&heap->text, place->stopped) || waits_in_malloc(heap, place)))
+	err = place->stopped ? code_range_leave(&heap->text, place->stopped) : 0;
+	if (err)
+		return err;
+	if (place->stopped && waits_in_malloc(heap, place))
 		return -EAGAIN;
 	if (!memory_read(place->pid, heap->context, context, sizeof(context)))
 		return -EUCLEAN;

@@ -293,65 +293,73 @@ static bool is_mapping(const struct scan *scan, uint64_t address)
 	return s && s->mapping;
 }
 
-static uint64_t checksum_of(const uint8_t *bytes, size_t size)
+/* Was it missed before, and is it as it was then? *ret_changed: it was called lost, and somebody wrote into it. */
+static void compare(const struct scan *scan, struct heap_lost *told, bool *ret_changed)
 {
-	return hash_bytes(bytes, size, 0);
+	const struct heap_lost *before = find_before(scan->options->before, told->address);
+
+	*ret_changed = false;
+	if (!before || before->size_bytes != told->size_bytes)
+		return;
+	told->first_ns = before->first_ns;
+	told->looks = (uint16_t)(before->looks + (before->looks < UINT16_MAX));
+	told->unchanged = before->checksum == told->checksum;
+	/* Nobody can write into a lost block, not even free(). */
+	told->confirmed =
+		told->unchanged && !scan->blind && !scan->options->no_stop &&
+		(before->confirmed || scan->image.time_ns - before->first_ns >= confirm_ns(scan));
+	*ret_changed = before->confirmed && !told->unchanged;
+}
+
+static int tell_block(struct scan *scan, const struct reach_lost *lost, uint64_t size_bytes,
+		      const struct memory_piece *content)
+{
+	struct heap_lost told = {
+		.address = lost->start,
+		.size_bytes = size_bytes,
+		.first_ns = scan->image.time_ns,
+		.checksum = hash_bytes(content->bytes, content->size, 0),
+		.looks = 1,
+		.indirect = lost->indirect,
+		.mapping = is_mapping(scan, lost->start),
+	};
+	struct census_group *group;
+	bool changed;
+	int err;
+
+	compare(scan, &told, &changed);
+	err = census_group_of(&scan->census, content->bytes, content->size, size_bytes,
+			      &told.group);
+	if (err)
+		return err;
+	group = &scan->census.groups.items[told.group];
+	told.type = group->type;
+	group->returned += changed;
+	scan->snapshot.returned += changed;
+	group->lost_count += told.confirmed;
+	group->lost_bytes += told.confirmed ? size_bytes : 0;
+	return vec_push(&scan->told, told);
 }
 
 /* Types and content of lost blocks. */
 static int tell_lost(struct scan *scan, size_t first, size_t count)
 {
 	struct memory_piece pieces[CONTENT_BATCH];
+	uint64_t sizes[CONTENT_BATCH];
 	int err = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		const struct reach_lost *lost = &scan->lost.items[first + i];
-		uint64_t size = usable(scan, lost);
 
+		sizes[i] = usable(scan, lost);
 		pieces[i] = (struct memory_piece){
 			lost->start, scan->contents[i],
-			size < CENSUS_LOOK_BYTES ? size : CENSUS_LOOK_BYTES, false};
+			sizes[i] < CENSUS_LOOK_BYTES ? sizes[i] : CENSUS_LOOK_BYTES, false};
 	}
 	memory_read_pieces(scan->image.place.pid, pieces, count);
-	for (size_t i = 0; !err && i < count; i++) {
-		const struct reach_lost *lost = &scan->lost.items[first + i];
-		const struct heap_lost *before = find_before(scan->options->before, lost->start);
-		struct heap_lost told = {.address = lost->start,
-					 .size_bytes = usable(scan, lost),
-					 .first_ns = scan->image.time_ns,
-					 .looks = 1,
-					 .indirect = lost->indirect,
-					 .mapping = is_mapping(scan, lost->start)};
-
-		bool changed = false;
-
-		if (!pieces[i].ok)
-			continue;
-		told.checksum = checksum_of(scan->contents[i], pieces[i].size);
-		if (before && before->size_bytes == told.size_bytes) {
-			told.first_ns = before->first_ns;
-			told.looks = (uint16_t)(before->looks + (before->looks < UINT16_MAX));
-			told.unchanged = before->checksum == told.checksum;
-			/* Nobody can write into a lost block, not even free(). */
-			told.confirmed =
-				told.unchanged && !scan->blind && !scan->options->no_stop &&
-				(before->confirmed ||
-				 scan->image.time_ns - before->first_ns >= confirm_ns(scan));
-			changed = before->confirmed && !told.unchanged;
-		}
-		err = census_group_of(&scan->census, scan->contents[i], pieces[i].size,
-				      told.size_bytes, &told.group);
-		if (!err) {
-			struct census_group *group = &scan->census.groups.items[told.group];
-
-			told.type = group->type;
-			group->returned += changed;
-			scan->snapshot.returned += changed;
-			group->lost_count += told.confirmed;
-			group->lost_bytes += told.confirmed ? told.size_bytes : 0;
-			err = vec_push(&scan->told, told);
-		}
-	}
+	for (size_t i = 0; !err && i < count; i++)
+		if (pieces[i].ok)
+			err = tell_block(scan, &scan->lost.items[first + i], sizes[i], &pieces[i]);
 	return err;
 }
 
@@ -446,7 +454,7 @@ static int by_bytes(const void *a, const void *b)
 }
 
 /* Groups in the order of their bytes; @order: where each group went. */
-static int sort_groups(struct scan *scan, struct heap_group *groups, uint32_t *order)
+static void sort_groups(const struct scan *scan, struct heap_group *groups, uint32_t *order)
 {
 	size_t count = 0;
 
@@ -469,7 +477,6 @@ static int sort_groups(struct scan *scan, struct heap_group *groups, uint32_t *o
 		order[groups[i].holder.hops] = (uint32_t)i;
 		groups[i].holder = (struct heap_holder){.path = ""};
 	}
-	return 0;
 }
 
 static int find_holders(struct scan *scan, struct heap_group *groups, const uint32_t *order)
@@ -511,10 +518,12 @@ static int pack(struct scan *scan, int fd)
 	struct heap_holder *answers = calloc(scan->options->question_count + 1, sizeof(*answers));
 	struct heap_type *types = NULL;
 	struct rusage usage;
-	int err = groups && order && answers ? sort_groups(scan, groups, order) : -ENOMEM;
+	int err = groups && order && answers ? 0 : -ENOMEM;
 
-	if (!err)
+	if (!err) {
+		sort_groups(scan, groups, order);
 		err = find_holders(scan, groups, order);
+	}
 	if (!err)
 		err = answer(scan, answers);
 	types = calloc(scan->census.types.count, sizeof(*types));

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "account/heap/thread_blocks.h"
 #include "base/cleanup.h"
 
 #define RED_ZONE_BYTES 128
@@ -33,7 +34,7 @@ uint64_t stack_control_block(int pid, const struct mapping *m)
 	if (!memory_read(pid, from, words, count * 8))
 		return 0;
 	for (uint64_t i = 0; i + 2 < count; i++)
-		if (words[i] == from + i * 8 && words[i + 2] == words[i] && !(words[i] % 64))
+		if (thread_block_is_at(words + i, from + i * 8))
 			return words[i];
 	return 0;
 }

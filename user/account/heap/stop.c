@@ -31,7 +31,7 @@ static bool is_known(const struct stopped_process *p, int tid)
 }
 
 /* A first thread that ended before the others stays as a zombie, which can't be seized. */
-static bool has_ended(int tid)
+bool stop_has_ended(int tid)
 {
 	struct process_stat stat;
 
@@ -44,7 +44,7 @@ static int seize(struct stopped_process *p, int tid)
 	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) < 0) {
 		int err = -errno;
 
-		return has_ended(tid) ? 0 : err;
+		return stop_has_ended(tid) ? 0 : err;
 	}
 	if (vec_push(&p->threads, (struct stopped_thread){.tid = tid}) < 0) {
 		ptrace(PTRACE_DETACH, tid, NULL, NULL);

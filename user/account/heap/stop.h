@@ -32,6 +32,8 @@ struct stopped_process {
 	VEC(uint64_t) words; /* of all registers that may be addresses, vector registers included */
 };
 
+/* A thread that is gone, or a zombie: a first thread that ended before the others. */
+bool stop_has_ended(int tid);
 /*
  * 0, or: -ETIMEDOUT a thread could not be stopped within @timeout_ns (it sits in an uninterruptible system call, or all
  * are too many); -EPERM it is traced already, or not ours to trace; -ESRCH; -ENOMEM. Nothing is stopped then.

@@ -6,13 +6,16 @@
 #include <string.h>
 #include <sys/mman.h>
 
+/* Smaller mappings are searched from end to end: the first thread's block may lie anywhere. */
+#define SEARCHED_WHOLE_BYTES (4u << 20)
+
 static int on_pages(void *user, uint64_t address, const uint64_t *words, size_t page_count)
 {
 	struct thread_blocks *blocks = user;
 
 	/* A block is aligned to 64 bytes: both words lie in one page. */
 	for (size_t i = 0; i < page_count * PAGE_WORDS; i += 8)
-		if (words[i] == address + i * 8 && words[i + 2] == words[i] &&
+		if (thread_block_is_at(words + i, address + i * 8) &&
 		    vec_push(blocks, words[i]) < 0)
 			return -ENOMEM;
 	return 0;
@@ -42,7 +45,7 @@ static int search_mapping(const struct thread_search *search, const struct mappi
 		if (end <= start)
 			return 0;
 		end = end < m->end ? end : m->end;
-	} else if (size > THREAD_STORAGE_MAX_BYTES) {
+	} else if (size > SEARCHED_WHOLE_BYTES) {
 		start = end - THREAD_STORAGE_MAX_BYTES;
 	}
 	return search_end(search, start, end, ret);

@@ -11,6 +11,7 @@
 #ifndef HOLDFAST_HEAP_THREAD_BLOCKS_H
 #define HOLDFAST_HEAP_THREAD_BLOCKS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "account/heap/memory_stream.h"
@@ -29,6 +30,12 @@ struct thread_search {
 	const struct stopped_process *stopped; /* NULL: it runs */
 	uint64_t heap_end; /* of [heap], only what lies before it is searched; 0: its first bytes */
 };
+
+/* Do the words at @address tell of a control block there? @words: three at least. */
+static inline bool thread_block_is_at(const uint64_t *words, uint64_t address)
+{
+	return words[0] == address && words[2] == address && address % 64 == 0;
+}
 
 /* Appends what was found. 0, -ENOMEM. */
 int thread_blocks_find(const struct thread_search *search, struct thread_blocks *ret);

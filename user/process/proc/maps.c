@@ -176,3 +176,17 @@ const struct mapping *maps_find(const struct maps *maps, uint64_t address)
 		return NULL;
 	return &maps->items[low];
 }
+
+bool maps_private_writable(const struct maps *maps, uint64_t start, uint64_t end)
+{
+	if (end < start)
+		return false;
+	while (start < end) {
+		const struct mapping *m = maps_find(maps, start);
+
+		if (!m || m->prot != (PROT_READ | PROT_WRITE) || m->shared)
+			return false;
+		start = m->end;
+	}
+	return true;
+}

@@ -37,6 +37,8 @@ void maps_done(struct maps *maps);
 /* Both of one file, by inode and device. */
 bool mapping_same_file(const struct mapping *a, const struct mapping *b);
 
+/* Is all of [start, end) mapped to be read and written, and private? False if the end lies before the start. */
+bool maps_private_writable(const struct maps *maps, uint64_t start, uint64_t end);
 /* The mapping that covers @address, or NULL. */
 const struct mapping *maps_find(const struct maps *maps, uint64_t address);
 
