@@ -7,14 +7,6 @@
 
 #define CENSUS_ROWS_MAX 200 /* those with most bytes; ones with losses always */
 
-static const struct member *member_of(const struct session *session, int pid)
-{
-	for (size_t i = session->members.count; i--;)
-		if (session->members.items[i]->target->key.pid == pid)
-			return session->members.items[i];
-	return NULL;
-}
-
 bool build_heap_shows(const struct heap_snapshot *snapshot, size_t group)
 {
 	const struct heap_group *g = &snapshot->groups[group];
@@ -110,7 +102,7 @@ static int add_findings(const struct session *session, const struct verdict *ver
 	for (size_t i = 0; !err && verdict && i < verdict->finding_count; i++) {
 		const struct finding *f = &verdict->findings[i];
 		const struct member *member =
-			member_of(session, verdict->processes[f->process].pid);
+			members_newest(session, verdict->processes[f->process].pid);
 
 		if (!f->site && f->lost_entry && member)
 			err = add_untraced(member, f, builder);
@@ -252,7 +244,7 @@ static void add_holder(const struct session *session, const struct member *membe
 void build_heap_finding(const struct session *session, int pid, const struct finding *finding,
 			struct strbuf *type, struct strbuf *held_by)
 {
-	const struct member *member = member_of(session, pid);
+	const struct member *member = members_newest(session, pid);
 	const struct lost_entry *entry;
 
 	if (!member)

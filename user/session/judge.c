@@ -6,15 +6,6 @@
 #include "base/log.h"
 #include "session/session_internal.h"
 
-static struct member *member_of(const struct session *session, int pid)
-{
-	for (size_t i = session->members.count; i--;) {
-		if (session->members.items[i]->target->key.pid == pid)
-			return session->members.items[i];
-	}
-	return NULL;
-}
-
 /* What a new look at its heap has proved. */
 static const struct lost_evidence *join_look(struct member *member, const struct account *account)
 {
@@ -39,7 +30,7 @@ static int judge_all(const struct accounts *accounts, const struct session *sess
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		const struct account *account = accounts_at(accounts, i);
-		struct member *member = member_of(session, account->pid);
+		struct member *member = members_newest(session, account->pid);
 
 		processes[i] = (struct verdict_process){
 			.pid = account->pid,

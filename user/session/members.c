@@ -26,16 +26,20 @@ void member_free(struct member *member)
 }
 DEFINE_CLEANUP(struct member *, member_free);
 
-/* The running member of @pid, or NULL. */
+struct member *members_newest(const struct session *session, int pid)
+{
+	for (size_t i = session->members.count; i--;)
+		if (session->members.items[i]->target->key.pid == pid)
+			return session->members.items[i];
+	return NULL;
+}
+
+/* The running member of @pid, or NULL: a pid is given anew only when its process has ended. */
 static struct member *members_find(const struct session *session, int pid)
 {
-	for (size_t i = session->members.count; i--;) {
-		struct member *member = session->members.items[i];
+	struct member *member = members_newest(session, pid);
 
-		if (member->target->key.pid == pid && !member->ended)
-			return member;
-	}
-	return NULL;
+	return member && !member->ended ? member : NULL;
 }
 
 int members_running(const struct session *session)

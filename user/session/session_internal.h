@@ -90,6 +90,8 @@ struct session {
 void member_free(struct member *member);
 int members_attach(struct session *session, int pid, struct hf_error *err);
 int members_running(const struct session *session);
+/* The newest with that pid, ended or not; NULL: none. */
+struct member *members_newest(const struct session *session, int pid);
 /* Takes what the ingest thread told. */
 int members_on_life(void *session, uint32_t events);
 /* Every tick: maps read anew, gauges read. @full: PSS and USS too. */

@@ -218,64 +218,101 @@ static uint64_t sizes_of(const struct call_site *site)
 	return sizes & 15 ? sizes | 1 << 4 : sizes;
 }
 
+/* How fast the heap's blocks of some sizes grow: a fit costs a millisecond, and many sites share their sizes. */
+struct size_growth {
+	uint64_t sizes;
+	double bytes_per_second;
+};
+
+VEC_STRUCT(size_growth_vec, struct size_growth);
+
+/* What is known while the findings of a process are looked through. */
+struct takeover {
+	const struct verdict_process *in;
+	const struct finding *findings;
+	size_t count;
+	struct size_growth_vec known;
+};
+
+/* 1, 0: too few looks, -ENOMEM. */
+static int heap_growth(struct takeover *t, uint64_t sizes, double *ret)
+{
+	struct trend trend;
+
+	for (size_t i = 0; i < t->known.count; i++)
+		if (t->known.items[i].sizes == sizes) {
+			*ret = t->known.items[i].bytes_per_second;
+			return 1;
+		}
+	if (!cause_heap_trend(t->in->lost, sizes, &trend))
+		return 0;
+	*ret = trend.slope_per_second;
+	return vec_push(&t->known, (struct size_growth){sizes, *ret}) < 0 ? -ENOMEM : 1;
+}
+
+static uint64_t sizes_of_finding(const struct takeover *t, const struct finding *f)
+{
+	return sizes_of(ledger_site(t->in->ledger, f->site));
+}
+
 /*
  * Blocks from before attach are freed and traced ones come in their place: their sites rise from nothing to what they
  * always held. The heap tells: if its blocks of such sizes, beside those that are lost, do not grow as the sites do, these
- * only took over.
+ * only took over. 1, 0, -ENOMEM.
  */
-static bool took_over(const struct verdict_process *in, const struct finding_vec *findings,
-		      size_t first, const struct finding *f)
+static int took_over(struct takeover *t, const struct finding *f)
 {
-	uint64_t sizes = sizes_of(ledger_site(in->ledger, f->site));
-	double growth = 0, lost = 0;
-	struct trend heap;
+	uint64_t sizes = sizes_of_finding(t, f);
+	double heap, growth = 0, lost = 0;
+	int got = heap_growth(t, UINT64_MAX, &heap);
 
+	if (got <= 0)
+		return got;
 	/* All of it stays as it is: blocks of other sizes made room. */
-	if (!cause_heap_trend(in->lost, UINT64_MAX, &heap))
-		return false;
-	if (heap.slope_per_second < VERDICT_HEAP_FLAT * f->growth_bytes_per_second)
-		return true;
-	if (!cause_heap_trend(in->lost, sizes, &heap))
-		return false;
-	for (size_t i = first; i < findings->count; i++) {
-		const struct finding *other = &findings->items[i];
+	if (heap < VERDICT_HEAP_FLAT * f->growth_bytes_per_second)
+		return 1;
+	got = heap_growth(t, sizes, &heap);
+	if (got <= 0)
+		return got;
+	for (size_t i = 0; i < t->count; i++) {
+		const struct finding *other = &t->findings[i];
 
-		if (!other->site || !(sizes_of(ledger_site(in->ledger, other->site)) & sizes))
+		if (!other->site || !(sizes_of_finding(t, other) & sizes))
 			continue;
-		if (is_unproven(in, other))
+		if (is_unproven(t->in, other))
 			growth += other->growth_bytes_per_second;
 		else if (other->state == VERDICT_LEAKING)
 			lost += other->growth_bytes_per_second;
 	}
-	return heap.slope_per_second - lost < VERDICT_TAKEOVER * growth;
+	return heap - lost < VERDICT_TAKEOVER * growth;
 }
 
 static int drop_takeovers(const struct verdict_process *in, struct process_verdict *out,
 			  struct finding_vec *findings, size_t first)
 {
-	struct ledger_counts counts;
+	struct takeover t = {in, findings->items + first, findings->count - first, VEC_INIT};
+	struct ledger_counts counts = {0};
 	struct finding_vec kept = VEC_INIT;
 	int err = 0;
 
-	if (!in->ledger)
-		return 0;
-	ledger_counts(in->ledger, &counts);
-	if (!counts.unmatched_frees)
-		return 0;
-	for (size_t i = first; !err && i < findings->count; i++) {
-		const struct finding *f = &findings->items[i];
+	if (in->ledger)
+		ledger_counts(in->ledger, &counts);
+	for (size_t i = 0; counts.unmatched_frees && err >= 0 && i < t.count; i++) {
+		const struct finding *f = &t.findings[i];
 
-		if (is_unproven(in, f) && took_over(in, findings, first, f))
+		err = is_unproven(in, f) ? took_over(&t, f) : 0;
+		if (err > 0)
 			out->sites[f->site - 1] = (struct site_verdict){.state = VERDICT_STEADY};
-		else
+		else if (!err)
 			err = vec_push(&kept, *f);
 	}
-	if (!err) {
+	if (counts.unmatched_frees && err >= 0) {
 		findings->count = first;
 		err = vec_append(findings, kept.items, kept.count);
 	}
+	vec_done(&t.known);
 	vec_done(&kept);
-	return err;
+	return err < 0 ? err : 0;
 }
 
 /* Do the live bytes go up and down again, as a whole? */
