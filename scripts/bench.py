@@ -17,6 +17,7 @@ Times (attach, stall, report) are wall time and want a quiet machine.
          ledger    ns per pair and bytes per live block (tests/bench/bench_ledger.c)
          attach    from the start of a hunt to the probes; the target's longest stall at both ends
          report    from the stop to the written report at 1 M live blocks, by parts
+         scan      how long a look at a heap stops it, by size (tests/bench/bench_heap.c)
 """
 import argparse
 import json
@@ -39,6 +40,7 @@ PROGRAMS = os.path.join(OUTPUT, "tests", "bench")
 STATS = "/proc/sys/kernel/bpf_stats_enabled"
 PAIR_GOAL_US = 5
 REPORT_GOAL_MS = 300
+STOP_GOAL_MS_PER_GIB = 250
 PEER_PATIENCE_S = 8
 
 
@@ -498,7 +500,7 @@ def measure_report(stacks, options):
     return parts
 
 
-PARTS = {"detached": "probes taken out", "drained": "ring emptied", "judged": "verdict",
+PARTS = {"detached": "probes taken out", "looked": "the last look at the heap, with types", "drained": "ring emptied", "judged": "verdict",
          "built": "report built", "symbols": "of it looking up symbols", "json": "JSON written",
          "html": "page written", "text": "text written"}
 
@@ -512,8 +514,38 @@ def rows_report(table, options):
             table.add("  " + name, parts.get(part, []), "ms")
 
 
+def measure_scan(mebibytes, block_bytes, options):
+    """[ms stopped], [s for two looks], [lost blocks found], and how many blocks there are and are lost."""
+    command = [os.path.join(PROGRAMS, "bench_heap"), str(mebibytes), str(block_bytes)]
+    stops, whole, found = [], [], []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as target:
+        blocks, lost = (int(word) for word in target.stdout.readline().split())
+        for _ in range(1 if options.quick else 3):
+            began = time.monotonic()
+            said = subprocess.run([HOLDFAST, "scan", str(target.pid), "--json", "-", "--max-stop", "5s",
+                                   "--memory", "4GiB"], check=True, capture_output=True, text=True).stdout
+            whole.append(time.monotonic() - began)
+            report = json.loads(said)
+            stops.append(report["capture"]["stop_ms_max"])
+            found.append(sum(row["lost_count"] for row in report["census"]))
+        target.kill()
+    return stops, whole, found, blocks, lost
+
+
+def rows_scan(table, options):
+    # A large heap of large blocks wants as much memory again, and more.
+    heaps = [(10, 112), (100, 112)] + ([] if options.quick else [(1024, 1008), (1024, 112), (4096, 1008)])
+    for mebibytes, block_bytes in heaps:
+        stops, whole, found, blocks, lost = measure_scan(mebibytes, block_bytes, options)
+        table.title(f"A look at {mebibytes:,} MiB in {blocks:,} blocks, {lost:,} of them lost")
+        table.add("the target is stopped", stops, "ms", STOP_GOAL_MS_PER_GIB * mebibytes / 1024)
+        table.add("two looks, a second apart", whole, "s")
+        table.add("lost blocks found", found, "")
+
+
 ROWS = {"pair": rows_pair, "peer": rows_peer, "parts": rows_parts, "programs": rows_programs,
-        "ring": rows_ring, "ledger": rows_ledger, "attach": rows_attach, "report": rows_report}
+        "ring": rows_ring, "ledger": rows_ledger, "attach": rows_attach, "report": rows_report,
+        "scan": rows_scan}
 
 
 def parse_options():

@@ -159,9 +159,11 @@ static int judge_sites(const struct ledger *ledger, struct site_context *context
 	return err;
 }
 
-static struct finding *finding_of_site(struct finding_vec *findings, size_t first, site_id site)
+/* Among those in [first, end). */
+static struct finding *finding_of_site(struct finding_vec *findings, size_t first, size_t end,
+				       site_id site)
 {
-	for (size_t i = first; site && i < findings->count; i++)
+	for (size_t i = first; site && i < end; i++)
 		if (findings->items[i].site == site)
 			return &findings->items[i];
 	return NULL;
@@ -177,10 +179,12 @@ static int judge_lost(const struct verdict_process *in, const struct site_contex
 		.observed_s = (double)(context->now_ns - context->start_ns) / NS,
 		.now_ns = context->now_ns,
 	};
+	size_t growing = findings->count;
 
 	for (size_t i = 0; in->lost && i < in->lost->entries.count; i++) {
 		site_id site = in->lost->entries.items[i].site;
-		struct finding *known = finding_of_site(findings, first, site);
+		/* A site has one entry: what is added here is not looked for again. */
+		struct finding *known = finding_of_site(findings, first, growing, site);
 		struct finding f = known ? *known : (struct finding){0};
 
 		if (!leak_judge(&leak, i, &f))
@@ -226,10 +230,14 @@ struct size_growth {
 
 VEC_STRUCT(size_growth_vec, struct size_growth);
 
+/* In the sizes of a finding, whose highest bits no size has. */
+#define TOOK_OVER (1ULL << 63)
+
 /* What is known while the findings of a process are looked through. */
 struct takeover {
 	const struct verdict_process *in;
 	const struct finding *findings;
+	uint64_t *sizes; /* of each finding's site; 0: it has none */
 	size_t count;
 	struct size_growth_vec known;
 };
@@ -250,19 +258,15 @@ static int heap_growth(struct takeover *t, uint64_t sizes, double *ret)
 	return vec_push(&t->known, (struct size_growth){sizes, *ret}) < 0 ? -ENOMEM : 1;
 }
 
-static uint64_t sizes_of_finding(const struct takeover *t, const struct finding *f)
-{
-	return sizes_of(ledger_site(t->in->ledger, f->site));
-}
-
 /*
  * Blocks from before attach are freed and traced ones come in their place: their sites rise from nothing to what they
  * always held. The heap tells: if its blocks of such sizes, beside those that are lost, do not grow as the sites do, these
  * only took over. 1, 0, -ENOMEM.
  */
-static int took_over(struct takeover *t, const struct finding *f)
+static int took_over(struct takeover *t, size_t index)
 {
-	uint64_t sizes = sizes_of_finding(t, f);
+	const struct finding *f = &t->findings[index];
+	uint64_t sizes = t->sizes[index];
 	double heap, growth = 0, lost = 0;
 	int got = heap_growth(t, UINT64_MAX, &heap);
 
@@ -277,7 +281,7 @@ static int took_over(struct takeover *t, const struct finding *f)
 	for (size_t i = 0; i < t->count; i++) {
 		const struct finding *other = &t->findings[i];
 
-		if (!other->site || !(sizes_of_finding(t, other) & sizes))
+		if (!(t->sizes[i] & sizes))
 			continue;
 		if (is_unproven(t->in, other))
 			growth += other->growth_bytes_per_second;
@@ -287,32 +291,51 @@ static int took_over(struct takeover *t, const struct finding *f)
 	return heap - lost < VERDICT_TAKEOVER * growth;
 }
 
+static int takeover_init(struct takeover *t, const struct verdict_process *in,
+			 const struct finding_vec *findings, size_t first)
+{
+	*t = (struct takeover){
+		.in = in, .findings = findings->items + first, .count = findings->count - first};
+	t->sizes = calloc(t->count ? t->count : 1, sizeof(*t->sizes));
+	if (!t->sizes)
+		return -ENOMEM;
+	for (size_t i = 0; i < t->count; i++)
+		if (t->findings[i].site)
+			t->sizes[i] = sizes_of(ledger_site(in->ledger, t->findings[i].site));
+	return 0;
+}
+
 static int drop_takeovers(const struct verdict_process *in, struct process_verdict *out,
 			  struct finding_vec *findings, size_t first)
 {
-	struct takeover t = {in, findings->items + first, findings->count - first, VEC_INIT};
 	struct ledger_counts counts = {0};
-	struct finding_vec kept = VEC_INIT;
-	int err = 0;
+	size_t kept = first;
+	struct takeover t;
+	int err;
 
 	if (in->ledger)
 		ledger_counts(in->ledger, &counts);
-	for (size_t i = 0; counts.unmatched_frees && err >= 0 && i < t.count; i++) {
-		const struct finding *f = &t.findings[i];
+	if (!counts.unmatched_frees)
+		return 0;
+	err = takeover_init(&t, in, findings, first);
+	for (size_t i = 0; !err && i < t.count; i++) {
+		int over = is_unproven(in, &t.findings[i]) ? took_over(&t, i) : 0;
 
-		err = is_unproven(in, f) ? took_over(&t, f) : 0;
-		if (err > 0)
-			out->sites[f->site - 1] = (struct site_verdict){.state = VERDICT_STEADY};
-		else if (!err)
-			err = vec_push(&kept, *f);
+		err = over < 0 ? over : 0;
+		/* Marked only: each is held against all of them. */
+		if (over > 0)
+			out->sites[t.findings[i].site - 1] =
+				(struct site_verdict){.state = VERDICT_STEADY};
+		t.sizes[i] |= over > 0 ? TOOK_OVER : 0;
 	}
-	if (counts.unmatched_frees && err >= 0) {
-		findings->count = first;
-		err = vec_append(findings, kept.items, kept.count);
-	}
+	for (size_t i = 0; !err && i < t.count; i++)
+		if (!(t.sizes[i] & TOOK_OVER))
+			findings->items[kept++] = t.findings[i];
+	if (!err)
+		findings->count = kept;
 	vec_done(&t.known);
-	vec_done(&kept);
-	return err < 0 ? err : 0;
+	free(t.sizes);
+	return err;
 }
 
 /* Do the live bytes go up and down again, as a whole? */
