@@ -16,6 +16,7 @@
 #include "account/ledger/ledger.h"
 #include "account/ledger/series.h"
 #include "account/stack/stack_table.h"
+#include "base/random.h"
 
 #define SITES  1000
 #define MEMORY (UINT64_C(4) << 30)
@@ -88,14 +89,6 @@ static uint64_t rss_bytes(void)
 	return pages * UINT64_C(4096);
 }
 
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
 static void must(int err)
 {
 	if (err) {
@@ -118,7 +111,7 @@ static double churn_once(struct ledger *ledger, uint64_t live, uint64_t pairs)
 	uint64_t state = 88172645463325252u, start = cpu_ns(), time = start;
 
 	for (uint64_t i = 0; i < pairs; i++) {
-		uint64_t number = next_random(&state) % live;
+		uint64_t number = random_next(&state) % live;
 		struct ledger_alloc alloc = alloc_of(number, time++);
 		struct ledger_release release = {
 			.address = alloc.address, .time_ns = time++, .tid = 1};
@@ -291,7 +284,7 @@ static void bench_stacks(void)
 	       (double)(rss_bytes() - before) / STACKS);
 	start = cpu_ns();
 	for (uint64_t i = 0; i < LOOKUPS; i++) {
-		uint64_t number = next_random(&state) % STACKS + 1;
+		uint64_t number = random_next(&state) % STACKS + 1;
 
 		must(stack_table_lookup(table, number * 0x9e3779b97f4a7c15, 1, 0, &id));
 		if (id != number)

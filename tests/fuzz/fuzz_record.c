@@ -6,23 +6,16 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "session/replay.h"
+#include "fuzz/replay_or_refuse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct replay_options options = {.memory_bytes = 64u << 20, .tool_version = "fuzz"};
-	struct hf_error err = HF_ERROR_INIT;
-	struct report *report = NULL;
 	int fd = memfd_create("recording", MFD_CLOEXEC);
 
 	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
 		abort();
-	if ((replay_report(fd, &options, &report, &err) != 0) != error_is_set(&err))
-		abort();
-	report_free(report);
-	error_done(&err);
-	close(fd);
+	replay_or_refuse(fd);
 	return 0;
 }

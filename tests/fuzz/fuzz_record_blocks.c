@@ -15,7 +15,7 @@
 
 #include <holdfast/record.h>
 
-#include "session/replay.h"
+#include "fuzz/replay_or_refuse.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -42,9 +42,6 @@ static void put_block(int fd, uint8_t kind, const uint8_t *bytes, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct hf_record_header header = {.version = HF_RECORD_VERSION};
-	struct replay_options options = {.memory_bytes = 64u << 20, .tool_version = "fuzz"};
-	struct hf_error err = HF_ERROR_INIT;
-	struct report *report = NULL;
 	int fd = memfd_create("recording", MFD_CLOEXEC);
 
 	if (fd < 0)
@@ -59,10 +56,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data += 3 + block;
 		size -= 3 + block;
 	}
-	if ((replay_report(fd, &options, &report, &err) != 0) != error_is_set(&err))
-		abort();
-	report_free(report);
-	error_done(&err);
-	close(fd);
+	replay_or_refuse(fd);
 	return 0;
 }

@@ -16,6 +16,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/random.h"
+
 #define SLOTS   20000
 #define CHAIN   100000
 #define THREADS 64
@@ -35,10 +37,7 @@ static volatile bool go_on;
 
 static uint64_t draw(struct worker *w, uint64_t below)
 {
-	w->random ^= w->random << 13;
-	w->random ^= w->random >> 7;
-	w->random ^= w->random << 17;
-	return w->random % below;
+	return random_next(&w->random) % below;
 }
 
 static size_t draw_size(struct worker *w)

@@ -7,19 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/random.h"
 #include "cmocka_all.h"
 #include "oom.h"
 
 #define MODEL_KEYS 512
-
-/* xorshift64: the random streams of these tests are the same each time. */
-static uint64_t next_random(uint64_t *x)
-{
-	*x ^= *x << 13;
-	*x ^= *x >> 7;
-	*x ^= *x << 17;
-	return *x;
-}
 
 static void agrees_with_a_plain_array_over_a_random_stream(void **state)
 {
@@ -31,9 +23,9 @@ static void agrees_with_a_plain_array_over_a_random_stream(void **state)
 	(void)state;
 	map64_init(&m, 1);
 	for (int step = 0; step < 200000; step++) {
-		uint64_t key = next_random(&random) % MODEL_KEYS; /* 0 included */
+		uint64_t key = random_next(&random) % MODEL_KEYS; /* 0 included */
 
-		value = next_random(&random);
+		value = random_next(&random);
 		if (value % 2) {
 			count += !present[key];
 			present[key] = true;
@@ -47,7 +39,7 @@ static void agrees_with_a_plain_array_over_a_random_stream(void **state)
 			present[key] = false;
 		}
 		assert_int_equal(m.count, count);
-		key = next_random(&random) % MODEL_KEYS;
+		key = random_next(&random) % MODEL_KEYS;
 		assert_int_equal(map64_get(&m, key, &seen), present[key]);
 		if (present[key])
 			assert_int_equal(seen, model[key]);

@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/random.h"
 #include "cmocka_all.h"
 #include "oom.h"
 
@@ -21,10 +22,7 @@ struct points {
 
 static double uniform(struct points *p)
 {
-	p->state ^= p->state << 13;
-	p->state ^= p->state >> 7;
-	p->state ^= p->state << 17;
-	return (double)(p->state >> 11) / 9007199254740992.0;
+	return (double)(random_next(&p->state) >> 11) / 9007199254740992.0;
 }
 
 /* Box and Muller. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "account/heap/block_map.h"
+#include "base/random.h"
 #include "cmocka_all.h"
 
 #define SEGMENTS 12
@@ -18,12 +19,9 @@ struct naive {
 
 static uint64_t draw(uint64_t below)
 {
-	static uint64_t random = 88172645463325252;
+	static uint64_t state = 88172645463325252;
 
-	random ^= random << 13;
-	random ^= random >> 7;
-	random ^= random << 17;
-	return random % below;
+	return random_next(&state) % below;
 }
 
 static void make(struct block_map *map, struct naive *naive)

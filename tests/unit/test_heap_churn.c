@@ -15,8 +15,8 @@ static int build(void **state)
 	*strrchr(directory, '/') = 0;
 	snprintf(program, sizeof(program), "%.4000s/heap_churn", directory);
 	snprintf(command, sizeof(command),
-		 "gcc -O2 -o %s.%d tests/unit/heap_account.c -pthread && mv %s.%d %s", program,
-		 (int)getpid(), program, (int)getpid(), program);
+		 "gcc -O2 -Iuser -o %s.%d tests/unit/heap_account.c -pthread && mv %s.%d %s",
+		 program, (int)getpid(), program, (int)getpid(), program);
 	assert_int_equal(system(command), 0);
 	return 0;
 }

@@ -27,13 +27,14 @@ static int build(void **state)
 	snprintf(account_path, sizeof(account_path), "%.4000s/heap_account", directory);
 	snprintf(static_path, sizeof(static_path), "%.4000s/heap_account_static", directory);
 	snprintf(command, sizeof(command),
-		 "gcc -O2 -o %s.%d tests/unit/heap_account.c -pthread && mv %s.%d %s", account_path,
-		 (int)getpid(), account_path, (int)getpid(), account_path);
+		 "gcc -O2 -Iuser -o %s.%d tests/unit/heap_account.c -pthread && mv %s.%d %s",
+		 account_path, (int)getpid(), account_path, (int)getpid(), account_path);
 	assert_int_equal(system(command), 0);
-	snprintf(command, sizeof(command),
-		 "gcc -O2 -static -s -o %s.%d tests/unit/heap_account.c -pthread 2>/dev/null && "
-		 "mv %s.%d %s",
-		 static_path, (int)getpid(), static_path, (int)getpid(), static_path);
+	snprintf(
+		command, sizeof(command),
+		"gcc -O2 -Iuser -static -s -o %s.%d tests/unit/heap_account.c -pthread 2>/dev/null && "
+		"mv %s.%d %s",
+		static_path, (int)getpid(), static_path, (int)getpid(), static_path);
 	if (system(command) != 0)
 		*static_path = 0;
 	return 0;

@@ -7,6 +7,7 @@
 #include "account/heap/edges.h"
 #include "account/heap/memory_stream.h"
 #include "account/heap/reach.h"
+#include "base/random.h"
 #include "cmocka_all.h"
 
 #define BASE   0x7f0000000000ULL
@@ -27,12 +28,9 @@ struct graph {
 
 static uint64_t draw(uint64_t below)
 {
-	static uint64_t random = 362436069362436069;
+	static uint64_t state = 362436069362436069;
 
-	random ^= random << 13;
-	random ^= random >> 7;
-	random ^= random << 17;
-	return random % below;
+	return random_next(&state) % below;
 }
 
 /* An address within a block: its first byte, mostly. */

@@ -11,6 +11,7 @@
 
 #include "account/ledger/ledger.h"
 #include "base/hashmap.h"
+#include "base/random.h"
 #include "cmocka_all.h"
 
 #define SLOTS     4096 /* addresses in use by the model */
@@ -42,12 +43,9 @@ struct model {
 	unsigned int drop_percent;
 };
 
-static uint64_t next_random(struct model *m, uint64_t below)
+static uint64_t draw(struct model *m, uint64_t below)
 {
-	m->state ^= m->state << 13;
-	m->state ^= m->state >> 7;
-	m->state ^= m->state << 17;
-	return (m->state >> 11) % below;
+	return (random_next(&m->state) >> 11) % below;
 }
 
 static uint64_t new_seed(void)
@@ -79,7 +77,7 @@ static void model_free(struct model *m)
 /* Does the ring drop this one? */
 static bool dropped(struct model *m)
 {
-	bool drop = m->drop_percent && next_random(m, 100) < m->drop_percent;
+	bool drop = m->drop_percent && draw(m, 100) < m->drop_percent;
 
 	m->lost += drop;
 	return drop;
@@ -92,10 +90,10 @@ static uint64_t address_of(size_t slot)
 
 static uint64_t random_size(struct model *m)
 {
-	uint64_t bits = next_random(m, 24);
+	uint64_t bits = draw(m, 24);
 
 	/* now and then one of several GiB */
-	return next_random(m, 5000) ? next_random(m, 1u << bits) : (UINT64_C(5) << 30) + bits;
+	return draw(m, 5000) ? draw(m, 1u << bits) : (UINT64_C(5) << 30) + bits;
 }
 
 static void put_block(struct model *m, size_t slot, uint32_t tid)
@@ -103,8 +101,8 @@ static void put_block(struct model *m, size_t slot, uint32_t tid)
 	struct model_block block = {.live = true,
 				    .size = random_size(m),
 				    .time = ++m->time,
-				    .stack = (stack_id)next_random(m, STACKS),
-				    .class = next_random(m, 2) ? SITE_HEAP : SITE_NEW};
+				    .stack = (stack_id)draw(m, STACKS),
+				    .class = draw(m, 2) ? SITE_HEAP : SITE_NEW};
 	struct ledger_alloc alloc = {.address = address_of(slot),
 				     .size_bytes = block.size,
 				     .time_ns = block.time,
@@ -139,11 +137,11 @@ static void do_realloc(struct model *m, size_t slot, uint32_t tid)
 	size_t other;
 
 	release_block(m, slot, tid, true);
-	if (next_random(m, 4)) {
-		put_block(m, next_random(m, 2) ? slot : next_random(m, SLOTS), tid);
+	if (draw(m, 4)) {
+		put_block(m, draw(m, 2) ? slot : draw(m, SLOTS), tid);
 		return;
 	}
-	other = next_random(m, SLOTS);
+	other = draw(m, SLOTS);
 	if (other != slot)
 		put_block(m, other, tid + 1);
 	if (dropped(m))
@@ -163,9 +161,9 @@ static uint64_t page_address(size_t page)
 static void map_pages(struct model *m, size_t first, size_t count, uint32_t tid)
 {
 	struct ledger_alloc map = {.address = page_address(first),
-				   .size_bytes = count * 4096 - next_random(m, 4096),
+				   .size_bytes = count * 4096 - draw(m, 4096),
 				   .time_ns = ++m->time,
-				   .stack = (stack_id)next_random(m, STACKS),
+				   .stack = (stack_id)draw(m, STACKS),
 				   .tid = tid,
 				   .class = SITE_MAPPING};
 
@@ -182,7 +180,7 @@ static void unmap_pages(struct model *m, size_t first, size_t count, uint32_t ti
 				       .time_ns = ++m->time,
 				       .tid = tid,
 				       .class = SITE_MAPPING,
-				       .tentative = next_random(m, 2)};
+				       .tentative = draw(m, 2)};
 	struct model_page before[PAGES];
 
 	if (dropped(m))
@@ -191,7 +189,7 @@ static void unmap_pages(struct model *m, size_t first, size_t count, uint32_t ti
 	ledger_record_unmap(m->ledger, &unmap, count * 4096);
 	for (size_t i = first; i < first + count; i++)
 		m->pages[i].mapped = false;
-	if (unmap.tentative && next_random(m, 2) && !dropped(m)) {
+	if (unmap.tentative && draw(m, 2) && !dropped(m)) {
 		ledger_undo_unmap(m->ledger, tid, unmap.address);
 		memcpy(m->pages, before, sizeof(before));
 	}
@@ -199,13 +197,13 @@ static void unmap_pages(struct model *m, size_t first, size_t count, uint32_t ti
 
 static void step(struct model *m)
 {
-	uint32_t tid = 1 + (uint32_t)next_random(m, THREADS);
-	size_t slot = next_random(m, SLOTS), page = next_random(m, PAGES);
-	size_t count = 1 + next_random(m, page % 50 ? 8 : 40);
+	uint32_t tid = 1 + (uint32_t)draw(m, THREADS);
+	size_t slot = draw(m, SLOTS), page = draw(m, PAGES);
+	size_t count = 1 + draw(m, page % 50 ? 8 : 40);
 
 	if (count > PAGES - page)
 		count = PAGES - page;
-	switch (next_random(m, 20)) {
+	switch (draw(m, 20)) {
 	case 0:
 		map_pages(m, page, count, tid);
 		break;
@@ -338,22 +336,22 @@ static void garbage_never_breaks_the_sums(void **unused)
 
 	(void)unused;
 	for (int i = 0; i < 200000; i++) {
-		uint64_t address = next_random(m, 64) << next_random(m, 64);
-		uint64_t size = next_random(m, 64) << next_random(m, 64);
-		uint32_t tid = (uint32_t)next_random(m, 5000);
+		uint64_t address = draw(m, 64) << draw(m, 64);
+		uint64_t size = draw(m, 64) << draw(m, 64);
+		uint32_t tid = (uint32_t)draw(m, 5000);
 		struct ledger_alloc alloc = {.address = address,
 					     .size_bytes = size,
-					     .time_ns = next_random(m, UINT64_MAX),
-					     .stack = (stack_id)next_random(m, 300),
+					     .time_ns = draw(m, UINT64_MAX),
+					     .stack = (stack_id)draw(m, 300),
 					     .tid = tid,
-					     .class = (uint8_t)next_random(m, 24)};
+					     .class = (uint8_t)draw(m, 24)};
 		struct ledger_release release = {.address = address,
 						 .time_ns = alloc.time_ns,
 						 .tid = tid,
 						 .class = alloc.class,
 						 .tentative = i & 1};
 
-		switch (next_random(m, 8)) {
+		switch (draw(m, 8)) {
 		case 0:
 		case 1:
 			ledger_record_alloc(m->ledger, &alloc);

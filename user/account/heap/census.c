@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/random.h"
+
 #define TEXT_MIN 4
 
 int census_init(struct census *census, struct heap_image *image)
@@ -189,10 +191,7 @@ static void keep_sample(struct census *census, struct census_group *group, uint6
 		group->samples[group->sample_count++] = address;
 		return;
 	}
-	census->random ^= census->random << 13;
-	census->random ^= census->random >> 7;
-	census->random ^= census->random << 17;
-	at = census->random % group->count;
+	at = random_next(&census->random) % group->count;
 	if (at < CENSUS_SAMPLES)
 		group->samples[at] = address;
 }

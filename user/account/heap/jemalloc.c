@@ -103,19 +103,6 @@ static int jemalloc_find(struct heap_place *place, void **ret_state)
 	return 0;
 }
 
-static bool is_writable(const struct maps *maps, const struct mapping **hint, uint64_t start,
-			uint64_t end)
-{
-	while (start < end) {
-		if (!*hint || start < (*hint)->start || start >= (*hint)->end)
-			*hint = maps_find(maps, start);
-		if (!*hint || (*hint)->prot != (PROT_READ | PROT_WRITE) || (*hint)->shared)
-			return false;
-		start = (*hint)->end;
-	}
-	return true;
-}
-
 /*
  * The bytes of a large block: its class's; 5.3.1 gives whole pages instead, all but one of the extent's. 0: its record
  * does not hold.
@@ -167,7 +154,6 @@ static int end_run(struct heap_place *place, struct address_range *run)
 /* Extents that follow each other are one segment. */
 static int add_segments(struct jemalloc_heap *heap, struct heap_place *place)
 {
-	const struct mapping *hint = NULL;
 	struct address_range run = {0, 0};
 	int err = 0;
 
@@ -175,7 +161,7 @@ static int add_segments(struct jemalloc_heap *heap, struct heap_place *place)
 		const struct jemalloc_extent *e = &heap->extents.items[i];
 		bool live = jemalloc_is_active(heap->layout, e->bits);
 
-		if (live && !is_writable(&place->maps, &hint, e->base, e->end))
+		if (live && !maps_private_writable(&place->maps, e->base, e->end))
 			return -EUCLEAN;
 		if (e->base != run.end || e->end - e->base >= ALONE_BYTES)
 			err = end_run(place, &run);
