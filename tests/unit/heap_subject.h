@@ -135,8 +135,8 @@ static inline void subject_stop(struct subject *subject)
 	close(subject->from);
 }
 
-static inline int subject_scan_by(const struct heap_scan_options *options,
-				  struct heap_snapshot **ret)
+static inline int subject_scan_once(const struct heap_scan_options *options,
+				    struct heap_snapshot **ret)
 {
 	struct heap_scan *job = NULL;
 	struct pollfd ready;
@@ -145,6 +145,19 @@ static inline int subject_scan_by(const struct heap_scan_options *options,
 	ready = (struct pollfd){heap_scan_fd(job), POLLIN, 0};
 	assert_int_equal(poll(&ready, 1, 120000), 1);
 	return heap_scan_finish(job, ret);
+}
+
+/* On a busy machine a thread may get no time to stop in: that is tried again. */
+#define SUBJECT_TRIES 5
+
+static inline int subject_scan_by(const struct heap_scan_options *options,
+				  struct heap_snapshot **ret)
+{
+	int err = -ETIMEDOUT;
+
+	for (int tries = 0; err == -ETIMEDOUT && tries < SUBJECT_TRIES; tries++)
+		err = subject_scan_once(options, ret);
+	return err;
 }
 
 static inline struct heap_scan_options subject_options(const struct subject *subject,

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "base/cleanup.h"
+#include "base/strbuf.h"
 #include "cmocka_all.h"
 
 /* A cursor over bytes that end where a heap block ends, so that ASan sees any read beyond. */
@@ -186,6 +188,48 @@ static void alignment_counts_from_the_base(void **state)
 	free(copy);
 }
 
+static void texts_with_their_length_are_bounded(void **state)
+{
+	CURSOR(copy, 2, 0, 'a', 'b', 0, 0, 3, 0, 'c', 'd');
+	const uint8_t with_nul[] = {2, 0, 'a', 0};
+	size_t size = 9;
+
+	(void)state;
+	assert_memory_equal(cursor_text16(&c, 2, &size), "ab", 2);
+	assert_int_equal(size, 2);
+	assert_non_null(cursor_text16(&c, 2, &size));
+	assert_int_equal(size, 0);
+	assert_null(cursor_text16(&c, 9, &size)); /* cut short */
+	assert_true(c.bad);
+	c = cursor_of(copy, 4);
+	assert_null(cursor_text16(&c, 1, &size)); /* longer than allowed */
+	assert_true(c.bad);
+	c = cursor_of(with_nul, sizeof(with_nul));
+	assert_null(cursor_text16(&c, 9, &size));
+	assert_true(c.bad);
+	free(copy);
+}
+
+static void what_strbuf_writes_is_read_back(void **state)
+{
+	static const uint64_t numbers[] = {0, 127, 128, 1ULL << 63, UINT64_MAX};
+	_cleanup_(strbuf_done) struct strbuf sb = STRBUF_INIT;
+	struct cursor c;
+	size_t size;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		assert_int_equal(strbuf_add_uleb(&sb, numbers[i]), 0);
+	assert_int_equal(strbuf_add_text16(&sb, "main.c", 4), 0);
+	c = cursor_of(sb.buf, sb.len);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		assert_true(cursor_uleb(&c) == numbers[i]);
+	assert_memory_equal(cursor_text16(&c, 4, &size), "main", 4);
+	assert_int_equal(size, 4);
+	assert_false(c.bad);
+	assert_int_equal(cursor_left(&c), 0);
+}
+
 static void nothing_to_read_is_no_error_until_read(void **state)
 {
 	struct cursor c = cursor_of(NULL, 0);
@@ -212,6 +256,8 @@ int main(void)
 		cmocka_unit_test(leb128_that_never_ends_is_bad),
 		cmocka_unit_test(strings_end_inside_or_are_bad),
 		cmocka_unit_test(alignment_counts_from_the_base),
+		cmocka_unit_test(texts_with_their_length_are_bounded),
+		cmocka_unit_test(what_strbuf_writes_is_read_back),
 		cmocka_unit_test(nothing_to_read_is_no_error_until_read),
 	};
 

@@ -186,8 +186,8 @@ static void numbers_and_texts_for_a_file_are_little_endian_with_their_length_bef
 	(void)state;
 	assert_int_equal(strbuf_add_le(&sb, 0x0102030405060708, 8), 0);
 	assert_int_equal(strbuf_add_le(&sb, 0xffffff0a0b, 2), 0);
-	assert_int_equal(strbuf_add_text16(&sb, "ab"), 0);
-	assert_int_equal(strbuf_add_text16(&sb, ""), 0);
+	assert_int_equal(strbuf_add_text16(&sb, "abc", 2), 0);
+	assert_int_equal(strbuf_add_text16(&sb, "", 2), 0);
 	assert_int_equal(sb.len, 8 + 2 + 4 + 2);
 	assert_memory_equal(sb.buf,
 			    "\x08\x07\x06\x05\x04\x03\x02\x01\x0b\x0a\x02\x00"

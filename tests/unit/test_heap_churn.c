@@ -58,7 +58,7 @@ static void churn_with(const char *threads, bool no_stop)
 
 		options.no_stop = no_stop;
 		options.census = false;
-		err = subject_scan_by(&options, &now);
+		err = subject_scan_once(&options, &now);
 		if (err && err != -EAGAIN && err != -ETIMEDOUT)
 			print_message("# scan %d: %s\n", i, strerror(-err));
 		assert_true(err == 0 || err == -EAGAIN || err == -ETIMEDOUT);

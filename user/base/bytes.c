@@ -60,6 +60,19 @@ const char *cursor_cstr(struct cursor *c, size_t *ret_len)
 	return start;
 }
 
+const char *cursor_text16(struct cursor *c, size_t max, size_t *ret_len)
+{
+	size_t size = cursor_u16(c);
+	const uint8_t *bytes = cursor_bytes(c, size);
+
+	if (!bytes || size > max || memchr(bytes, 0, size)) {
+		cursor_fail(c);
+		return NULL;
+	}
+	*ret_len = size;
+	return (const char *)bytes;
+}
+
 struct cursor cursor_window(const void *bytes, size_t buffer_size, uint64_t offset, uint64_t size)
 {
 	struct cursor all = cursor_of(bytes, buffer_size);

@@ -103,6 +103,12 @@ int64_t cursor_sleb(struct cursor *c);
  * NUL is left. */
 const char *cursor_cstr(struct cursor *c, size_t *ret_len);
 
+/*
+ * A text in place with its length, at most `max`, before it in two bytes (strbuf_add_text16()); no NUL ends it. NULL and
+ * bad if it is longer, cut short, or holds a NUL.
+ */
+const char *cursor_text16(struct cursor *c, size_t max, size_t *ret_len);
+
 /* A cursor over the next `size` bytes, which this one skips; the result is bad and empty if fewer
  * are left. */
 static inline struct cursor cursor_sub(struct cursor *c, uint64_t size)

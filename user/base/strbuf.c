@@ -90,9 +90,16 @@ int strbuf_add_le(struct strbuf *sb, uint64_t value, unsigned int bytes)
 	return sb->failed ? -ENOMEM : 0;
 }
 
-int strbuf_add_text16(struct strbuf *sb, const char *text)
+int strbuf_add_uleb(struct strbuf *sb, uint64_t value)
 {
-	size_t size = strnlen(text, UINT16_MAX);
+	for (; value >= 0x80; value >>= 7)
+		strbuf_addch(sb, (char)(value | 0x80));
+	return strbuf_addch(sb, (char)value);
+}
+
+int strbuf_add_text16(struct strbuf *sb, const char *text, uint16_t max)
+{
+	size_t size = strnlen(text, max);
 
 	strbuf_add_le(sb, size, 2);
 	return strbuf_add(sb, text, size);

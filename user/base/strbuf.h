@@ -45,9 +45,10 @@ int strbuf_reserve(struct strbuf *sb, size_t extra);
 int strbuf_add(struct strbuf *sb, const void *bytes, size_t len);
 int strbuf_addstr(struct strbuf *sb, const char *s);
 int strbuf_addch(struct strbuf *sb, char c);
-/* The number's lowest bytes, little endian; and a text with its length (at most 65,535) before it in two bytes. */
+/* The number's lowest bytes, little endian; as LEB128; and a text, cut at `max`, with its length before it in two bytes. */
 int strbuf_add_le(struct strbuf *sb, uint64_t value, unsigned int bytes);
-int strbuf_add_text16(struct strbuf *sb, const char *text);
+int strbuf_add_uleb(struct strbuf *sb, uint64_t value);
+int strbuf_add_text16(struct strbuf *sb, const char *text, uint16_t max);
 int strbuf_add_repeat(struct strbuf *sb, char c, size_t count);
 int strbuf_addf(struct strbuf *sb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int strbuf_vaddf(struct strbuf *sb, const char *fmt, va_list ap)

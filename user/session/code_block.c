@@ -58,8 +58,8 @@ static void write_module(const struct module *module, struct strbuf *ret)
 
 	if (module->elf)
 		build_id_format(elf_file_build_id(module->elf), build_id);
-	strbuf_add_text16(ret, module->path);
-	strbuf_add_text16(ret, build_id);
+	strbuf_add_text16(ret, module->path, TEXT_MAX);
+	strbuf_add_text16(ret, build_id, TEXT_MAX);
 }
 
 int code_block_write(const struct target *target, uint32_t process, struct strbuf *ret)
@@ -103,18 +103,6 @@ struct code_reader {
 };
 
 /* Bytes without a NUL that lie in the block. -EILSEQ. */
-static int take_text(struct code_reader *reader, const char **ret, size_t *ret_size)
-{
-	uint16_t size = cursor_u16(&reader->cursor);
-	const uint8_t *bytes = cursor_bytes(&reader->cursor, size);
-
-	if (!bytes || size > TEXT_MAX || memchr(bytes, 0, size))
-		return -EILSEQ;
-	*ret = (const char *)bytes;
-	*ret_size = size;
-	return 0;
-}
-
 /* The one of that path and build id: blocks repeat them. */
 static int find_module(struct replayed *replayed, const char *key, size_t path_size,
 		       const char *build_id, const struct module **ret)
@@ -139,14 +127,12 @@ static int find_module(struct replayed *replayed, const char *key, size_t path_s
 static int take_module(struct code_reader *reader, const struct module **ret)
 {
 	_cleanup_(strbuf_done) struct strbuf key = STRBUF_INIT;
-	const char *path, *build_id;
-	size_t path_size, id_size;
-	int err = take_text(reader, &path, &path_size);
+	size_t path_size = 0, id_size = 0;
+	const char *path = cursor_text16(&reader->cursor, TEXT_MAX, &path_size);
+	const char *build_id = cursor_text16(&reader->cursor, TEXT_MAX, &id_size);
 
-	if (!err)
-		err = take_text(reader, &build_id, &id_size);
-	if (err)
-		return err;
+	if (reader->cursor.bad)
+		return -EILSEQ;
 	strbuf_add(&key, path, path_size);
 	strbuf_addch(&key, '\n'); /* in no path as /proc shows it */
 	strbuf_add(&key, build_id, id_size);

@@ -86,22 +86,6 @@ struct look_writer {
 	uint64_t last_address, last_first_ns;
 };
 
-static void add_number(struct strbuf *out, uint64_t value)
-{
-	do {
-		strbuf_addch(out, (char)((value & 0x7f) | (value > 0x7f ? 0x80 : 0)));
-		value >>= 7;
-	} while (value);
-}
-
-static void add_text(struct strbuf *out, const char *text)
-{
-	size_t size = strnlen(text, TEXT_MAX);
-
-	strbuf_add_le(out, size, 2);
-	strbuf_add(out, text, size);
-}
-
 static void add_sizes(struct strbuf *out, const struct heap_snapshot *snapshot)
 {
 	size_t count = HEAP_SIZE_SLOTS;
@@ -110,7 +94,7 @@ static void add_sizes(struct strbuf *out, const struct heap_snapshot *snapshot)
 		count--;
 	strbuf_addch(out, (char)count);
 	for (size_t i = 0; i < count; i++)
-		add_number(out, snapshot->live_by_size[i]);
+		strbuf_add_uleb(out, snapshot->live_by_size[i]);
 }
 
 static void begin_part(struct look_writer *writer)
@@ -145,7 +129,7 @@ static void begin_part(struct look_writer *writer)
 
 	strbuf_truncate(&writer->block, 0);
 	strbuf_add(&writer->block, &head, sizeof(head));
-	add_text(&writer->block, s->reason);
+	strbuf_add_text16(&writer->block, s->reason, TEXT_MAX);
 	add_sizes(&writer->block, s);
 	writer->anew = false;
 	writer->last_address = writer->last_first_ns = 0;
@@ -167,7 +151,7 @@ static int next_part(struct look_writer *writer)
 	if (writer->block.failed || writer->block.len < PART_BYTES)
 		return 0;
 	strbuf_addch(&writer->block, WHAT_END);
-	add_number(&writer->block, 0); /* answers */
+	strbuf_add_uleb(&writer->block, 0); /* answers */
 	if (writer->block.failed)
 		return -ENOMEM;
 	memcpy(&head, writer->block.buf, sizeof(head));
@@ -196,7 +180,7 @@ static int write_type(struct look_writer *writer, uint32_t index, uint32_t *ret)
 	}
 	if (writer->numbers[index]) {
 		*ret = writer->numbers[index] - 1;
-		add_number(&writer->block, *ret);
+		strbuf_add_uleb(&writer->block, *ret);
 		return 0;
 	}
 	*ret = book->types.count;
@@ -205,9 +189,9 @@ static int write_type(struct look_writer *writer, uint32_t index, uint32_t *ret)
 		err = strmap_put_n(&book->numbers, key.buf, key.len,
 				   (void *)(uintptr_t)book->types.count, NULL);
 	writer->numbers[index] = book->types.count;
-	add_number(&writer->block, *ret);
+	strbuf_add_uleb(&writer->block, *ret);
 	strbuf_addch(&writer->block, (char)type->kind);
-	add_text(&writer->block, type->name);
+	strbuf_add_text16(&writer->block, type->name, TEXT_MAX);
 	return err;
 }
 
@@ -216,7 +200,7 @@ static int write_what(struct look_writer *writer, uint8_t what, uint64_t address
 	int err = next_part(writer);
 
 	strbuf_addch(&writer->block, (char)what);
-	add_number(&writer->block, address - writer->last_address);
+	strbuf_add_uleb(&writer->block, address - writer->last_address);
 	writer->last_address = address;
 	return err;
 }
@@ -230,11 +214,11 @@ static int write_new(struct look_writer *writer, struct heap_lost *lost)
 		what |= WHAT_SAME_FIRST;
 	if (!err)
 		err = write_what(writer, what, lost->address);
-	add_number(&writer->block, lost->size_bytes);
+	strbuf_add_uleb(&writer->block, lost->size_bytes);
 	if (!err)
 		err = write_type(writer, lost->type, &lost->type);
 	if (!(what & WHAT_SAME_FIRST))
-		add_number(&writer->block, writer->told->snapshot->time_ns - lost->first_ns);
+		strbuf_add_uleb(&writer->block, writer->told->snapshot->time_ns - lost->first_ns);
 	writer->last_first_ns = lost->first_ns;
 	return err;
 }
@@ -294,11 +278,11 @@ static void write_answers(struct look_writer *writer)
 {
 	const struct look_told *told = writer->told;
 
-	add_number(&writer->block, told->answer_count);
+	strbuf_add_uleb(&writer->block, told->answer_count);
 	for (size_t i = 0; i < told->answer_count; i++) {
 		strbuf_add_le(&writer->block, told->answers[i].stack_hash, 8);
 		strbuf_add_le(&writer->block, told->answers[i].class, 1);
-		add_text(&writer->block, told->answers[i].held_by);
+		strbuf_add_text16(&writer->block, told->answers[i].held_by, TEXT_MAX);
 	}
 }
 
@@ -315,14 +299,14 @@ static int write_groups(struct look_writer *writer)
 		if (!told->held_by[i] || block->len > GROUPS_BYTES)
 			continue;
 		err = write_type(writer, group->type, &number);
-		add_number(block, group->size_bytes);
-		add_number(block, group->count);
-		add_number(block, group->bytes);
-		add_number(block, group->lost_count);
-		add_number(block, group->lost_bytes);
-		add_number(block, group->returned);
-		add_text(block, told->held_by[i]);
-		add_text(block, told->show_content ? group->sample : "");
+		strbuf_add_uleb(block, group->size_bytes);
+		strbuf_add_uleb(block, group->count);
+		strbuf_add_uleb(block, group->bytes);
+		strbuf_add_uleb(block, group->lost_count);
+		strbuf_add_uleb(block, group->lost_bytes);
+		strbuf_add_uleb(block, group->returned);
+		strbuf_add_text16(block, told->held_by[i], TEXT_MAX);
+		strbuf_add_text16(block, told->show_content ? group->sample : "", TEXT_MAX);
 	}
 	return err;
 }
@@ -392,28 +376,16 @@ static int take_number(struct look_reader *reader, uint64_t *ret)
 	return 0;
 }
 
-static int take_bytes(struct look_reader *reader, const char **ret, size_t *ret_size)
-{
-	uint16_t size = cursor_u16(&reader->cursor);
-	const uint8_t *bytes = cursor_bytes(&reader->cursor, size);
-
-	if (!bytes || size > TEXT_MAX || memchr(bytes, 0, size))
-		return -EILSEQ;
-	*ret = (const char *)bytes;
-	*ret_size = size;
-	return 0;
-}
-
 static int take_text(struct look_reader *reader, const char **ret)
 {
-	const char *bytes;
 	size_t size;
-	int err = take_bytes(reader, &bytes, &size);
+	const char *bytes = cursor_text16(&reader->cursor, TEXT_MAX, &size);
 
-	if (err || !size) {
-		*ret = "";
-		return err;
-	}
+	*ret = "";
+	if (!bytes)
+		return -EILSEQ;
+	if (!size)
+		return 0;
 	*ret = arena_strndup(&reader->session->replayed->arena, bytes, size);
 	return *ret ? 0 : -ENOMEM;
 }
@@ -443,8 +415,8 @@ static int take_type(struct look_reader *reader, uint32_t *ret)
 	if (number < book->types.count)
 		return 0;
 	kind = cursor_u8(&reader->cursor);
-	err = take_bytes(reader, &name, &size);
-	if (err || kind > HEAP_DATA)
+	name = cursor_text16(&reader->cursor, TEXT_MAX, &size);
+	if (!name || kind > HEAP_DATA)
 		return -EILSEQ;
 	return add_type(book, kind, name, size);
 }

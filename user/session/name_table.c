@@ -57,11 +57,9 @@ void name_table_free(struct name_table *table)
 
 static const char *take_text(struct name_table *table, struct cursor *c)
 {
-	uint16_t size = cursor_u16(c);
-	const uint8_t *bytes = cursor_bytes(c, size);
-	const char *text = bytes && !memchr(bytes, 0, size)
-				   ? arena_strndup(&table->arena, (const char *)bytes, size)
-				   : NULL;
+	size_t size;
+	const char *bytes = cursor_text16(c, UINT16_MAX, &size);
+	const char *text = bytes ? arena_strndup(&table->arena, bytes, size) : NULL;
 
 	if (!text)
 		cursor_fail(c);
@@ -193,10 +191,10 @@ static int number_of(struct name_writer *writer, const struct report_frame *fram
 	strbuf_add_le(block, frame->kind, 1);
 	strbuf_add_le(block, frame->line, 4);
 	strbuf_add_le(block, frame->address, 8);
-	strbuf_add_text16(block, frame->function);
-	strbuf_add_text16(block, frame->file);
-	strbuf_add_text16(block, frame->module);
-	strbuf_add_text16(block, frame->build_id);
+	strbuf_add_text16(block, frame->function, UINT16_MAX);
+	strbuf_add_text16(block, frame->file, UINT16_MAX);
+	strbuf_add_text16(block, frame->module, UINT16_MAX);
+	strbuf_add_text16(block, frame->build_id, UINT16_MAX);
 	*ret = writer->frame_count++;
 	return map64_put(&writer->frames, hash, *ret + 1);
 }

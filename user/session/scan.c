@@ -12,6 +12,9 @@
 #define LOOKS_PLAIN  2 /* the second confirms the first */
 #define LOOKS_GROWTH 3
 #define GAUGE_SLOTS  16
+/* On a machine with more to do than it can, a stop now and then takes too long. */
+#define TRIES    4
+#define RETRY_NS (250 * NS_PER_MS)
 
 static int new_session(const struct scan_options *options, struct session **ret)
 {
@@ -114,6 +117,33 @@ static int refuse(int err, int pid, struct hf_error *error)
 	}
 }
 
+static void pause_until(uint64_t ns)
+{
+	uint64_t now_ns = clock_now_ns();
+	struct timespec t = {(time_t)((ns - now_ns) / NS_PER_S), (long)((ns - now_ns) % NS_PER_S)};
+
+	if (ns > now_ns)
+		(void)nanosleep(&t, NULL);
+}
+
+static int look_at(struct member *member, const struct look_options *options)
+{
+	int err;
+
+	for (int tries = 0;; tries++) {
+		err = look_start(&member->look, options, member->target->key.pid, clock_now_ns());
+		if (!err) {
+			look_finish(&member->look, options, clock_now_ns());
+			err = member->look.error;
+		}
+		if ((err != -ETIMEDOUT && err != -ECANCELED && err != -EAGAIN) ||
+		    tries + 1 == TRIES)
+			break;
+		pause_until(clock_now_ns() + RETRY_NS);
+	}
+	return err ? err : look_join(&member->look, NULL);
+}
+
 /* One look at each, one after the other. */
 static int look_at_all(struct session *session, bool census, struct hf_error *error)
 {
@@ -127,28 +157,12 @@ static int look_at_all(struct session *session, bool census, struct hf_error *er
 
 	for (size_t i = 0; i < session->members.count; i++) {
 		struct member *member = session->members.items[i];
-		int pid = member->target->key.pid;
-		int err = look_start(&member->look, &options, pid, clock_now_ns());
+		int err = look_at(member, &options);
 
-		if (!err) {
-			look_finish(&member->look, &options, clock_now_ns());
-			err = member->look.error;
-		}
-		if (!err)
-			err = look_join(&member->look, NULL);
 		if (err)
-			return refuse(err, pid, error);
+			return refuse(err, member->target->key.pid, error);
 	}
 	return 0;
-}
-
-static void pause_until(uint64_t ns)
-{
-	uint64_t now_ns = clock_now_ns();
-	struct timespec t = {(time_t)((ns - now_ns) / NS_PER_S), (long)((ns - now_ns) % NS_PER_S)};
-
-	if (ns > now_ns)
-		(void)nanosleep(&t, NULL);
 }
 
 static int look_again_and_again(const struct scan_options *options, struct session *session,

@@ -63,8 +63,8 @@ static void emit(struct pprof *p, uint32_t field, const struct strbuf *message)
 {
 	struct strbuf head = STRBUF_INIT;
 
-	proto_add_varint(&head, field << 3 | 2);
-	proto_add_varint(&head, message->len);
+	strbuf_add_uleb(&head, field << 3 | 2);
+	strbuf_add_uleb(&head, message->len);
 	if ((head.failed || message->failed) && !p->err)
 		p->err = -ENOMEM;
 	sink_write(p->sink, head.buf, head.len);
@@ -199,11 +199,11 @@ static void put_sample(struct pprof *p, const struct report_site *s)
 	strbuf_reset(&p->message);
 	strbuf_reset(&p->part);
 	for (uint32_t i = 0; i < s->stack.depth; i++)
-		proto_add_varint(&p->part, s->stack.frames[i] + 1ull);
+		strbuf_add_uleb(&p->part, s->stack.frames[i] + 1ull);
 	proto_add_bytes(&p->message, SAMPLE_LOCATION_ID, p->part.buf, p->part.len);
 	strbuf_reset(&p->part);
 	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++)
-		proto_add_varint(&p->part, int64_of(values[i]));
+		strbuf_add_uleb(&p->part, int64_of(values[i]));
 	proto_add_bytes(&p->message, SAMPLE_VALUE, p->part.buf, p->part.len);
 	if (*s->allocator)
 		add_label(p, "allocator", s->allocator, 0);

@@ -11,6 +11,5 @@
 void proto_add_u64(struct strbuf *sb, uint32_t number, uint64_t value);
 /* Field @number with @size bytes: a text, a message, packed numbers. */
 void proto_add_bytes(struct strbuf *sb, uint32_t number, const void *bytes, size_t size);
-void proto_add_varint(struct strbuf *sb, uint64_t value);
 
 #endif
