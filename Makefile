@@ -38,7 +38,7 @@ say = $(if $(V),@:,@printf '  %-8s %s\n' '$(1)' '$(patsubst $(O)/%,%,$(2))')
 # Flags
 WARN := -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wpointer-arith \
 	-Wwrite-strings -Wold-style-definition -Wshadow $(if $(filter-out 0,$(DEV)),-Werror)
-COMMON := -std=gnu11 -g -D_GNU_SOURCE -DHF_VERSION='"$(VERSION)"' -Iuser -Iinclude -I$(O)/gen \
+COMMON := -std=gnu11 -g -D_GNU_SOURCE -DHF_VERSION='"$(VERSION)"' -Iuser -Iinclude -Ibpf -I$(O)/gen \
 	-ffile-prefix-map=$(CURDIR)=. -MMD -MP $(WARN)
 BANNED := $(addprefix -include ,$(wildcard user/base/banned.h))
 HARDEN := -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2
@@ -99,7 +99,7 @@ define variant
 $(1)/%.o: %.c Makefile $(wildcard user/base/banned.h)
 	$$(call say,CC,$$@)
 	@mkdir -p $$(@D)
-	$(Q)$(2) $(COMMON) $(3) $$(if $$(filter user/%,$$<),$(BANNED),-Itests -Ibpf \
+	$(Q)$(2) $(COMMON) $(3) $$(if $$(filter user/%,$$<),$(BANNED),-Itests \
 		-Wno-missing-prototypes -Wno-unknown-pragmas $$(filter-out -l% -Wl%,$$(call flags_in,$$<))) -c -o $$@ $$<
 $(addprefix $(1)/,$(patsubst %.c,%.o,$(filter user/capture/probe/%,$(LIB_C)) $(LOAD_C))): | $(SKEL)
 $(1)/libholdfast.a: $(LIB_C:%.c=$(1)/%.o) $(ASSETS) $(O)/sources

@@ -13,6 +13,15 @@ static __always_inline int hf_read_user(void *dst, u32 size, u64 address)
 	return bpf_probe_read_user(dst, size, (const void *)address) != 0;
 }
 
+struct hf_unwind;
+
+static __always_inline int hf_unwind_fetch(const struct hf_unwind *u, void *dst, u32 size,
+					   u64 address)
+{
+	(void)u;
+	return hf_read_user(dst, size, address);
+}
+
 #define HF_INLINE __always_inline
 #include "core/unwind.h"
 

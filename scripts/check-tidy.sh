@@ -20,7 +20,7 @@ headers=
 banned=
 [ ! -e user/base/banned.h ] || banned="-include user/base/banned.h"
 status=0
-clang-tidy --quiet $extra "$file" -- -std=gnu11 -D_GNU_SOURCE -DHF_VERSION='"0"' -Iuser -Iinclude \
+clang-tidy --quiet $extra "$file" -- -std=gnu11 -D_GNU_SOURCE -DHF_VERSION='"0"' -Iuser -Iinclude -Ibpf \
 	-I.output/gen $banned >"$stamp.log" 2>&1 || status=$?
 # bpftool's skeleton is not ours to mend
 ours=$(grep -E '(error|warning): ' "$stamp.log" | grep -v '^[^ :]*\.output/gen/') || :

@@ -3,7 +3,8 @@
  * One step of a stack walk by unwind rules. Pure: the same code runs in the kernel, in the host tests and
  * under the fuzzer. The includer defines, before including:
  *
- *   static inline int hf_read_user(void *dst, __u32 size, __u64 address);   0, or non-zero if unreadable
+ *   static inline int hf_unwind_fetch(const struct hf_unwind *u, void *dst, __u32 size, __u64 address);
+ *                       reads the target's memory for the walk @u: 0, or non-zero if unreadable
  *   #define HF_INLINE   how to inline (the kernel side: __always_inline)
  *
  * Nothing read from the stack is trusted: the walk ends after HF_MAX_FRAMES steps at the latest, a caller's
@@ -72,14 +73,14 @@ static HF_INLINE int hf_unwind_read(struct hf_unwind *u, __u64 address, __u64 *r
 	__u32 size;
 
 	if (address & 7)
-		return hf_read_user(ret, 8, address);
+		return hf_unwind_fetch(u, ret, 8, address);
 	if (offset >= u->window_bytes) {
 		base = address & ~63ull;
 		size = 4096 - (base & 4095);
 		if (size > HF_WINDOW_BYTES)
 			size = HF_WINDOW_BYTES;
 		u->window_bytes = 0;
-		if (hf_read_user(u->window, size, base))
+		if (hf_unwind_fetch(u, u->window, size, base))
 			return 1;
 		u->window_base = base;
 		u->window_bytes = size;

@@ -20,9 +20,14 @@ static struct {
 	uint64_t base, size;
 } host_memory;
 
-static inline int hf_read_user(void *dst, uint32_t size, uint64_t address)
+struct hf_unwind;
+
+static inline int hf_unwind_fetch(const struct hf_unwind *u, void *dst, uint32_t size,
+				  uint64_t address)
 {
 	uint64_t offset = address - host_memory.base;
+
+	(void)u;
 
 	if (!host_memory
 		     .bytes) { /* by the kernel, as what lies there may be unreadable, or poisoned */

@@ -148,7 +148,13 @@ static void reachable_is_what_a_naive_walk_reaches(void **state)
 	for (int round = 0; round < ROUNDS; round++) {
 		struct address_range dead = {OTHER + 1024, OTHER + 2048};
 		uint64_t word;
-		struct reach_roots roots = {&word, 1, &dead, 1};
+		struct address_range stack = {OTHER, OTHER + 512};
+		struct reach_roots roots = {.words = &word,
+					    .word_count = 1,
+					    .dead = &dead,
+					    .dead_count = 1,
+					    .stacks = &stack,
+					    .stack_count = (size_t)round % 2};
 		struct reach_lost_vec lost = VEC_INIT;
 		size_t expected = 0;
 
@@ -173,6 +179,57 @@ static void reachable_is_what_a_naive_walk_reaches(void **state)
 		check_order(&g, &lost);
 		vec_done(&lost);
 		done(&g);
+	}
+}
+
+/* Ten blocks, each refers to the next: a table to the first, a stack to the fourth, a register to the seventh. */
+static void the_way_back_leads_to_memory_before_stacks_and_registers(void **state)
+{
+	enum { COUNT = 10 };
+	static uint64_t heap[PAGE_WORDS], stack_words[PAGE_WORDS], table[PAGE_WORDS];
+	struct address_range stack = {OTHER, OTHER + PAGE_BYTES};
+	uint64_t word = BASE + 16 * 6;
+	struct reach_roots roots = {
+		.words = &word, .word_count = 1, .stacks = &stack, .stack_count = 1};
+
+	(void)state;
+	for (int with = 0; with < 3; with++) {
+		uint32_t parents[COUNT] = {0},
+			 first_held = with == 0   ? 0
+				      : with == 1 ? 3
+						  : 6,
+			 begins;
+		struct reach_paths paths = {.parents = parents};
+		uint64_t from = with == 0   ? OTHER + 2 * PAGE_BYTES
+				: with == 1 ? OTHER
+					    : REACH_REGISTER;
+		struct edge_store edges;
+		struct block_map map;
+
+		block_map_init(&map);
+		assert_int_equal(block_map_add(&map, BASE, BASE + PAGE_BYTES, 4), 0);
+		block_map_seal(&map);
+		for (uint64_t i = 0; i < COUNT; i++) {
+			block_segment_begin(map.items, i);
+			heap[2 * i] = i + 1 < COUNT ? BASE + 16 * (i + 1) : 0;
+		}
+		table[0] = with < 1 ? BASE : 0;
+		stack_words[0] = with < 2 ? BASE + 16 * 3 : 0;
+		assert_int_equal(edge_store_init(&edges, 4 * PAGE_WORDS, 16), 0);
+		edge_store_take(&edges, &map, OTHER, stack_words, 1);
+		edge_store_take(&edges, &map, OTHER + 2 * PAGE_BYTES, table, 1);
+		edge_store_take(&edges, &map, BASE, heap, 1);
+		assert_int_equal(block_map_number(&map, &begins), 0);
+		assert_int_equal(begins, COUNT);
+		assert_int_equal(reach_mark(&map, &edges, &roots, &paths), 0);
+		for (uint32_t i = 0; i < COUNT; i++)
+			assert_int_equal(parents[i], i < first_held    ? 0
+						     : i == first_held ? REACH_ROOT
+								       : i);
+		assert_true(paths.sources.items[0] == from);
+		vec_done(&paths.sources);
+		edge_store_done(&edges);
+		block_map_done(&map);
 	}
 }
 
@@ -233,6 +290,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reachable_is_what_a_naive_walk_reaches),
+		cmocka_unit_test(the_way_back_leads_to_memory_before_stacks_and_registers),
 		cmocka_unit_test(a_long_chain_of_links_is_followed_in_a_moment),
 		cmocka_unit_test(a_store_without_room_says_that_it_is_full),
 	};

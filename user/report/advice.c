@@ -229,9 +229,12 @@ static void add_lost(struct strbuf *sb, const struct report *report, const struc
 	if (!f->stack.depth) {
 		strbuf_addstr(sb, "no path frees them; they were allocated before we looked, so "
 				  "they have a type but no stack: ");
-		strbuf_addstr(sb, f->state == VERDICT_LEAKING
-					  ? "watch longer, and new ones will have one"
-					  : "watch when it happens again");
+		if (report->capture.mode == CAPTURE_SCAN)
+			strbuf_addf(sb, "`holdfast hunt %d` traces those to come", f->pid);
+		else
+			strbuf_addstr(sb, f->state == VERDICT_LEAKING
+						  ? "watch longer, and new ones will have one"
+						  : "watch when it happens again");
 		return;
 	}
 	own = &report->frames[f->stack.frames[report_first_own_frame(report, f->stack)]];

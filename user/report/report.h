@@ -180,6 +180,8 @@ struct report_site {
 struct report_census {
 	const char *type, *held_by, *sample;
 	uint64_t size, count, bytes, lost_count, lost_bytes;
+	bool growth_known; /* by an earlier look */
+	double grown_count, growth_bytes_per_second;
 };
 
 struct report_component {

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "session/type_growth.h"
 
 #define CENSUS_ROWS_MAX 200 /* those with most bytes; ones with losses always */
 
@@ -15,7 +16,7 @@ bool build_heap_shows(const struct heap_snapshot *snapshot, size_t group)
 }
 
 static int add_row(const struct session *session, const struct member *member, size_t index,
-		   struct report_builder *builder)
+		   const struct type_growth *growth, struct report_builder *builder)
 {
 	const struct heap_snapshot *snapshot = member->look.census;
 	const struct heap_group *group = &snapshot->groups[index];
@@ -28,13 +29,18 @@ static int add_row(const struct session *session, const struct member *member, s
 		.bytes = group->bytes,
 		.lost_count = group->lost_count,
 		.lost_bytes = group->lost_bytes,
+		.growth_known = growth->counts,
 	};
 
+	if (growth->counts) {
+		row.grown_count = growth->counts[index];
+		row.growth_bytes_per_second = growth->bytes[index] / growth->seconds;
+	}
 	build_heap_type(&name, type->kind, type->name);
 	if (session->replayed)
 		strbuf_addstr(&held_by, member->replayed_holders[index]);
 	else
-		build_heap_holder(&held_by, snapshot->pid, snapshot, &group->holder);
+		build_heap_holder(&held_by, session, snapshot, &group->holder);
 	if (session->options.show_content)
 		strbuf_add_printable(&sample, group->sample, strlen(group->sample));
 	if (name.failed || held_by.failed || sample.failed)
@@ -49,11 +55,13 @@ static int add_census(const struct session *session, const struct member *member
 		      struct report_builder *builder)
 {
 	const struct heap_snapshot *snapshot = member->look.census;
-	int err = 0;
+	struct type_growth growth;
+	int err = type_growth_init(member->look.first, snapshot, &growth);
 
 	for (size_t i = 0; !err && snapshot && i < snapshot->group_count; i++)
-		if (build_heap_shows(snapshot, i))
-			err = add_row(session, member, i, builder);
+		if (build_heap_shows(snapshot, i) || (growth.counts && growth.bytes[i] > 0))
+			err = add_row(session, member, i, &growth, builder);
+	type_growth_done(&growth);
 	return err;
 }
 
@@ -237,7 +245,7 @@ static void add_holder(const struct session *session, const struct member *membe
 	for (size_t i = 0; look->census && i < look->asked.count && i < look->census->answer_count;
 	     i++)
 		if (look->asked.items[i] == site)
-			build_heap_holder(held_by, look->census->pid, look->census,
+			build_heap_holder(held_by, session, look->census,
 					  &look->census->answers[i]);
 }
 

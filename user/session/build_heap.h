@@ -8,9 +8,12 @@
 
 /* "cache::Entry", "text": printable. */
 void build_heap_type(struct strbuf *out, enum heap_kind kind, const char *class_name);
-/* "global g_cache of redis-server, through an object cache::Table of 4.0 KiB"; nothing if it is not known. */
-void build_heap_holder(struct strbuf *out, int pid, const struct heap_snapshot *snapshot,
-		       const struct heap_holder *holder);
+/*
+ * "global g_cache of redis-server, through an object cache::Table of 4.0 KiB"; nothing if it is not known. After
+ * build_prepare_resolver().
+ */
+void build_heap_holder(struct strbuf *out, const struct session *session,
+		       const struct heap_snapshot *snapshot, const struct heap_holder *holder);
 
 /* Whether the report has a row for this group of a census. */
 bool build_heap_shows(const struct heap_snapshot *snapshot, size_t group);

@@ -104,9 +104,30 @@ static void add_thread(struct strbuf *out, int pid, int tid)
 		strbuf_addf(out, "thread %d", tid);
 }
 
-void build_heap_holder(struct strbuf *out, int pid, const struct heap_snapshot *snapshot,
-		       const struct heap_holder *holder)
+/* "a variable of serve_requests in the main thread" */
+static void add_variable(struct strbuf *out, const struct session *session,
+			 const struct heap_snapshot *snapshot, const struct heap_holder *holder)
 {
+	const struct stack_trace trace = {.pid = (uint32_t)snapshot->pid,
+					  .first_seen_ns = snapshot->time_ns,
+					  .depth = 1,
+					  .pcs = &holder->return_pc};
+	const char *function = holder->return_pc ? resolver_function(session->resolver, &trace, 0)
+						 : "";
+
+	strbuf_addstr(out, "a variable ");
+	if (*function)
+		strbuf_addf(out, "of %s in ", function);
+	else
+		strbuf_addstr(out, "on the stack of ");
+	add_thread(out, snapshot->pid, holder->tid);
+}
+
+void build_heap_holder(struct strbuf *out, const struct session *session,
+		       const struct heap_snapshot *snapshot, const struct heap_holder *holder)
+{
+	int pid = snapshot->pid;
+
 	switch (holder->root) {
 	case HEAP_ROOT_NONE:
 		return;
@@ -114,8 +135,7 @@ void build_heap_holder(struct strbuf *out, int pid, const struct heap_snapshot *
 		strbuf_addstr(out, "a register");
 		break;
 	case HEAP_ROOT_STACK:
-		strbuf_addstr(out, "a variable on the stack of ");
-		add_thread(out, pid, holder->tid);
+		add_variable(out, session, snapshot, holder);
 		break;
 	case HEAP_ROOT_STORAGE:
 		strbuf_addstr(out, "thread-local storage of ");

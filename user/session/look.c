@@ -19,12 +19,30 @@ void look_init(struct look *look)
 	lost_evidence_init(&look->evidence);
 }
 
+static bool is_kept(const struct look *look, const struct heap_snapshot *snapshot)
+{
+	return snapshot == look->newest || snapshot == look->census || snapshot == look->first;
+}
+
+/* Those of @old that nothing in @look is any more; one may stand there twice. */
+static void free_others(const struct look *look, struct heap_snapshot **old, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		bool again = false;
+
+		for (size_t k = 0; k < i; k++)
+			again |= old[k] == old[i];
+		if (!again && !is_kept(look, old[i]))
+			heap_snapshot_free(old[i]);
+	}
+}
+
 static void drop_snapshots(struct look *look)
 {
-	if (look->census != look->newest)
-		heap_snapshot_free(look->census);
-	heap_snapshot_free(look->newest);
-	look->census = look->newest = NULL;
+	struct heap_snapshot *old[] = {look->newest, look->census, look->first};
+
+	look->census = look->newest = look->first = NULL;
+	free_others(look, old, sizeof(old) / sizeof(*old));
 }
 
 void look_done(struct look *look)
@@ -98,17 +116,15 @@ static void keep(struct look *look, struct heap_snapshot *snapshot)
 {
 	struct heap_snapshot *old[] = {look->newest, look->census, snapshot};
 
-	if (look->census == look->newest)
-		old[1] = NULL;
 	if (snapshot->complete || !look->newest) {
 		look->newest = snapshot;
 		look->joined = false;
 	}
 	if (look->census_asked)
 		look->census = snapshot;
-	for (size_t i = 0; i < sizeof(old) / sizeof(*old); i++)
-		if (old[i] != look->newest && old[i] != look->census)
-			heap_snapshot_free(old[i]);
+	if (look->census_asked && look->keep_first && !look->first)
+		look->first = snapshot;
+	free_others(look, old, sizeof(old) / sizeof(*old));
 }
 
 void look_finish(struct look *look, const struct look_options *options, uint64_t now_ns)
@@ -137,7 +153,7 @@ void look_finish(struct look *look, const struct look_options *options, uint64_t
 
 void look_replay(struct look *look, struct heap_snapshot *snapshot, bool newest, bool census)
 {
-	struct heap_snapshot *old[] = {look->newest, look->census};
+	struct heap_snapshot *old[] = {look->newest, look->census, snapshot};
 
 	if (newest) {
 		look->newest = snapshot;
@@ -145,13 +161,7 @@ void look_replay(struct look *look, struct heap_snapshot *snapshot, bool newest,
 	}
 	if (census)
 		look->census = snapshot;
-	if (old[1] == old[0])
-		old[1] = NULL;
-	for (size_t i = 0; i < 2; i++)
-		if (old[i] != look->newest && old[i] != look->census)
-			heap_snapshot_free(old[i]);
-	if (!newest && !census)
-		heap_snapshot_free(snapshot);
+	free_others(look, old, sizeof(old) / sizeof(*old));
 }
 
 int look_join(struct look *look, const struct ledger *ledger)

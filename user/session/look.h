@@ -38,8 +38,11 @@ struct look {
 	struct heap_scan *scan;       /* under way; NULL: none */
 	struct heap_snapshot *newest; /* the last complete one, or the only one */
 	struct heap_snapshot *census; /* the last one with types of all blocks; may be the newest */
-	bool only_traced;             /* no walker understands its allocator */
-	bool joined;                  /* the newest is in the evidence */
+	struct heap_snapshot
+		*first; /* the first census, if keep_first: what grew is held against it */
+	bool keep_first;
+	bool only_traced; /* no walker understands its allocator */
+	bool joined;      /* the newest is in the evidence */
 	bool census_asked;
 	VEC(site_id) asked; /* whose blocks the questions of the census are about */
 	uint64_t next_ns;

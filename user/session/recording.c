@@ -288,11 +288,12 @@ static void holders_done(struct holders *holders, const struct heap_snapshot *sn
 	vec_done(&holders->answers);
 }
 
-static char *in_words(const struct heap_snapshot *snapshot, const struct heap_holder *holder)
+static char *in_words(const struct session *session, const struct heap_snapshot *snapshot,
+		      const struct heap_holder *holder)
 {
 	struct strbuf text = STRBUF_INIT;
 
-	build_heap_holder(&text, snapshot->pid, snapshot, holder);
+	build_heap_holder(&text, session, snapshot, holder);
 	return strbuf_detach(&text, NULL);
 }
 
@@ -303,7 +304,7 @@ static int add_answers(const struct session *session, const struct look *look,
 	int err = 0;
 
 	for (size_t i = 0; !err && i < look->asked.count && i < snapshot->answer_count; i++) {
-		char *words = in_words(snapshot, &snapshot->answers[i]);
+		char *words = in_words(session, snapshot, &snapshot->answers[i]);
 		struct look_answer answer = {.held_by = words};
 
 		answer.stack_hash = build_heap_site(session, snapshot->pid, look->asked.items[i],
@@ -325,7 +326,8 @@ static int find_holders(const struct session *session, const struct look *look,
 		return -ENOMEM;
 	for (size_t i = 0; i < snapshot->group_count; i++)
 		if (build_heap_shows(snapshot, i))
-			holders->of_groups[i] = in_words(snapshot, &snapshot->groups[i].holder);
+			holders->of_groups[i] =
+				in_words(session, snapshot, &snapshot->groups[i].holder);
 	return add_answers(session, look, holders);
 }
 
@@ -469,6 +471,8 @@ int recording_finish(struct recording *recording, struct session *session)
 {
 	_cleanup_free_ char *meta = meta_text(session);
 
+	/* The last look names variables' functions. */
+	note(recording, build_prepare_resolver(session));
 	if (!recording->err) {
 		record_looks(recording, session);
 		record_losses(recording, session);

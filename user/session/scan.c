@@ -9,9 +9,9 @@
 #include "base/clock.h"
 #include "session/session_internal.h"
 
-#define LOOKS_PLAIN  2 /* the second confirms the first */
-#define LOOKS_GROWTH 3
-#define GAUGE_SLOTS  16
+/* What a look misses is confirmed by one so much later. */
+#define CONFIRM_NS  NS_PER_S
+#define GAUGE_SLOTS 16
 /* On a machine with more to do than it can, a stop now and then takes too long. */
 #define TRIES    4
 #define RETRY_NS (250 * NS_PER_MS)
@@ -56,7 +56,7 @@ static void read_memory(struct session *session, bool full)
 	}
 }
 
-static int add_process(struct session *session, int pid, struct hf_error *error)
+static int add_process(struct session *session, int pid, bool growth, struct hf_error *error)
 {
 	_cleanup_(error_done) struct hf_error unused = HF_ERROR_INIT;
 	struct member *member = calloc(1, sizeof(*member));
@@ -65,6 +65,7 @@ static int add_process(struct session *session, int pid, struct hf_error *error)
 	if (!member)
 		return error_set_errno(error, HF_E_INTERNAL, ENOMEM, "out of memory");
 	look_init(&member->look);
+	member->look.keep_first = growth;
 	err = target_new(session->modules, pid, clock_now_ns(), &member->target, error);
 	if (!err && gauge_new(GAUGE_SLOTS, &member->gauge))
 		err = error_set_errno(error, HF_E_INTERNAL, ENOMEM, "out of memory");
@@ -165,26 +166,36 @@ static int look_at_all(struct session *session, bool census, struct hf_error *er
 	return 0;
 }
 
+/* A leak is called one after losses in so many looks: the time is cut into as many parts, if it is long enough. */
+static unsigned int parts_of(const struct scan_options *options)
+{
+	uint64_t most = options->gap_ns / CONFIRM_NS;
+
+	if (!options->growth || !most)
+		return options->growth;
+	return most < VERDICT_LEAK_LOOKS ? (unsigned int)most : VERDICT_LEAK_LOOKS;
+}
+
+/* One at the beginning, one at the end of each part, and one that confirms what the last of these missed. */
 static int look_again_and_again(const struct scan_options *options, struct session *session,
 				struct hf_error *error)
 {
-	unsigned int looks = options->growth ? LOOKS_GROWTH : LOOKS_PLAIN;
-	uint64_t next_ns = clock_now_ns();
+	unsigned int parts = parts_of(options), looks = parts + 2;
+	uint64_t began_ns = clock_now_ns();
 
 	for (unsigned int i = 0; i < looks; i++) {
 		int err;
 
 		read_memory(session, i == 0);
-		err = look_at_all(session, options->growth || i + 1 == looks, error);
+		err = look_at_all(session, (options->growth && i == 0) || i + 1 == looks, error);
 		if (err)
 			return err;
 		if (options->looked && options->looked(options->user, i + 1, looks))
 			break;
-		/* The last one only confirms: a second is enough. */
-		next_ns = clock_now_ns() +
-			  (i + 2 == looks && options->growth ? NS_PER_S : options->gap_ns);
-		if (i + 1 < looks)
-			pause_until(next_ns);
+		if (i + 2 == looks)
+			pause_until(clock_now_ns() + (parts ? CONFIRM_NS : options->gap_ns));
+		else if (i + 1 < looks)
+			pause_until(began_ns + (i + 1) * options->gap_ns / parts);
 	}
 	read_memory(session, true);
 	return 0;
@@ -213,7 +224,7 @@ int scan_report(const struct scan_options *options, const int *pids, size_t coun
 		return error_set_errno(error, HF_E_INTERNAL, -err, "can't start: %s",
 				       strerror(-err));
 	for (size_t i = 0; !err && i < count; i++)
-		err = add_process(session, pids[i], error);
+		err = add_process(session, pids[i], options->growth, error);
 	if (!err)
 		err = look_again_and_again(options, session, error);
 	if (err)

@@ -15,7 +15,7 @@
 
 struct scan_options {
 	uint64_t gap_ns; /* between two looks; a second confirms what is lost */
-	bool growth; /* tell what has grown in between: a third look confirms what was lost meanwhile */
+	bool growth; /* tell what has grown in between, with more looks on the way: does what is lost go on? */
 	bool no_stop, show_content;
 	uint64_t max_stop_ns, memory_bytes;
 	const char *tool_version;

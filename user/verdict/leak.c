@@ -100,7 +100,8 @@ static double seconds_to_firm(const struct finding *f, double observed_s)
 	return fmax(0, fmin(VERDICT_FIRM_LEAK_S, observed_s * ratio * ratio) - observed_s);
 }
 
-static bool judge_state(const struct witness *w, double observed_s, struct finding *f)
+static bool judge_state(const struct lost_evidence *evidence, const struct witness *w,
+			double observed_s, struct finding *f)
 {
 	double confidence = confidence_of(w);
 
@@ -113,6 +114,16 @@ static bool judge_state(const struct witness *w, double observed_s, struct findi
 	}
 	if (!w->trusted)
 		return w->trend;
+	/* Too few looks to tell whether it goes on. */
+	if (w->entry->fresh_count >= VERDICT_LEAK_BLOCKS && w->rate.low > 0 &&
+	    evidence->fresh_looks < VERDICT_LEAK_LOOKS) {
+		set_growth(w, f);
+		f->state = VERDICT_WATCHING;
+		f->confidence = fmin(confidence, VERDICT_LEAK_CONFIDENCE);
+		f->seconds_to_firm = fmax(1, (VERDICT_LEAK_LOOKS - (double)evidence->fresh_looks) *
+						     observed_s / (double)evidence->looks);
+		return true;
+	}
 	if (w->entry->count >= VERDICT_LEAK_BLOCKS && (!w->trend || f->state < VERDICT_GROWING)) {
 		f->state = VERDICT_LOST;
 		f->confidence = estimate_logistic(LOGIT_LEAK + LOGIT_LOST + LOGIT_UNCHANGED);
@@ -180,7 +191,7 @@ bool leak_judge(const struct leak_context *context, size_t entry, struct finding
 	w.unchanged = e->fresh_count && (double)e->unchanged_count >=
 						VERDICT_UNCHANGED_SHARE * (double)e->fresh_count;
 	widen(context, &w);
-	if (!judge_state(&w, context->observed_s, found))
+	if (!judge_state(evidence, &w, context->observed_s, found))
 		return false;
 	if (w.trusted) {
 		found->lost_count = e->count;

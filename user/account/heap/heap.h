@@ -112,7 +112,8 @@ struct heap_holder {
 	uint64_t module_base; /* HEAP_ROOT_GLOBAL: where the module's first byte is mapped */
 	const char *path;     /* of the module or mapping; "" else */
 	int tid;              /* of stack and storage */
-	bool container;       /* there is a block that most ways lead through: */
+	uint64_t return_pc; /* HEAP_ROOT_STACK: in the variable's function, as a return address; 0: not known */
+	bool container; /* there is a block that most ways lead through: */
 	uint32_t container_type;
 	uint64_t container_bytes;
 	double share;  /* of the samples for which that holds */

@@ -103,30 +103,34 @@ static void name_mapping(const struct holder_finder *finder, uint64_t address,
 	ret->module_base = maps->items[i].start - maps->items[i].offset;
 }
 
+/* A variable of one of its functions, or thread-local? Both lie in the mapping of its stack. */
+static bool name_in_thread(const struct holder_finder *finder, const struct stopped_thread *t,
+			   uint64_t address, struct heap_holder *ret)
+{
+	const struct mapping *m = maps_find(&finder->image->place.maps, address);
+	bool stack = m && t->stack_pointer >= m->start && t->stack_pointer < m->end;
+	bool storage = m && t->thread_pointer >= m->start && t->thread_pointer < m->end &&
+		       address <= t->thread_pointer + PAGE_BYTES &&
+		       address + STORAGE_REACH > t->thread_pointer;
+
+	ret->tid = t->tid;
+	if (stack)
+		ret->return_pc = frame_finder_find(finder->frames, t->tid, address);
+	ret->root = storage && !ret->return_pc ? HEAP_ROOT_STORAGE : HEAP_ROOT_STACK;
+	return stack || storage;
+}
+
 static void name_root(const struct holder_finder *finder, uint64_t address, struct heap_holder *ret)
 {
 	const struct heap_image *image = finder->image;
-	const struct mapping *m = maps_find(&image->place.maps, address);
 
 	ret->address = address;
 	ret->root = HEAP_ROOT_REGISTER;
 	if (address == REACH_REGISTER)
 		return;
-	for (size_t i = 0; m && i < image->stopped.threads.count; i++) {
-		const struct stopped_thread *t = &image->stopped.threads.items[i];
-
-		ret->tid = t->tid;
-		if (address <= t->thread_pointer + PAGE_BYTES &&
-		    address + STORAGE_REACH > t->thread_pointer && t->thread_pointer >= m->start &&
-		    t->thread_pointer < m->end) {
-			ret->root = HEAP_ROOT_STORAGE;
+	for (size_t i = 0; i < image->stopped.threads.count; i++)
+		if (name_in_thread(finder, &image->stopped.threads.items[i], address, ret))
 			return;
-		}
-		if (t->stack_pointer >= m->start && t->stack_pointer < m->end) {
-			ret->root = HEAP_ROOT_STACK;
-			return;
-		}
-	}
 	ret->tid = 0;
 	name_mapping(finder, address, ret);
 }

@@ -10,6 +10,7 @@ struct holder_finder {
 	struct heap_image *image;
 	struct census *census;
 	const struct reach_paths *paths;
+	struct frame_finder *frames;
 };
 
 /* Paths in @ret are borrowed from the image's maps. -ENOMEM. */

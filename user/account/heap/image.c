@@ -138,7 +138,9 @@ void heap_image_close(struct heap_image *image)
 	block_map_done(&image->place.map);
 	edge_store_done(&image->edges);
 	stop_resume(&image->stopped);
+	stack_copies_done(&image->stacks);
 	vec_done(&image->dead);
+	vec_done(&image->stack_ranges);
 	vec_done(&image->place.books);
 }
 
@@ -149,13 +151,14 @@ static int by_range(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
-static int find_dead(struct heap_image *image)
+static int find_stacks(struct heap_image *image)
 {
 	int err = 0;
 
 	vec_clear(&image->dead);
+	vec_clear(&image->stack_ranges);
 	if (image->place.stopped)
-		err = stacks_find_unused(&image->place, &image->dead);
+		err = stacks_find(&image->place, &image->dead, &image->stack_ranges);
 	if (!err)
 		err = vec_append(&image->dead, image->place.books.items, image->place.books.count);
 	if (image->dead.count)
@@ -248,7 +251,7 @@ static int look(struct heap_image *image)
 	if (!err)
 		err = add_mappings(image);
 	if (!err)
-		err = find_dead(image);
+		err = find_stacks(image);
 	return err ? err : pass_memory(image);
 }
 
@@ -274,6 +277,9 @@ static int look_stopped(struct heap_image *image)
 		image->place.stopped = image->place.threads = &image->stopped;
 		image->time_ns = clock_now_ns();
 		err = look(image);
+		if (!err && image->place.options->census)
+			err = stack_copies_take(image->place.pid, &image->stopped,
+						&image->place.maps, &image->stacks);
 		stop_release(&image->stopped);
 	}
 	*image->stop_began_ns = 0;
@@ -352,6 +358,8 @@ int heap_image_reach(struct heap_image *image, struct reach_paths *paths)
 		.word_count = image->stopped.words.count,
 		.dead = image->dead.items,
 		.dead_count = image->dead.count,
+		.stacks = image->stack_ranges.items,
+		.stack_count = image->stack_ranges.count,
 	};
 
 	return reach_mark(&image->place.map, &image->edges, &roots, paths);

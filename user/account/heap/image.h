@@ -4,6 +4,7 @@
 #define HOLDFAST_HEAP_IMAGE_H
 
 #include "account/heap/edges.h"
+#include "account/heap/frames.h"
 #include "account/heap/reach.h"
 #include "account/heap/walker.h"
 
@@ -14,8 +15,10 @@ struct heap_image {
 	void *walker_state;
 	struct edge_store edges;
 	struct stopped_process stopped; /* its words, after the process goes on again */
+	struct stack_copies stacks; /* with a census only: they tell whose variable holds what */
 	struct address_ranges
 		dead; /* memory that holds no roots: unused stack, the allocator's books */
+	struct address_ranges stack_ranges;
 	_Atomic uint64_t *stop_began_ns; /* shared with the guard; 0: it is not stopped */
 	uint64_t time_ns, stop_ns, retries, present_bytes;
 	bool sound;     /* the walker's books hold */

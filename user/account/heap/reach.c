@@ -60,16 +60,21 @@ static bool is_root(const struct block_map *map, uint64_t source)
 	return !block_begin_of(s, source, &index) || bit_get(s->idle, index);
 }
 
-static int mark_pages(struct marker *m, const struct reach_roots *roots)
+/* The words of stacks, or all others. */
+static int mark_pages(struct marker *m, const struct reach_roots *roots, bool stacks)
 {
 	const struct edge_store *store = m->store;
-	size_t dead = 0;
+	size_t dead = 0, stack = 0;
 
 	for (uint64_t page = 0; page < store->page_count; page++) {
 		uint64_t address = store->pages[page].address;
 
 		while (dead < roots->dead_count && roots->dead[dead].end <= address)
 			dead++;
+		while (stack < roots->stack_count && roots->stacks[stack].end <= address)
+			stack++;
+		if ((stack < roots->stack_count && address >= roots->stacks[stack].start) != stacks)
+			continue;
 		for (uint64_t e = store->pages[page].first; e < edge_page_end(store, page); e++) {
 			uint64_t source = edge_source(&store->pages[page], store->edges[e]);
 			size_t d = dead;
@@ -148,7 +153,13 @@ int reach_mark(struct block_map *map, const struct edge_store *store,
 	int err = edge_store_index(store, map);
 
 	if (!err)
-		err = mark_pages(&m, roots);
+		err = mark_pages(&m, roots, false);
+	if (!err)
+		err = mark_levels(&m);
+	if (!err)
+		err = mark_pages(&m, roots, true);
+	if (!err)
+		err = mark_levels(&m);
 	for (size_t i = 0; !err && i < roots->word_count; i++)
 		err = mark(&m, roots->words[i], 0, REACH_REGISTER);
 	if (!err)

@@ -2,11 +2,13 @@
 /*
  * What a process can still get at: everything that something outside the heap refers to, and what that refers to.
  *
- * Roots are the words of registers, and every word outside live blocks: globals, thread storage, stacks from the red
- * zone below the stack pointer on (System V ABI, 3.2.2), any other writable memory. A word refers to a block if it
+ * Roots are the words of registers and red zones, and every word outside live blocks: globals, thread storage, stacks from
+ * the stack pointer on, any other writable memory. A word refers to a block if it
  * points anywhere into it, or one past its end. What is left is lost: nothing in the process holds its address.
  *
- * Breadth first, so the way back over `parents` is a shortest one. One owner, one thread; linear in the edges.
+ * Breadth first, so the way back over `parents` is a shortest one: from memory that is no stack if there is one, else from
+ * a stack, else from a register. What a function left behind on its stack or in a register may point into the middle of
+ * what a variable holds. One owner, one thread; linear in the edges.
  */
 #ifndef HOLDFAST_HEAP_REACH_H
 #define HOLDFAST_HEAP_REACH_H
@@ -19,10 +21,12 @@
 #include "base/vec.h"
 
 struct reach_roots {
-	const uint64_t *words; /* registers */
+	const uint64_t *words; /* registers, red zones */
 	size_t word_count;
 	const struct address_range *dead; /* hold no roots; ascending, apart from each other */
 	size_t dead_count;
+	const struct address_range *stacks; /* mappings of stacks, likewise */
+	size_t stack_count;
 };
 
 /* parents[ordinal of a block]: 0: nothing; REACH_ROOT + n: the n-th root source; else the holder's ordinal + 1. */

@@ -30,6 +30,7 @@ struct scan {
 	struct reach_paths paths;
 	struct reach_lost_vec lost;
 	struct census census;
+	struct frame_finder *frames;
 	VEC(struct heap_lost) told;
 	struct heap_snapshot snapshot;
 	bool stop, whole, blind;
@@ -481,7 +482,7 @@ static void sort_groups(const struct scan *scan, struct heap_group *groups, uint
 
 static int find_holders(struct scan *scan, struct heap_group *groups, const uint32_t *order)
 {
-	struct holder_finder finder = {&scan->image, &scan->census, &scan->paths};
+	struct holder_finder finder = {&scan->image, &scan->census, &scan->paths, scan->frames};
 	size_t count = scan->census.groups.count; /* looking at containers may add some */
 	int err = 0;
 
@@ -496,7 +497,7 @@ static int find_holders(struct scan *scan, struct heap_group *groups, const uint
 
 static int answer(struct scan *scan, struct heap_holder *answers)
 {
-	struct holder_finder finder = {&scan->image, &scan->census, &scan->paths};
+	struct holder_finder finder = {&scan->image, &scan->census, &scan->paths, scan->frames};
 	int err = 0;
 
 	for (size_t i = 0; !err && i < scan->options->question_count; i++) {
@@ -522,8 +523,11 @@ static int pack(struct scan *scan, int fd)
 
 	if (!err) {
 		sort_groups(scan, groups, order);
-		err = find_holders(scan, groups, order);
+		err = frame_finder_new(scan->image.place.pid, &scan->image.place.maps,
+				       &scan->image.stacks, &scan->frames);
 	}
+	if (!err)
+		err = find_holders(scan, groups, order);
 	if (!err)
 		err = answer(scan, answers);
 	types = calloc(scan->census.types.count, sizeof(*types));
@@ -598,6 +602,7 @@ int heap_scan_work(const struct heap_scan_options *options, _Atomic uint64_t *st
 	scan->snapshot.total_ns = clock_now_ns() - began_ns;
 	if (!err)
 		err = pack(scan, fd);
+	frame_finder_free(scan->frames);
 	census_done(&scan->census);
 	heap_image_close(&scan->image);
 	free(scan->paths.parents);

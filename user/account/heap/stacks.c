@@ -8,9 +8,8 @@
 #include "account/heap/thread_blocks.h"
 #include "base/cleanup.h"
 
-#define RED_ZONE_BYTES 128
-#define TOP_BYTES      8192  /* within so much of its top lies a thread's control block */
-#define CONTROL_BYTES  0x800 /* of it that tell where the stack is */
+#define TOP_BYTES     8192  /* within so much of its top lies a thread's control block */
+#define CONTROL_BYTES 0x800 /* of it that tell where the stack is */
 
 /* Of the threads in one mapping. */
 struct stack_use {
@@ -94,10 +93,11 @@ static uint64_t first_used(const struct heap_place *place, size_t index,
 	if (!control || !begins_in_guard(place->pid, control, m))
 		return 0;
 	/* Of an ended thread the control block counts: its result may wait there for pthread_join(). */
-	return use->stack_pointer ? use->stack_pointer : control + RED_ZONE_BYTES;
+	return use->stack_pointer ? use->stack_pointer : control;
 }
 
-int stacks_find_unused(const struct heap_place *place, struct address_ranges *ret)
+int stacks_find(const struct heap_place *place, struct address_ranges *ret_unused,
+		struct address_ranges *ret_stacks)
 {
 	size_t count = place->maps.count;
 	_cleanup_free_ struct stack_use *uses = calloc(count ? count : 1, sizeof(*uses));
@@ -109,8 +109,12 @@ int stacks_find_unused(const struct heap_place *place, struct address_ranges *re
 		const struct mapping *m = &place->maps.items[i];
 		uint64_t used = first_used(place, i, &uses[i]);
 
-		if (used > m->start + RED_ZONE_BYTES &&
-		    vec_push(ret, (struct address_range){m->start, used - RED_ZONE_BYTES}) < 0)
+		if (uses[i].stack_pointer &&
+		    vec_push(ret_stacks, (struct address_range){m->start, m->end}) < 0)
+			return -ENOMEM;
+		/* The red zone below it was read with the registers. */
+		if (used > m->start &&
+		    vec_push(ret_unused, (struct address_range){m->start, used}) < 0)
 			return -ENOMEM;
 	}
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What of the threads' stacks is not in use: below the red zone of a running thread (System V ABI, 3.2.2), and the
- * stacks of ended threads that glibc keeps for the next ones. What lies there are left-overs, no roots.
+ * What of the threads' stacks is not in use: below the stack pointer of a running thread (its red zone counts as its
+ * registers do), and the stacks of ended threads that glibc keeps for the next ones. What lies there are left-overs, no roots.
  *
  * Where it is not certain, all of it counts: a thread may run on a stack that is not its own (coroutines, signals), and
  * neighbouring mappings may have become one. Certain is a thread whose own control block says that its stack begins in
@@ -12,8 +12,9 @@
 
 #include "account/heap/walker.h"
 
-/* Of a stopped process; ascending. -ENOMEM. */
-int stacks_find_unused(const struct heap_place *place, struct address_ranges *ret);
+/* Of a stopped process: what of its threads' stacks is not in use, and the mappings that they run on; ascending. -ENOMEM. */
+int stacks_find(const struct heap_place *place, struct address_ranges *ret_unused,
+		struct address_ranges *ret_stacks);
 
 /* May the mapping be a thread's stack: read and written, anonymous, with inaccessible memory below it? */
 bool stack_is_guarded(const struct maps *maps, size_t index);

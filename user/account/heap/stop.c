@@ -12,6 +12,7 @@
 
 #include <dirent.h>
 
+#include "account/heap/memory_stream.h"
 #include "base/clock.h"
 #include "process/proc/proc_text.h"
 #include "process/proc/process.h"
@@ -19,7 +20,8 @@
 #define XSTATE_MAX_BYTES 16384 /* AMX's tiles included */
 #define MOVE_NS \
 	(20 * NS_PER_US) /* a call of malloc takes less; more is time in which it may come back */
-#define RED_ZONE_LOW 0x10000 /* vm.mmap_min_addr: no address is lower */
+#define ADDRESS_MIN    0x10000 /* vm.mmap_min_addr: no address is lower */
+#define RED_ZONE_BYTES 128     /* below the stack pointer (System V ABI AMD64, 3.2.2) */
 
 static bool is_known(const struct stopped_process *p, int tid)
 {
@@ -130,10 +132,32 @@ static int keep_words(struct stopped_process *p, const void *bytes, size_t size)
 	const uint64_t *words = bytes;
 
 	for (size_t i = 0; i < size / 8; i++)
-		if (words[i] >= RED_ZONE_LOW && !(words[i] >> 47) &&
+		if (words[i] >= ADDRESS_MIN && !(words[i] >> 47) &&
 		    vec_push(&p->words, words[i]) < 0)
 			return -ENOMEM;
 	return 0;
+}
+
+/*
+ * What a leaf function keeps below the stack pointer. Mostly it is what was left there by functions that have returned, so
+ * it counts as the registers do: after all other memory, for whoever asks who holds a block.
+ */
+static int take_red_zone(struct stopped_process *p, const struct stopped_thread *t)
+{
+	uint64_t words[RED_ZONE_BYTES / 8];
+	uint64_t end = t->stack_pointer & ~7ULL, at = end - RED_ZONE_BYTES;
+	int err = 0;
+
+	/* The page below may not be there. */
+	while (!err && at < end && end > RED_ZONE_BYTES) {
+		uint64_t next = (at | (PAGE_BYTES - 1)) + 1;
+
+		next = next < end ? next : end;
+		if (!process_read_memory(t->tid, at, words, next - at))
+			err = keep_words(p, words, next - at);
+		at = next;
+	}
+	return err;
 }
 
 static int take_registers(struct stopped_process *p, struct stopped_thread *t, uint64_t *xstate)
@@ -147,13 +171,14 @@ static int take_registers(struct stopped_process *p, struct stopped_thread *t, u
 		return -ESRCH;
 	t->stack_pointer = regs.rsp;
 	t->instruction_pointer = regs.rip;
+	t->frame_pointer = regs.rbp;
 	t->thread_pointer = regs.fs_base;
 	t->in_system_call = (long long)regs.orig_rax >= 0;
 	err = keep_words(p, &regs, sizeof(regs));
 	io = (struct iovec){xstate, XSTATE_MAX_BYTES};
 	if (!err && !ptrace(PTRACE_GETREGSET, t->tid, NT_X86_XSTATE, &io))
 		err = keep_words(p, xstate, io.iov_len);
-	return err;
+	return err ? err : take_red_zone(p, t);
 }
 
 static int take_all_registers(struct stopped_process *p)

@@ -21,7 +21,7 @@
 struct stopped_thread {
 	int tid;
 	int signal; /* it was about to get this one; 0: none */
-	uint64_t stack_pointer, instruction_pointer;
+	uint64_t stack_pointer, instruction_pointer, frame_pointer; /* rsp, rip, rbp */
 	uint64_t thread_pointer; /* fs base: the thread's control block */
 	bool in_system_call;
 	bool group_stopped; /* by SIGSTOP and the like, before we came */
@@ -29,7 +29,8 @@ struct stopped_thread {
 
 struct stopped_process {
 	VEC(struct stopped_thread) threads;
-	VEC(uint64_t) words; /* of all registers that may be addresses, vector registers included */
+	VEC(uint64_t)
+	words; /* of all registers that may be addresses, vector registers included, and of red zones */
 };
 
 /* A thread that is gone, or a zombie: a first thread that ended before the others. */

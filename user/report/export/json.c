@@ -265,6 +265,10 @@ static void put_census(struct json_out *j, const struct report *r)
 		json_out_u64(j, "lost_bytes", c->lost_bytes);
 		json_out_string(j, "held_by", c->held_by);
 		json_out_string(j, "sample", c->sample);
+		if (c->growth_known) {
+			json_out_double(j, "grown_count", c->grown_count);
+			json_out_double(j, "growth_bytes_per_second", c->growth_bytes_per_second);
+		}
 		json_out_end_object(j);
 	}
 	json_out_end_array(j);

@@ -405,6 +405,10 @@ static void read_holdings(struct json_in *in, const json_t *root, struct report 
 		census[i].lost_bytes = json_in_u64(in, c, "lost_bytes");
 		census[i].held_by = json_in_text(in, c, "held_by");
 		census[i].sample = json_in_text(in, c, "sample");
+		census[i].growth_known = json_object_get(c, "growth_bytes_per_second") != NULL;
+		census[i].grown_count = json_in_double(in, c, "grown_count");
+		census[i].growth_bytes_per_second =
+			json_in_double(in, c, "growth_bytes_per_second");
 	}
 	for (size_t i = 0; i < r->component_count && !json_in_failed(in); i++) {
 		const json_t *c = json_array_get(component_array, i);
