@@ -65,6 +65,12 @@ d = json.load(open(sys.argv[2]))
 assert eval(sys.argv[1]), sys.argv[1]' "$1" "${2:-$BATS_TEST_TMPDIR/out}"
 }
 
+# page_data: the JSON that a page on stdin carries.
+page_data()
+{
+	sed -n 's/.*id="hf-data">\([^<]*\)<.*/\1/p' | base64 -d | gunzip -c
+}
+
 @test "help of the program and of each command fits a screen and has an example" {
 	ends 0 --help
 	for command in hunt attach scan record report diff ps gc doctor agent ctl; do
@@ -123,6 +129,8 @@ assert eval(sys.argv[1]), sys.argv[1]' "$1" "${2:-$BATS_TEST_TMPDIR/out}"
 	[ "$status" -eq 73 ]
 	ln -sf r.json.gz link
 	refuses 73 HF-E-CANTWRITE report r.json.gz -q --json link
+	refuses 73 HF-E-CANTWRITE diff r.json.gz r.json.gz -q --html nowhere/d.html
+	refuses 73 HF-E-CANTWRITE diff r.json.gz r.json.gz -q --html link
 }
 
 @test "a hunt's text names the leak and the files" {
@@ -216,6 +224,25 @@ assert eval(sys.argv[1]), sys.argv[1]' "$1" "${2:-$BATS_TEST_TMPDIR/out}"
 	[ "$status" -eq 1 ]
 	grep -q '^missing' out
 	grep -q '^ *do: ' out
+}
+
+@test "a diff's page: a file for its owner, or stdout; of reports alone" {
+	ends 0 diff first.json.gz r.json.gz --html d.html
+	grep -q '^CHANGE ' "$BATS_TEST_TMPDIR/out"
+	[ "$(stat -c %a d.html)" = 600 ]
+	grep -qi '^<!doctype html>' d.html
+	! grep -qE '(src|href)="https?:' d.html
+	ends 0 diff first.json.gz r.json.gz --html -
+	cmp d.html "$BATS_TEST_TMPDIR/out"
+	page_data < d.html > d.json
+	json 'd["schema"] == "holdfast.diff_page/1" and d["left_out"]["sites"] == 0' d.json
+	json 'any(d["frames"][e["stack"][0]]["function"] == "leaked_block" for e in d["entries"])' d.json
+	echo rubbish > rubbish.json
+	refuses 65 HF-E-BADFILE diff r.json.gz rubbish.json --html never.html
+	refuses 65 HF-E-BADFILE diff d.html r.json.gz --html never.html
+	refuses 66 HF-E-NOFILE diff nosuch.json r.json.gz --html never.html
+	refuses 64 HF-E-USAGE diff r.json.gz r.json.gz --html - --json -
+	[ ! -e never.html ]
 }
 
 @test "diff's gate" {

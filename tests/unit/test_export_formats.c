@@ -3,17 +3,15 @@
  * Folded, pprof, speedscope and HTML, each read back by another reader than ours where there is one.
  * What these can't find: how the page looks and behaves; tests/web does.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <jansson.h>
 
-#include "base/fileio.h"
 #include "report/export/export.h"
+#include "unit/page_fixture.h"
 #include "unit/report_fixture.h"
 
 static void write_to(enum export_format format, const struct report *report, struct strbuf *out)
@@ -23,25 +21,6 @@ static void write_to(enum export_format format, const struct report *report, str
 	sink_init_strbuf(sink, out);
 	assert_int_equal(export_write(format, report, NULL, sink), 0);
 	free(sink);
-}
-
-static void inflate_all(const void *bytes, size_t size, struct strbuf *out)
-{
-	z_stream z = {.next_in = (unsigned char *)bytes, .avail_in = (uInt)size};
-	int result;
-
-	assert_int_equal(inflateInit2(&z, 31), Z_OK);
-	do {
-		strbuf_reserve(out, 65536);
-		z.next_out = (unsigned char *)out->buf + out->len;
-		z.avail_out = 65536;
-		result = inflate(&z, Z_NO_FLUSH);
-		out->len += 65536 - z.avail_out;
-	} while (result == Z_OK);
-	out->buf[out->len] = '\0';
-	assert_int_equal(result, Z_STREAM_END);
-	assert_int_equal(z.avail_in, 0);
-	inflateEnd(&z);
 }
 
 static void folded_lines_are_root_first_with_bytes_held(void **state)
@@ -172,36 +151,13 @@ static void speedscope_weights_match_its_samples(void **state)
 	report_free(r);
 }
 
-static int base64_digit(char c)
-{
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *at = c ? strchr(digits, c) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
-
 /* The report that a page carries. */
 static struct report *report_in_page(const struct strbuf *page)
 {
-	static const char before[] = "id=\"hf-report\">";
-	const char *p = strstr(page->buf, before);
 	struct strbuf bytes = STRBUF_INIT;
 	struct report *report = NULL;
-	uint32_t word = 0;
-	int bits = 0;
 
-	assert_non_null(p);
-	for (p += strlen(before); base64_digit(*p) >= 0; p++) {
-		word = word << 6 | (uint32_t)base64_digit(*p);
-		bits += 6;
-		if (bits >= 8) {
-			bits -= 8;
-			strbuf_addch(&bytes, (char)(word >> bits));
-		}
-	}
-	p += strspn(p, "=");
-	assert_memory_equal(p, "</script>", 9);
+	page_bytes(page, &bytes);
 	assert_int_equal(report_read_json(bytes.buf, bytes.len, &report, NULL), 0);
 	strbuf_done(&bytes);
 	return report;
@@ -228,36 +184,17 @@ static void page_carries_the_whole_report(void **state)
 	strbuf_done(&b);
 }
 
-/* A script that is added to the folder and forgotten in html.c shows here. */
-static void page_contains_every_script_of_the_folder(void **state)
+static void page_contains_every_file_of_its_folders(void **state)
 {
 	struct report *r = fixture_report();
-	struct strbuf page = STRBUF_INIT, path = STRBUF_INIT;
-	DIR *folder = opendir("user/report/export/web");
-	const struct dirent *entry;
-	size_t scripts = 0;
+	struct strbuf page = STRBUF_INIT;
 
 	(void)state;
-	assert_non_null(folder);
 	write_to(EXPORT_HTML, r, &page);
-	while ((entry = readdir(folder))) {
-		size_t len = strlen(entry->d_name), size;
-		char *text = NULL;
-
-		if (len < 4 || strcmp(entry->d_name + len - 3, ".js") != 0)
-			continue;
-		strbuf_reset(&path);
-		strbuf_addf(&path, "user/report/export/web/%s", entry->d_name);
-		assert_int_equal(file_read(path.buf, 1 << 20, &text, &size), 0);
-		assert_non_null(strstr(page.buf, text));
-		free(text);
-		scripts++;
-	}
-	closedir(folder);
-	assert_true(scripts > 3);
+	assert_true(page_files(&page, WEB_FOLDER) > 8);
+	assert_true(page_files(&page, WEB_FOLDER "report/") > 6);
 	report_free(r);
 	strbuf_done(&page);
-	strbuf_done(&path);
 }
 
 /* Sites on stacks of 12 frames whose names and numbers compress badly. */
@@ -407,7 +344,7 @@ int main(void)
 		cmocka_unit_test(pprof_is_read_back_by_protoc),
 		cmocka_unit_test(speedscope_weights_match_its_samples),
 		cmocka_unit_test(page_carries_the_whole_report),
-		cmocka_unit_test(page_contains_every_script_of_the_folder),
+		cmocka_unit_test(page_contains_every_file_of_its_folders),
 		cmocka_unit_test(page_of_a_large_report_is_cut_to_a_mebibyte_and_says_so),
 		cmocka_unit_test(file_is_private_whole_and_no_link_is_followed),
 		cmocka_unit_test(page_takes_the_bytes_packed_for_the_json_file),

@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Builds the page from its sources by the rule on top of report.html, as the exporter does in C. Also: node assemble.mjs REPORT.json PAGE.html
+// Builds the page from its sources by the rule on top of report/export/page.h, as the exporter does in C. Also: node assemble.mjs REPORT.json PAGE.html
 import {readFileSync, readdirSync, writeFileSync} from 'node:fs';
 import {gunzipSync, gzipSync} from 'node:zlib';
 import {fileURLToPath} from 'node:url';
 
 const SOURCES = new URL('../../user/report/export/web/', import.meta.url);
 
-export function sources() {
-	const names = readdirSync(SOURCES).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
-	const read = (name) => readFileSync(new URL(name, SOURCES), 'utf8');
-	return {html: read('report.html'), css: read('report.css'), scripts: names.filter((n) => n.endsWith('.js')).map((n) => ({name: n, text: read(n)}))};
+export const PAGES = ['report', 'diff'];
+
+/* The shared files, then those of the page, each as {name, text}. */
+function files(page, ending) {
+	const byBytes = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b));
+	return ['', page + '/'].flatMap((folder) => readdirSync(new URL(folder, SOURCES)).filter((n) => n.endsWith(ending)).sort(byBytes)
+		.map((name) => ({name, text: readFileSync(new URL(folder + name, SOURCES), 'utf8')})));
+}
+
+export function sources(page = 'report') {
+	const [shell, body] = files(page, '.html').map((f) => f.text);
+	return {shell, body, html: shell + body, css: files(page, '.css').map((f) => f.text + '\n').join(''), scripts: files(page, '.js')};
 }
 
 /* Like stacks side by side: gzip's window is small, and the page sorts for itself. Text that is no report stays as it is. */
@@ -27,18 +35,18 @@ function sorted(json) {
 	return JSON.stringify({...report, sites: keyed.map((k) => k[1])});
 }
 
-/* `json`: the report as text. */
-export function assemble(json) {
-	const {html, css, scripts} = sources();
-	const parts = [['/*HF:CSS*/', css], ['/*HF:JS*/', scripts.map((s) => s.text + '\n').join('')], ['HF:DATA', gzipSync(sorted(json), {level: 9}).toString('base64')]];
+/* `json`: the data as text. */
+export function assemble(json, kind = 'report') {
+	const {shell, body, css, scripts} = sources(kind);
+	const parts = [['/*HF:CSS*/', css], ['<!--HF:BODY-->', body + '\n'], ['HF:DATA', gzipSync(sorted(json), {level: 9}).toString('base64')], ['/*HF:JS*/', scripts.map((s) => s.text + '\n').join('')]];
 	for (const [marker] of parts)
-		if (html.split(marker).length !== 2)
-			throw new Error(marker + ' must stand exactly once in report.html');
-	let page = '', rest = html;
-	for (const [at, marker, text] of parts.map(([m, t]) => [html.indexOf(m), m, t]).sort((a, b) => a[0] - b[0])) {
+		if (shell.split(marker).length !== 2)
+			throw new Error(marker + ' must stand exactly once in page.html');
+	let page = '', rest = shell;
+	for (const [at, marker, text] of parts.map(([m, t]) => [shell.indexOf(m), m, t]).sort((a, b) => a[0] - b[0])) {
 		const cut = rest.indexOf(marker);
 		page += rest.slice(0, cut) + text;
-		rest = html.slice(at + marker.length);
+		rest = shell.slice(at + marker.length);
 	}
 	return page + rest;
 }

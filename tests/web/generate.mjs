@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Invented reports of the shape holdfast.report/1: small (looks real), hostile (names that attack the page), large (a tree of 50,000 nodes and more).
-// Same seed, same report. Also: node generate.mjs small|large|hostile|quiet > REPORT.json
+// Same seed, same report; and what a diff's page shows. Also: node generate.mjs small|large|hostile|quiet|before|after|diff > FILE.json
 import {fileURLToPath} from 'node:url';
 
 /* What large() is asked for so that 50,000 boxes come of it. */
@@ -165,7 +165,64 @@ export function large(nodes, seed) {
 	return report;
 }
 
+/*
+ * Two builds of one program: [A, B]. B was watched twice as long, its functions moved by three lines, its libraries are a version on; site
+ * 0 grew, 2 shrank, 4 is gone, one is new, the others are the same.
+ */
+export function pair() {
+	const a = small(), b = small();
+	b.target.build_id = b.target.build_id.replace(/^..../, 'beef');
+	b.target.pid = 5001;
+	b.capture.duration_s = 2 * a.capture.duration_s;
+	b.verdict.state = 'growing';
+	for (const f of b.frames)
+		Object.assign(f, {line: f.line && f.line + 3, module: f.module.replace(/\.so\..*/, '.so.9'), address: f.address + '0'});
+	const times = (site, factor) => Object.assign(site, {outstanding_bytes: Math.round(site.outstanding_bytes * factor), outstanding_count: Math.round(site.outstanding_count * factor)});
+	b.sites.forEach((site, i) => times(site, 2 * ({0: 3, 2: 0.4}[i] ?? 1)));
+	const fresh = times({...b.sites[5], stack: [b.sites[2].stack[0], ...b.sites[0].stack]}, 9);
+	b.sites.splice(4, 1, fresh);
+	return [a, b];
+}
+
+/* Data of the page of a diff as the exporter writes them: entries [kind, stack by name, bytes of A, bytes of B]. */
+export function diffPage() {
+	const table = nginxFrames(), names = Object.keys(table), seconds = 60;
+	const amounts = (bytes) => ({outstanding_bytes: bytes, outstanding_count: Math.ceil(bytes / 100), allocs: Math.ceil(bytes / 50)});
+	const entries = [
+		['grew', SITES[0].stack, 1 * MIB, 3 * MIB], ['shrank', SITES[2].stack, 2 * MIB, 0.8 * MIB], ['gone', SITES[4].stack, 600000, 0], ['new', SITES[3].stack, 0, 1.5 * MIB],
+		['same', SITES[6].stack, 700000, 701000], ['same', SITES[9].stack, 80000, 80000], ['new', [], 0, 30000], ['grew', ['json', 'json2', 'json', 'foo2', ...BASE], 100, 90000],
+	].map(([kind, stack, a, b]) => ({
+		kind, allocator: 'malloc', own_frame: 0, stack: stack.map((n) => names.indexOf(n)), ...(a ? {a: amounts(a)} : {}), ...(b ? {b: amounts(b)} : {}),
+	}));
+	const side = (pid, state) => ({pid, comm: 'nginx', build_id: BUILD, started_at: '2026-03-01T03:12:09Z', duration_s: seconds, state});
+	const changes = entries.map((e) => ((e.b ? e.b.outstanding_bytes : 0) - (e.a ? e.a.outstanding_bytes : 0)) / seconds);
+	const rises = changes.filter((c, i) => entries[i].kind !== 'same' && c > 0);
+	const add = (numbers) => numbers.reduce((x, y) => x + y, 0);
+	return {
+		schema: 'holdfast.diff_page/1', a: side(4312, 'leaking'), b: side(5001, 'growing'), total_change_bytes_per_second: add(changes), rise_bytes_per_second: add(rises), worst_rise_bytes_per_second: Math.max(...rises),
+		counts: {same: 2, new: 2, grew: 2, shrank: 1, gone: 1}, same_share: 0.05, same_bytes_per_second: 16, left_out: {sites: 0, a_bytes_per_second: 0, b_bytes_per_second: 0},
+		frames: names.map((n) => table[n]), entries,
+	};
+}
+
+/* Names that attack, numbers that are none or huge, a stack deeper than any. */
+export function hostileDiff() {
+	const diff = diffPage();
+	for (const f of diff.frames)
+		Object.assign(f, {function: ATTACK + f.function, file: ATTACK, module: ATTACK, build_id: ATTACK, kind: 'synthetic'});
+	for (const side of [diff.a, diff.b])
+		Object.assign(side, {comm: ATTACK, build_id: ATTACK, started_at: ATTACK, state: ATTACK, pid: ATTACK});
+	Object.assign(diff.a, {duration_s: 1e-308});
+	Object.assign(diff.counts, {new: ATTACK, gone: 1e300, __proto__: 3});
+	diff.left_out = {sites: 2 ** 53, a_bytes_per_second: 'x', b_bytes_per_second: 1e300};
+	diff.total_change_bytes_per_second = ATTACK;
+	diff.entries.push(null, 'x', {kind: ATTACK, allocator: ATTACK, stack: [-1, 1e9, 'x', null, 2.5, 3], own_frame: 1e9, a: {outstanding_bytes: -5}, b: ATTACK},
+		{kind: 'constructor', stack: {}, a: [], b: {outstanding_bytes: 2 ** 63, outstanding_count: 2 ** 63, allocs: 'NaN'}},
+		{kind: 'new', allocator: 'malloc', stack: Array.from({length: 5000}, (_, i) => i % diff.frames.length), b: {outstanding_bytes: 1e6, outstanding_count: 1, allocs: 1}});
+	return diff;
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-	const make = {small, hostile, quiet, large: () => large(NODES)}[process.argv[2]];
+	const make = {small, hostile, quiet, large: () => large(NODES), diff: diffPage, before: () => pair()[0], after: () => pair()[1]}[process.argv[2]];
 	process.stdout.write(JSON.stringify(make()));
 }

@@ -1,83 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The page in a real browser. Figures are compared with sums taken from the JSON here, not with what the page computed.
 import assert from 'node:assert/strict';
-import {spawnSync} from 'node:child_process';
-import {existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync} from 'node:fs';
-import {tmpdir} from 'node:os';
-import {join} from 'node:path';
-import {fileURLToPath} from 'node:url';
+import {existsSync} from 'node:fs';
 import {assemble} from './assemble.mjs';
-import {launch} from './browser.mjs';
-import {ATTACK, hostile, large, NODES, quiet, small} from './generate.mjs';
+import {ATTACK, diffPage, hostile, large, NODES, quiet, small} from './generate.mjs';
+import {clickBox, details, matchPixels, mib, open, pageTest, program, run, selected, store, sum, until, zoomed} from './harness.mjs';
 import {note, test} from './tap.mjs';
-
-const folder = mkdtempSync(join(tmpdir(), 'hf-page-'));
-let browser;
-
-export async function finish() {
-	if (browser)
-		await browser.close();
-	rmSync(folder, {recursive: true, force: true});
-}
-
-async function open(page) {
-	browser ||= await launch();
-	const file = join(folder, Math.random().toString(36).slice(2) + '.html');
-	writeFileSync(file, page);
-	return browser.open(file);
-}
-
-/* A test on the page of a report; afterwards the page must have asked for nothing but itself and complained of nothing. */
-/* What is drawn in a later frame: comes within a time that only a hang exceeds. */
-async function until(condition) {
-	for (let i = 0; !await condition(); i++) {
-		assert.ok(i < 600, String(condition));
-		await new Promise((done) => setTimeout(done, 50));
-	}
-}
-
-function pageTest(name, report, body) {
-	test(name, async () => {
-		const data = report();
-		const page = await open(assemble(JSON.stringify(data)));
-		try {
-			await body(page, data);
-			assert.deepEqual(page.complaints, []);
-			assert.equal(page.requests.filter((url) => url !== 'data:,').length, 1, page.requests.join(' '));
-		} finally {
-			await page.close();
-		}
-	});
-}
-
-const sum = (sites, field) => sites.reduce((s, x) => s + x[field], 0);
-const mib = (n) => (n / 1048576).toFixed(2) + ' MiB';
-const details = (page) => page.locator('.details').innerText();
-const selected = (page) => page.evaluate(() => HF.page.panel.flame.label(HF.page.panel.flame.selected));
-const zoomed = (page) => page.evaluate(() => HF.page.panel.flame.label(HF.page.panel.flame.zoomed));
-
-/* Clicks the first visible box of a function. */
-async function clickBox(page, name) {
-	const at = await page.evaluate((wanted) => {
-		const {flame, tree, model} = HF.page.panel;
-		for (let n = 1; n < tree.count; n++) {
-			const box = model.table.functions[tree.key[n]].label === wanted && flame.box(n);
-			if (box)
-				return {x: box.x + box.width / 2, y: box.y + 8};
-		}
-		return null;
-	}, name);
-	await page.locator('.flame-canvas').click({position: at});
-}
-
-const matchPixels = (page) => page.evaluate(() => {
-	const canvas = HF.page.panel.flame.canvas;
-	const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-	let n = 0;
-	for (let i = 0; i < data.length; i += 4)
-		n += data[i] === 0xf5 && data[i + 1] === 0xa3 && data[i + 2] === 0 ? 1 : 0;
-	return n;
-});
 
 pageTest('the verdict, its rate, interval and the way to the limit are on the first screen', small, async (page) => {
 	const verdict = page.locator('#verdict');
@@ -244,32 +172,34 @@ pageTest('lost events and missing symbols are said on top', quiet, async (page) 
 	assert.match(await page.locator('#findings').innerText(), /nothing is lost/);
 });
 
-pageTest('dark and light follow the system until the button is pressed', small, async (page) => {
-	const theme = () => page.evaluate(() => [document.documentElement.dataset.theme, getComputedStyle(document.body).backgroundColor]);
-	const light = await theme();
-	await page.emulateMedia({colorScheme: 'dark'});
-	await page.waitForFunction(() => document.documentElement.dataset.theme === 'dark');
-	const dark = await theme();
-	assert.equal(light[0], 'light');
-	assert.notEqual(light[1], dark[1]);
-	await page.locator('#theme').click();
-	assert.deepEqual(await theme(), light);
-});
+for (const [kind, data] of [['report', small], ['diff', diffPage]]) {
+	pageTest(kind + ': dark and light follow the system until the button is pressed', data, async (page) => {
+		const theme = () => page.evaluate(() => [document.documentElement.dataset.theme, getComputedStyle(document.body).backgroundColor]);
+		const light = await theme();
+		await page.emulateMedia({colorScheme: 'dark'});
+		await page.waitForFunction(() => document.documentElement.dataset.theme === 'dark');
+		const dark = await theme();
+		assert.equal(light[0], 'light');
+		assert.notEqual(light[1], dark[1]);
+		await page.locator('#theme').click();
+		assert.deepEqual(await theme(), light);
+	}, kind);
 
-pageTest('at 400 pixels nothing runs out of the window', small, async (page) => {
-	await page.setViewportSize({width: 400, height: 800});
-	await until(async () => await page.evaluate(() => document.documentElement.scrollWidth) === 400);
-	assert.ok((await page.locator('#verdict').boundingBox()).y < 400);
-});
+	pageTest(kind + ': at 400 pixels nothing runs out of the window', data, async (page) => {
+		await page.setViewportSize({width: 400, height: 800});
+		await until(async () => await page.evaluate(() => document.documentElement.scrollWidth) === 400);
+		assert.ok((await page.locator('#verdict').boundingBox()).y < 400);
+	}, kind);
 
-pageTest('every control has a name, and headings do not skip a level', small, async (page) => {
-	const nameless = await page.evaluate(() => [...document.querySelectorAll('button, input, select, canvas[tabindex], [role=slider]')]
-		.filter((e) => !(e.textContent.trim() || e.getAttribute('aria-label') || e.labels && e.labels.length)).map((e) => e.outerHTML));
-	assert.deepEqual(nameless, []);
-	const levels = await page.evaluate(() => [...document.querySelectorAll('h1, h2, h3, h4')].filter((h) => h.checkVisibility()).map((h) => Number(h.tagName[1])));
-	assert.equal(levels[0], 1);
-	assert.ok(levels.every((level, i) => i === 0 || level <= levels[i - 1] + 1), levels.join(' '));
-});
+	pageTest(kind + ': every control has a name, and headings do not skip a level', data, async (page) => {
+		const nameless = await page.evaluate(() => [...document.querySelectorAll('button, input, select, canvas[tabindex], [role=slider]')]
+			.filter((e) => !(e.textContent.trim() || e.getAttribute('aria-label') || e.labels && e.labels.length)).map((e) => e.outerHTML));
+		assert.deepEqual(nameless, []);
+		const levels = await page.evaluate(() => [...document.querySelectorAll('h1, h2, h3, h4')].filter((h) => h.checkVisibility()).map((h) => Number(h.tagName[1])));
+		assert.equal(levels[0], 1);
+		assert.ok(levels.every((level, i) => i === 0 || level <= levels[i - 1] + 1), levels.join(' '));
+	}, kind);
+}
 
 pageTest('names that attack stay text', hostile, async (page) => {
 	for (const summary of await page.locator('.finding summary').all())
@@ -328,7 +258,7 @@ function failing(name, build, pattern, prepare) {
 	});
 }
 
-failing('a damaged report is named as such', () => assemble('{}').replace(/(id="hf-report">)[^<]{20}/, '$1AAAAAAAAAAAAAAAAAAAA'), /cannot be shown/);
+failing('a damaged report is named as such', () => assemble('{}').replace(/(id="hf-data">)[^<]{20}/, '$1AAAAAAAAAAAAAAAAAAAA'), /cannot be shown/);
 failing('broken JSON is named as such', () => assemble('{"schema"'), /damaged/);
 failing('a foreign schema is named', () => assemble('{"schema":"holdfast.report/9"}'), /holdfast\.report\/9/);
 failing('a browser without DecompressionStream is told what to do', () => assemble(JSON.stringify(small())), /lacks DecompressionStream/, (page) => page.addInitScript(() => {
@@ -356,15 +286,10 @@ test('the own frame is what the report says, else the first that is no library o
 });
 
 /* What the program itself writes must be this page too. */
-const program = fileURLToPath(new URL('../../holdfast', import.meta.url));
 if (existsSync(program))
 	test('the page that holdfast report --html writes shows the same', async () => {
-		const json = join(folder, 'report.json'), html = join(folder, 'report.html');
 		const report = small();
-		writeFileSync(json, JSON.stringify(report));
-		const done = spawnSync(program, ['report', json, '--html', html], {encoding: 'utf8'});
-		assert.equal(done.status, 0, done.stderr);
-		const page = await open(readFileSync(html, 'utf8'));
+		const page = await open(run('report', store('report.json', report), '--html', '-'));
 		assert.match(await page.locator('#verdict').innerText(), /LEAKING[^]*\+4\.21 MiB\/min ±0\.30/);
 		assert.equal(await page.locator('.finding').count(), report.findings.length);
 		assert.ok((await page.locator('.flame-canvas').getAttribute('aria-label')).endsWith(mib(sum(report.sites, 'outstanding_bytes'))));

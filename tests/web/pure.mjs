@@ -2,7 +2,7 @@
 // What needs no browser: the page's sources, and the call tree against a naive model.
 import assert from 'node:assert/strict';
 import vm from 'node:vm';
-import {assemble, sources} from './assemble.mjs';
+import {assemble, PAGES, sources} from './assemble.mjs';
 import {large, NODES, random} from './generate.mjs';
 import {note, test} from './tap.mjs';
 
@@ -63,27 +63,29 @@ function compare(Tree, input, fold) {
 	return tree;
 }
 
-test('each marker stands once and no source can close its element', () => {
-	const {css, scripts} = sources();
-	assemble('{}');
-	assert.ok(!/<\/style/i.test(css));
-	for (const {name, text} of scripts)
-		assert.ok(!/<\/script|<!--|HF:/i.test(text), name);
-});
+for (const page of PAGES) {
+	test(`${page}: each marker stands once and no source can close its element`, () => {
+		const {css, scripts} = sources(page);
+		assemble('{}', page);
+		assert.ok(!/<\/style/i.test(css));
+		for (const {name, text} of scripts)
+			assert.ok(!/<\/script|<!--|HF:/i.test(text), name);
+	});
 
-test('no source loads from outside, evaluates text or writes markup', () => {
-	const {html, css, scripts} = sources();
-	const all = html + css + scripts.map((s) => s.text).join('');
-	assert.ok(!/innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|new Function|import\(|XMLHttpRequest|\bfetch\(|@import|url\(/.test(all));
-	assert.deepEqual(all.match(/https?:\/\/[^'"\s)]+/g), ['http://www.w3.org/2000/svg']);
-});
+	test(`${page}: no source loads from outside, evaluates text or writes markup`, () => {
+		const {html, css, scripts} = sources(page);
+		const all = html + css + scripts.map((s) => s.text).join('');
+		assert.ok(!/innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|new Function|import\(|XMLHttpRequest|\bfetch\(|@import|url\(/.test(all));
+		assert.deepEqual(all.match(/https?:\/\/[^'"\s)]+/g), ['http://www.w3.org/2000/svg']);
+	});
 
-test(`the page's code is at most ${CODE_LIMIT / 1024} KiB`, () => {
-	const {html, css, scripts} = sources();
-	const size = Buffer.byteLength(html + css + scripts.map((s) => s.text).join(''));
-	note(`page code ${size} bytes`);
-	assert.ok(size <= CODE_LIMIT, String(size));
-});
+	test(`${page}: the page's code is at most ${CODE_LIMIT / 1024} KiB`, () => {
+		const {html, css, scripts} = sources(page);
+		const size = Buffer.byteLength(html + css + scripts.map((s) => s.text).join(''));
+		note(`code of the ${page} page ${size} bytes`);
+		assert.ok(size <= CODE_LIMIT, String(size));
+	});
+}
 
 test('a page of 50,000 nodes is at most 1 MiB', () => {
 	const size = Buffer.byteLength(assemble(JSON.stringify(large(NODES))));

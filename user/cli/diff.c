@@ -8,41 +8,59 @@
 #include "cli/cli.h"
 #include "cli/output.h"
 
-/* As JSON to a file or stdout, and as text to stdout unless that is taken. */
-static int write_diff(const struct config *config, const struct report_diff *diff,
+static int write_file(const struct report_diff *diff,
+		      int (*write)(const struct report_diff *diff, struct sink *sink),
+		      const char *path, struct hf_error *error)
+{
+	_cleanup_(strbuf_done) struct strbuf bytes = STRBUF_INIT;
+	struct sink sink;
+	int err;
+
+	sink_init_strbuf(&sink, &bytes);
+	err = write(diff, &sink);
+	if (err)
+		return error_set_errno(error, HF_E_CANTWRITE, -err, "cannot write %s: %s", path,
+				       strerror(-err));
+	return output_bytes(&bytes, path, error);
+}
+
+static int write_text(const struct config *config, const struct report_diff *diff,
 		      struct hf_error *error)
 {
 	_cleanup_(strbuf_done) struct strbuf text = STRBUF_INIT;
 	struct export_options options;
-	bool to_stdout = config->json && !strcmp(config->json, "-");
 	struct sink sink;
-	int err = 0;
+	int err;
 
 	output_options(config, &options);
-	if (config->json) {
-		sink_init_strbuf(&sink, &text);
-		err = diff_write_json(diff, &sink);
-		if (!err)
-			err = output_bytes(&text, config->json, error);
-		if (err)
-			return err;
-	}
-	if (config->folded) {
-		strbuf_reset(&text);
-		sink_init_strbuf(&sink, &text);
-		err = diff_write_folded(diff, &sink);
-		if (!err)
-			err = output_bytes(&text, config->folded, error);
-		if (err)
-			return err;
-	}
-	to_stdout |= config->folded && !strcmp(config->folded, "-");
-	if (to_stdout || config->quiet)
-		return 0;
-	strbuf_reset(&text);
 	sink_init_strbuf(&sink, &text);
 	err = diff_write_text(diff, &options, &sink);
 	return err ? err : output_bytes(&text, "-", error);
+}
+
+/* To the files that are named, and as text to stdout unless that is taken. */
+static int write_diff(const struct config *config, const struct report_diff *diff,
+		      struct hf_error *error)
+{
+	const struct {
+		const char *path;
+		int (*write)(const struct report_diff *diff, struct sink *sink);
+	} files[] = {
+		{config->json, diff_write_json},
+		{config->html, diff_write_html},
+		{config->folded, diff_write_folded},
+	};
+	bool to_stdout = false;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		int err = files[i].path ? write_file(diff, files[i].write, files[i].path, error)
+					: 0;
+
+		if (err)
+			return err;
+		to_stdout |= files[i].path && !strcmp(files[i].path, "-");
+	}
+	return to_stdout || config->quiet ? 0 : write_text(config, diff, error);
 }
 
 static int gate(const struct config *config, const struct report_diff *diff)

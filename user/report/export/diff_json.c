@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* A diff as JSON: "holdfast.diff/1". */
+#include "report/export/diff_json.h"
+
 #include "report/export/export.h"
 #include "report/export/frame_json.h"
 
@@ -15,12 +17,17 @@ static void put_report(struct json_out *j, const char *name, const struct report
 	json_out_end_object(j);
 }
 
-static void put_side(struct json_out *j, const char *name, const struct diff_side *side)
+void diff_json_amounts(struct json_out *j, const struct diff_side *side)
 {
-	json_out_begin_object(j, name);
 	json_out_u64(j, "outstanding_bytes", side->outstanding_bytes);
 	json_out_u64(j, "outstanding_count", side->outstanding_count);
 	json_out_u64(j, "allocs", side->allocs);
+}
+
+static void put_side(struct json_out *j, const char *name, const struct diff_side *side)
+{
+	json_out_begin_object(j, name);
+	diff_json_amounts(j, side);
 	json_out_double(j, "bytes_per_second", side->bytes_per_second);
 	json_out_end_object(j);
 }
@@ -41,22 +48,27 @@ static void put_entry(struct json_out *j, const struct diff_entry *e)
 	json_out_end_object(j);
 }
 
+void diff_json_begin(struct json_out *j, const char *schema, const struct report_diff *d)
+{
+	json_out_begin_object(j, NULL);
+	json_out_string(j, "schema", schema);
+	put_report(j, "a", d->a);
+	put_report(j, "b", d->b);
+	json_out_double(j, "total_change_bytes_per_second", d->total_change_bytes_per_second);
+	json_out_double(j, "rise_bytes_per_second", d->rise_bytes_per_second);
+	json_out_double(j, "worst_rise_bytes_per_second", d->worst_rise_bytes_per_second);
+	json_out_begin_object(j, "counts");
+	for (int kind = 0; kind < DIFF_KIND_COUNT; kind++)
+		json_out_u64(j, diff_kind_name((enum diff_kind)kind), d->count_by_kind[kind]);
+	json_out_end_object(j);
+}
+
 int diff_write_json(const struct report_diff *d, struct sink *sink)
 {
 	struct json_out j;
 
 	json_out_init(&j, sink, 2);
-	json_out_begin_object(&j, NULL);
-	json_out_string(&j, "schema", "holdfast.diff/1");
-	put_report(&j, "a", d->a);
-	put_report(&j, "b", d->b);
-	json_out_double(&j, "total_change_bytes_per_second", d->total_change_bytes_per_second);
-	json_out_double(&j, "rise_bytes_per_second", d->rise_bytes_per_second);
-	json_out_double(&j, "worst_rise_bytes_per_second", d->worst_rise_bytes_per_second);
-	json_out_begin_object(&j, "counts");
-	for (int kind = 0; kind < DIFF_KIND_COUNT; kind++)
-		json_out_u64(&j, diff_kind_name((enum diff_kind)kind), d->count_by_kind[kind]);
-	json_out_end_object(&j);
+	diff_json_begin(&j, "holdfast.diff/1", d);
 	json_out_begin_array(&j, "entries");
 	for (size_t i = 0; i < d->entry_count; i++)
 		put_entry(&j, &d->entries[i]);

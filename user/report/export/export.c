@@ -10,8 +10,6 @@
 #include "base/fileio.h"
 #include "report/export/writers.h"
 
-DEFINE_CLEANUP(struct gzip_sink *, gzip_sink_free);
-
 const struct exporter exporters[] = {
 #define X(upper, name, ending) [EXPORT_##upper] = {#name, ending, write_##name},
 	EXPORT_FORMATS(X)
@@ -36,23 +34,19 @@ int export_write(enum export_format format, const struct report *report,
 	return err ? err : finished;
 }
 
+static int fill_json(const void *user, struct sink *sink)
+{
+	const struct report_source *from = user;
+
+	return write_json(from->report, from->options, sink);
+}
+
 int pack_json(const struct report *report, const struct export_options *options,
 	      struct strbuf *ret_bytes)
 {
-	_cleanup_(gzip_sink_freep) struct gzip_sink *gzip = NULL;
-	_cleanup_free_ struct sink *to = malloc(sizeof(*to));
-	int err;
+	const struct report_source from = {report, options};
 
-	if (!to)
-		return -ENOMEM;
-	strbuf_reset(ret_bytes);
-	sink_init_strbuf(to, ret_bytes);
-	err = gzip_sink_new(to, &gzip);
-	if (!err)
-		err = write_json(report, options, gzip_sink_input(gzip));
-	if (!err)
-		err = gzip_sink_finish(gzip);
-	return err ? err : sink_finish(to);
+	return sink_pack(fill_json, &from, ret_bytes);
 }
 
 /* Packs once for all who want the same bytes. */

@@ -85,5 +85,7 @@ int diff_write_json(const struct report_diff *diff, struct sink *sink);
  * Folded stacks with two numbers, the bytes a minute of A and of B: what flamegraph.pl draws as a differential flamegraph.
  */
 int diff_write_folded(const struct report_diff *diff, struct sink *sink);
+/* One page with a differential flamegraph and a table of the sites; where not all fit, those that changed most. -EFBIG. */
+int diff_write_html(const struct report_diff *diff, struct sink *sink);
 
 #endif

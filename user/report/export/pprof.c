@@ -241,8 +241,6 @@ static void put_all(struct pprof *p)
 	sink_write(p->sink, p->message.buf, p->message.len);
 }
 
-DEFINE_CLEANUP(struct gzip_sink *, gzip_sink_free);
-
 int write_pprof(const struct report *r, const struct export_options *options, struct sink *sink)
 {
 	_cleanup_(gzip_sink_freep) struct gzip_sink *gzip = NULL;

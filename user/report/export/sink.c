@@ -175,3 +175,22 @@ void gzip_sink_free(struct gzip_sink *gzip)
 	deflateEnd(&gzip->stream);
 	free(gzip);
 }
+
+int sink_pack(int (*fill)(const void *user, struct sink *sink), const void *user,
+	      struct strbuf *ret_bytes)
+{
+	_cleanup_(gzip_sink_freep) struct gzip_sink *gzip = NULL;
+	_cleanup_free_ struct sink *to = malloc(sizeof(*to));
+	int err;
+
+	if (!to)
+		return -ENOMEM;
+	strbuf_reset(ret_bytes);
+	sink_init_strbuf(to, ret_bytes);
+	err = gzip_sink_new(to, &gzip);
+	if (!err)
+		err = fill(user, gzip_sink_input(gzip));
+	if (!err)
+		err = gzip_sink_finish(gzip);
+	return err ? err : sink_finish(to);
+}

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/cleanup.h"
 #include "base/strbuf.h"
 
 /* All of @size bytes, or -errno. */
@@ -44,5 +45,10 @@ struct sink *gzip_sink_input(struct gzip_sink *gzip);
 /* Writes the trailer; does not finish @to. 0 or -errno. */
 int gzip_sink_finish(struct gzip_sink *gzip);
 void gzip_sink_free(struct gzip_sink *gzip);
+DEFINE_CLEANUP(struct gzip_sink *, gzip_sink_free);
+
+/* All that @fill writes, compressed, as the content of @ret_bytes. 0 or -errno. */
+int sink_pack(int (*fill)(const void *user, struct sink *sink), const void *user,
+	      struct strbuf *ret_bytes);
 
 #endif

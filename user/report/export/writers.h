@@ -8,6 +8,11 @@
 
 struct export_options; /* report/export/export.h; never NULL here */
 
+struct report_source { /* what is written, where one pointer must name it */
+	const struct report *report;
+	const struct export_options *options;
+};
+
 int write_json(const struct report *report, const struct export_options *options,
 	       struct sink *sink);
 /* The JSON, compressed, as the content of @ret_bytes. */

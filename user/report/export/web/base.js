@@ -66,6 +66,9 @@ HF.count = function (n) {
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 const unitOf = (n) => Math.max(0, UNITS.findLastIndex((unit, i) => Math.abs(n) >= 1023.5 * 1024 ** (i - 1)));
 
+/* "1 block", "2 blocks". */
+HF.some = (n, word) => HF.count(n) + ' ' + word + (Math.round(n) === 1 ? '' : 's');
+
 HF.bytes = function (n) {
 	const unit = unitOf(n), v = Math.abs(n) / 1024 ** unit;
 	return (n < 0 ? '−' : '') + v.toFixed(unit ? digits(v) : v < 10 && v % 1 ? 1 : 0) + ' ' + UNITS[unit];

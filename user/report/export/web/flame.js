@@ -8,21 +8,14 @@ const MIN_WIDTH = 0.6;
 const TEXT_WIDTH = 28;
 const PREFIX = {inlined: '↳ ', python: 'py ', kernel: 'k ', jit: 'jit ', unknown: '? '};
 const THEMES = {
-	light: {saturation: 48, light: 81, step: 4, text: '#1c2128', plain: '#d9dee5', rest: '#c3cad3', hit: '#f5a300', hitText: '#1c1300', line: '#0b57d0', hover: '#1c2128'},
-	dark: {saturation: 30, light: 32, step: 4, text: '#e6e9ee', plain: '#343b45', rest: '#4a525e', hit: '#f0b429', hitText: '#1c1300', line: '#8ab4f8', hover: '#ffffff'},
-};
-
-HF.moduleColour = function (module, dark) {
-	const theme = dark ? THEMES.dark : THEMES.light;
-	if (!module)
-		return theme.plain;
-	const h = HF.hash(module);
-	return 'hsl(' + h % 36 * 10 + ' ' + theme.saturation + '% ' + (theme.light + ((h >>> 8) % 3 - 1) * theme.step) + '%)';
+	light: {text: '#1c2128', rest: '#c3cad3', hit: '#f5a300', hitText: '#1c1300', line: '#0b57d0', hover: '#1c2128'},
+	dark: {text: '#e6e9ee', rest: '#4a525e', hit: '#f0b429', hitText: '#1c1300', line: '#8ab4f8', hover: '#ffffff'},
 };
 
 /*
- * new HF.Flame(host, {functions, onselect(node), onzoom(node), onhover(node, event)}), then show(tree, format).
- * `functions[key]` has label, module, kind. Nodes are numbers of the tree; 0 is everything.
+ * new HF.Flame(host, {functions, painter(dark), sign(node), onselect(node), onzoom(node), onhover(node, event)}), then show(tree, total in words).
+ * `functions[key]` has label, module, kind; painter() gives a function from node to colour; sign() what stands before a label.
+ * Nodes are numbers of the tree; 0 is everything.
  */
 HF.Flame = class {
 	constructor(host, options) {
@@ -61,10 +54,10 @@ HF.Flame = class {
 	}
 
 	/* Shows a weighed tree; zoom and selection are kept if the tree is the same one and still has a value there. */
-	show(tree, format) {
+	show(tree, total) {
 		const same = tree === this.tree;
 		this.tree = tree;
-		this.format = format;
+		this.totalText = total;
 		this.hovered = -1;
 		if (!same || !(tree.total[this.zoomed] > 0)) {
 			this.history = [];
@@ -79,7 +72,7 @@ HF.Flame = class {
 
 	setTheme(dark) {
 		this.dark = dark;
-		this.colours = this.options.functions.map((f) => HF.moduleColour(f.kind === 'synthetic' ? '' : f.module || f.kind, dark));
+		this.paint = this.options.painter(dark);
 		this.redraw();
 	}
 
@@ -129,7 +122,7 @@ HF.Flame = class {
 	draw() {
 		cancelAnimationFrame(this.pending);
 		this.pending = 0;
-		if (!this.tree || !this.colours)
+		if (!this.tree || !this.paint)
 			return;
 		const start = performance.now();
 		this.boxes = 0;
@@ -182,10 +175,10 @@ HF.Flame = class {
 		const y = this.top(this.tree.depth[n]);
 		if (y <= -ROW || y >= this.height)
 			return;
-		const key = this.tree.key[n], c = this.context;
-		const hit = this.matches !== null && n > 0 && this.matches[key] === 1;
+		const c = this.context;
+		const hit = this.matches !== null && n > 0 && this.matches[this.tree.key[n]] === 1;
 		c.globalAlpha = faded ? 0.5 : this.matches !== null && !hit ? 0.45 : 1;
-		c.fillStyle = hit ? this.theme.hit : n === 0 ? this.theme.plain : this.colours[key];
+		c.fillStyle = hit ? this.theme.hit : this.paint(n);
 		c.fillRect(x, y, width > 3 ? width - 1 : width, ROW - 1);
 		this.boxes++;
 		if (width > TEXT_WIDTH)
@@ -212,10 +205,10 @@ HF.Flame = class {
 
 	label(n) {
 		if (n === 0)
-			return 'all · ' + this.format(this.tree.total[0]);
+			return this.options.sign(0) + 'all · ' + this.totalText;
 		const f = this.options.functions[this.tree.key[n]];
 		const folds = this.tree.folds.get(n);
-		return (PREFIX[f.kind] || '') + f.label + (folds ? ' ×' + folds : '');
+		return this.options.sign(n) + (PREFIX[f.kind] || '') + f.label + (folds ? ' ×' + folds : '');
 	}
 
 	/* Outlines of the hovered and the selected box, on a canvas of their own. */

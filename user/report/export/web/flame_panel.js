@@ -1,49 +1,33 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Around the flamegraph: metric, process, search, breadcrumb, tooltip, details of a frame, legend.
+// Around a flamegraph: metric, process, search, breadcrumb, tooltip, details of a frame, legend.
 (function (HF) {
 'use strict';
 
 const {button, el, fill} = HF;
-const blocks = (n) => HF.count(n) + (Math.round(n) === 1 ? ' block' : ' blocks');
-HF.METRICS = [
-	{id: 'outstanding_bytes', label: 'Held bytes', format: HF.bytes, help: 'Allocated while watched, not freed yet'},
-	{id: 'outstanding_count', label: 'Held blocks', format: blocks, help: 'Blocks allocated while watched, not freed yet'},
-	{id: 'growth', label: 'Growth', format: HF.rate, help: 'How fast held bytes grow'},
-	{id: 'alloc_bytes', label: 'Allocated', format: HF.bytes, help: 'All bytes ever allocated while watched, freed or not'},
-	{id: 'temporary_count', label: 'Temporary', format: blocks, help: 'Blocks freed before the thread allocated again'},
-	{id: 'faults', label: 'Page faults', format: (n) => HF.count(n) + (Math.round(n) === 1 ? ' fault' : ' faults'), help: 'Who makes RSS grow: first touches of pages, by stack'},
-];
 const KIND_WORDS = {
 	native: 'native', inlined: 'inlined (↳): part of the frame above it in the machine code', python: 'Python (py)', kernel: 'kernel (k)',
 	jit: 'JIT code (jit)', unknown: 'unknown (?): no symbol', synthetic: 'a group, not a function',
 };
 
-/* Rows of the flamegraph: every site, the findings that belong to none (they weigh in growth only), page faults. A metric a row lacks counts 0. */
-function rowsOf(model) {
-	const rows = model.sites.slice();
-	for (const f of model.findings) {
-		if (f.site)
-			continue;
-		const stack = f.stack.length || !f.type ? f.stack : [model.table.synthetic('type ' + f.type)];
-		rows.push({pid: f.pid, stack, growth: f.growth, finding: f});
-	}
-	return rows.concat(model.faults);
-}
-
+/*
+ * The view tells what is shown: rows (stack, user, a width in the field of each metric's id), metrics, legendLabel, legend(), painter() and sign() for
+ * HF.Flame, total(), value(), tip() and figures() of a node; weighed() follows each weighing; sourceRows() picks those whose lines count.
+ */
 HF.FlamePanel = class {
 	/* options.onfilter(name): show the sites of a function. */
-	constructor(host, model, options) {
+	constructor(host, model, view, options) {
 		this.model = model;
+		this.view = view;
 		this.options = options;
-		this.allRows = rowsOf(model);
+		this.allRows = view.rows;
 		this.pid = null;
 		this.fold = false;
 		this.noStack = model.table.synthetic('no stack: allocated before attach, or not recorded');
 		this.groups = new Map(model.processes.map((p) => [p.pid, model.table.synthetic('process ' + p.pid + (p.comm ? ' ' + p.comm : ''))]));
-		this.metric = HF.METRICS.find((m) => this.sum(m.id) > 0) || HF.METRICS[0];
+		this.metric = view.metrics.find((m) => this.sum(m.id) > 0) || view.metrics[0];
 		this.build(host);
 		this.flame = new HF.Flame(this.stage, {
-			functions: model.table.functions, onselect: (n, quiet) => this.showDetails(n, quiet),
+			functions: model.table.functions, painter: (dark) => view.painter(this, dark), sign: (n) => view.sign(this, n), onselect: (n, quiet) => this.showDetails(n, quiet),
 			onzoom: (n) => this.showCrumbs(n), onhover: (n, e) => this.showTip(n, e),
 		});
 		this.rebuild();
@@ -57,7 +41,7 @@ HF.FlamePanel = class {
 		this.crumbs = el('nav', {class: 'crumbs', 'aria-label': 'Zoomed frames'});
 		this.note = el('p', {class: 'note'});
 		this.stage = el('div', {class: 'stage'});
-		this.legend = el('ul', {class: 'legend', 'aria-label': 'Colours by module'});
+		this.legend = el('ul', {class: 'legend', 'aria-label': this.view.legendLabel});
 		this.details = el('div', {class: 'details', 'aria-label': 'Selected frame', role: 'region'});
 		this.tip = el('div', {class: 'tip', hidden: true, 'aria-hidden': 'true'});
 		fill(host, this.toolbar(), this.crumbs,
@@ -66,7 +50,7 @@ HF.FlamePanel = class {
 	}
 
 	toolbar() {
-		this.metricButtons = HF.METRICS.map((m) => button(m.label, () => this.setMetric(m), {'data-metric': m.id, title: m.help, disabled: !(this.sum(m.id) > 0)}));
+		this.metricButtons = this.view.metrics.map((m) => button(m.label, () => this.setMetric(m), {'data-metric': m.id, title: m.help, disabled: !(this.sum(m.id) > 0)}));
 		this.search = el('input', {type: 'search', id: 'flame-search', placeholder: 'Search function, file, module  ( / )', 'aria-label': 'Search function, file or module', spellcheck: 'false',
 			oninput: () => this.find(), onkeydown: (e) => this.searchKey(e)});
 		this.share = el('output', {class: 'share', for: 'flame-search'});
@@ -93,41 +77,26 @@ HF.FlamePanel = class {
 	weigh() {
 		const id = this.metric.id;
 		this.tree.weigh((row) => row[id] || 0);
+		this.view.weighed(this);
 		for (const b of this.metricButtons)
 			b.setAttribute('aria-pressed', String(b.dataset.metric === id));
 		const empty = !(this.tree.total[0] > 0);
 		this.stage.hidden = empty;
-		this.note.textContent = empty ? this.emptyReason() : this.remark(id);
-		this.flame.show(this.tree, this.metric.format);
-		this.flame.canvas.setAttribute('aria-label', 'Flamegraph of ' + this.metric.label.toLowerCase() + ', total ' + this.metric.format(this.tree.total[0]));
-		this.showLegend();
+		this.note.textContent = empty ? this.view.emptyReason() : this.view.remark(this);
+		this.flame.show(this.tree, this.view.total(this));
+		this.flame.canvas.setAttribute('aria-label', 'Flamegraph: ' + this.summary());
+		this.legend.replaceChildren(...this.view.legend(this));
 		this.find();
-	}
-
-	emptyReason() {
-		if (!this.model.sites.length)
-			return 'No stacks in this report: ' + (this.model.capture.mode === 'scan' ? 'it was made by a scan, without tracing.' : 'no allocation was seen.');
-		return 'Nothing to draw for this process and metric.';
-	}
-
-	remark(id) {
-		const parts = [];
-		if (id === 'growth') {
-			const shrinking = this.tree.rows.filter((row) => row.growth < 0).length;
-			if (shrinking)
-				parts.push(HF.count(shrinking) + ' shrinking sites are not drawn.');
-			if (!this.model.sites.some((s) => s.ownGrowth))
-				parts.push('Only sites that are findings have a rate.');
-		}
-		if (this.model.sites.some((s) => s.interval))
-			parts.push('Estimated from samples; the table gives the intervals.');
-		return parts.join(' ');
 	}
 
 	setMetric(metric) {
 		this.metric = metric;
 		this.weigh();
-		HF.announce(metric.label + ', total ' + metric.format(this.tree.total[0]));
+		HF.announce(this.summary());
+	}
+
+	summary() {
+		return this.metric.label + ', total ' + this.view.total(this);
 	}
 
 	setProcess(value) {
@@ -195,7 +164,7 @@ HF.FlamePanel = class {
 		if (index < 0)
 			return;
 		if (!(this.tree.total[this.tree.leaf[index]] > 0)) {
-			const metric = HF.METRICS.find((m) => this.tree.rows[index][m.id] > 0);
+			const metric = this.view.metrics.find((m) => this.tree.rows[index][m.id] > 0);
 			if (!metric)
 				return;
 			this.setMetric(metric);
@@ -222,11 +191,10 @@ HF.FlamePanel = class {
 		this.tip.hidden = n < 0 || event.pointerType === 'touch';
 		if (this.tip.hidden)
 			return;
-		const {total, self} = this.tree;
 		const f = n > 0 && this.model.table.frames[this.tree.frame[n]];
 		this.tip.replaceChildren(el('b', {}, n > 0 ? f.label : 'all'));
 		fill(this.tip, f && f.file && el('div', {}, f.file + (f.line ? ':' + f.line : '')), f && f.module && el('div', {class: 'soft'}, HF.basename(f.module) + ' · ' + f.kind),
-			el('div', {}, this.metric.format(total[n]) + ' · ' + HF.percent(total[n], total[0]) + (self[n] > 0 ? ' · self ' + this.metric.format(self[n]) : '')));
+			this.view.tip(this, n).map((line) => el('div', {}, line)));
 		const room = document.documentElement.clientWidth, width = this.tip.offsetWidth, height = this.tip.offsetHeight;
 		this.tip.style.left = Math.max(4, Math.min(event.clientX + 14, room - width - 8)) + 'px';
 		this.tip.style.top = (event.clientY + 18 + height > window.innerHeight ? event.clientY - height - 10 : event.clientY + 18) + 'px';
@@ -235,14 +203,14 @@ HF.FlamePanel = class {
 	showDetails(n, quiet) {
 		const {tree} = this;
 		const f = n > 0 ? this.model.table.frames[tree.frame[n]] : null;
-		const value = this.metric.format(tree.total[n]) + ' (' + HF.percent(tree.total[n], tree.total[0]) + ')';
+		const value = this.view.value(this, n);
 		if (!quiet)
 			HF.announce((f ? f.label : 'all') + ', ' + value + ', depth ' + tree.depth[n] + ', ' + (tree.first[n + 1] - tree.first[n]) + ' callees');
 		clearTimeout(this.detailTimer);
-		this.detailTimer = setTimeout(() => this.fillDetails(n, f, value), quiet ? 0 : 60);
+		this.detailTimer = setTimeout(() => this.fillDetails(n, f), quiet ? 0 : 60);
 	}
 
-	fillDetails(n, f, value) {
+	fillDetails(n, f) {
 		const {tree} = this;
 		if (!(tree.total[0] > 0) || n >= tree.count) {
 			this.details.replaceChildren();
@@ -250,14 +218,10 @@ HF.FlamePanel = class {
 		}
 		const pair = (name, ...text) => text.some(Boolean) && [el('dt', {}, name), el('dd', {}, ...text)];
 		const rows = tree.rowsThrough(n);
-		const everywhere = f && tree.sumTopmost((key) => key === f.key, 1);
-		const zoomed = this.flame.zoomed;
 		this.details.replaceChildren(el('h3', {}, f ? f.label : 'all'));
 		fill(this.details, el('dl', {},
-			pair('Total', value), zoomed > 0 && n !== zoomed && tree.within(n, zoomed) && pair('Of the zoomed', HF.percent(tree.total[n], tree.total[zoomed])),
-			pair('Self', this.metric.format(tree.self[n]) + ' (' + HF.percent(tree.self[n], tree.total[0]) + ')'),
-			everywhere && everywhere.count > 1 && pair('Everywhere', this.metric.format(everywhere.total) + ' (' + HF.percent(everywhere.total, tree.total[0]) + ') in ' + HF.count(everywhere.count) + ' boxes; recursion counted once'),
-			f && [pair('Source', this.lines(n, rows, f)), pair('Module', f.module), pair('Build id', f.buildId && el('code', {}, f.buildId)), pair('Kind', KIND_WORDS[f.kind])],
+			this.view.figures(this, n, f).map((figure) => pair(...figure)),
+			f && [pair('Source', this.lines(n, this.view.sourceRows(rows), f)), pair('Module', f.module), pair('Build id', f.buildId && el('code', {}, f.buildId)), pair('Kind', KIND_WORDS[f.kind])],
 			pair('Stacks', HF.count(rows.length)), pair('Callees', HF.count(tree.first[n + 1] - tree.first[n]))),
 		f && el('div', {class: 'buttons'}, button('Copy stack', () => HF.copy(this.stackText(n))),
 			f.kind !== 'synthetic' && button('Its sites', () => this.options.onfilter(f.name || f.module))));
@@ -283,30 +247,9 @@ HF.FlamePanel = class {
 		return this.tree.path(n).reverse().map((node, i) => HF.frameText(this.model.table.frames[this.tree.frame[node]], i)).join('\n') + '\n';
 	}
 
-	/* The modules whose functions allocate most themselves; a click searches for one. */
-	showLegend() {
-		const sums = new Map();
-		for (let n = 1; n < this.tree.count; n++) {
-			const f = this.model.table.functions[this.tree.key[n]];
-			if (this.tree.self[n] > 0 && f.module)
-				sums.set(f.module, (sums.get(f.module) || 0) + this.tree.self[n]);
-		}
-		const top = [...sums].sort((a, b) => b[1] - a[1]).slice(0, 8);
-		this.legend.replaceChildren(...top.map(([module]) => {
-			const swatch = el('span', {class: 'swatch'});
-			swatch.style.background = HF.moduleColour(module, this.flame.dark);
-			return el('li', {}, button([swatch, HF.basename(module)], () => {
-				this.search.value = module;
-				this.find();
-			}, {class: 'crumb', title: 'Search ' + module}));
-		}));
-	}
-
 	setTheme(dark) {
 		this.flame.setTheme(dark);
-		this.showLegend();
+		this.legend.replaceChildren(...this.view.legend(this));
 	}
 };
-
-HF.frameText = (f, i) => '#' + i + '  ' + f.label + (f.file ? '  ' + f.file + (f.line ? ':' + f.line : '') : '') + (f.module ? '  (' + f.module + ')' : '');
 })(window.HF = window.HF || {});

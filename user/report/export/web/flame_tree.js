@@ -23,10 +23,7 @@ HF.FlameTree = class {
 			this.leaf[r] = this.insert(rows[r], frames, options);
 		this.index = null;
 		this.count = this.parent.length;
-		this.total = new Float64Array(this.count);
-		this.self = new Float64Array(this.count);
 		this.x = new Float64Array(this.count);
-		this.bottom = new Int32Array(this.count);
 		this.linkChildren();
 	}
 
@@ -74,18 +71,21 @@ HF.FlameTree = class {
 			this.kids[next[this.parent[n]]++] = n;
 	}
 
+	/* Of value(row) ≥ 0: what each node has itself, and with all below it. */
+	sums(value) {
+		const self = new Float64Array(this.count);
+		for (let r = 0; r < this.rows.length; r++)
+			self[this.leaf[r]] += Math.max(0, value(this.rows[r]));
+		const total = self.slice();
+		for (let n = this.count - 1; n > 0; n--)
+			total[this.parent[n]] += total[n];
+		return {self, total};
+	}
+
 	/* Weighs the tree by value(row) ≥ 0: totals, widest child first, position of each box. */
 	weigh(value) {
-		this.total.fill(0);
-		this.self.fill(0);
-		for (let r = 0; r < this.rows.length; r++)
-			this.self[this.leaf[r]] += Math.max(0, value(this.rows[r]));
-		for (let n = this.count - 1; n >= 0; n--) {
-			this.total[n] += this.self[n];
-			this.bottom[n] = this.depth[n];
-			if (n)
-				this.total[this.parent[n]] += this.total[n];
-		}
+		Object.assign(this, this.sums(value));
+		this.bottom = Int32Array.from(this.depth);
 		for (let n = this.count - 1; n > 0; n--)
 			if (this.total[n] > 0)
 				this.bottom[this.parent[n]] = Math.max(this.bottom[this.parent[n]], this.bottom[n]);

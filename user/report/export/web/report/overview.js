@@ -3,37 +3,7 @@
 (function (HF) {
 'use strict';
 
-const {el, fill, num, text} = HF;
-const STATES = {
-	leaking: ['bad', 'Blocks that nothing refers to any more keep piling up.'],
-	lost: ['bad', 'Some blocks are lost: nothing refers to them. Their number does not grow.'],
-	growing: ['warn', 'Grows without a bound in sight; everything is still referenced.'],
-	untraced: ['warn', 'Memory grows, but not in anything that was traced.'],
-	fragmented: ['warn', 'The process grows while its live bytes do not: the heap is fragmented.'],
-	backlog: ['mild', 'Work piles up and is freed later, in one go.'],
-	watching: ['mild', 'Grows so far. Too little data to be sure.'],
-	warming: ['mild', 'Grows, but more and more slowly: it fills up.'],
-	cyclic: ['good', 'Rises and falls, and comes back to where it began.'],
-	steady: ['good', 'No growth.'],
-};
-const MARKS = {bad: '▲', warn: '▲', mild: '◆', good: '●'};
-
-/* A state as a coloured word with a mark; an unknown one stays neutral. */
-HF.badge = function (state) {
-	const tone = (STATES[state] || ['mild'])[0];
-	return el('span', {class: 'badge ' + tone}, el('span', {'aria-hidden': 'true'}, MARKS[tone] + ' '), state);
-};
-
-HF.place = (f) => f.file ? f.file + (f.line ? ':' + f.line : '') : f.module && f.name ? HF.basename(f.module) + (f.address ? ' + ' + f.address : '') : '';
-
-/* The stack as a list, leaf first; the reader's own first frame is marked. */
-HF.stackList = function (item, frames) {
-	return el('ol', {class: 'stack', start: 0}, item.stack.map((index, i) => {
-		const f = frames[index];
-		return el('li', {class: i === item.user ? 'own' : null}, el('span', {class: 'fn'}, f.label), ' ', el('span', {class: 'src'}, HF.place(f)),
-			f.kind !== 'native' && el('span', {class: 'kind'}, f.kind), i === item.user && el('span', {class: 'sr'}, ' (first frame in your code)'));
-	}));
-};
+const {el, fill, num, text, MARKS, STATES} = HF;
 
 HF.showTarget = function (host, model) {
 	const {target, capture, tool} = model;
@@ -115,9 +85,9 @@ function findingTitle(f, frames) {
 function findingFigures(f) {
 	const parts = [];
 	if (f.lost_count > 0)
-		parts.push(HF.bytes(f.lost_bytes) + ' in ' + HF.count(f.lost_count) + (f.lost_count === 1 ? ' block lost' : ' blocks lost'));
+		parts.push(HF.bytes(f.lost_bytes) + ' in ' + HF.some(f.lost_count, 'block') + ' lost');
 	if (f.lost_count !== f.outstanding_count || f.lost_bytes !== f.outstanding_bytes)
-		parts.push(HF.bytes(f.outstanding_bytes) + ' in ' + HF.count(f.outstanding_count) + (f.outstanding_count === 1 ? ' block held' : ' blocks held'));
+		parts.push(HF.bytes(f.outstanding_bytes) + ' in ' + HF.some(f.outstanding_count, 'block') + ' held');
 	if (f.outstanding_count > 1)
 		parts.push(HF.bytes(f.outstanding_bytes / f.outstanding_count) + ' each');
 	if (f.oldest_s > 0)
@@ -154,16 +124,7 @@ HF.showFindings = function (host, model, onfocus) {
 		counts.set(s.state, (counts.get(s.state) || 0) + 1);
 	const rest = [...counts].filter(([state]) => (STATES[state] || [''])[0] === 'good' || state === 'warming').map(([state, n]) => HF.count(n) + ' ' + state);
 	const listing = el('ol', {class: 'findings'});
-	const more = HF.button('', () => add());
-	let shown = 0;
-	const add = () => {
-		const next = model.findings.slice(shown, shown + 25);
-		shown += next.length;
-		fill(listing, next.map((f) => findingItem(f, model, onfocus, several)));
-		more.hidden = shown >= model.findings.length;
-		more.textContent = 'Show ' + Math.min(25, model.findings.length - shown) + ' more of ' + HF.count(model.findings.length - shown);
-	};
-	add();
+	const more = HF.more(model.findings, 25, (next) => fill(listing, next.map((f) => findingItem(f, model, onfocus, several))));
 	fill(host, !model.findings.length && el('p', {class: 'empty'}, (STATES[model.verdict.state] || [''])[0] === 'good' ? 'None: nothing grows, nothing is lost.' : 'None.'), listing, more,
 		rest.length > 0 && el('p', {class: 'note'}, 'Not leaks: ' + rest.join(', ') + ' sites.'));
 };

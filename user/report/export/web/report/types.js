@@ -3,8 +3,7 @@
 (function (HF) {
 'use strict';
 
-const {button, el, fill, num, text} = HF;
-const PAGE = 25;
+const {el, fill, num, text} = HF;
 
 function typeRow(row) {
 	const lost = num(row.lost_count);
@@ -23,16 +22,7 @@ HF.showTypes = function (section, host, model) {
 	if (!rows.length)
 		return;
 	const body = el('tbody', {});
-	const more = button('', () => add());
-	let shown = 0;
-	const add = () => {
-		const next = rows.slice(shown, shown + PAGE);
-		shown += next.length;
-		fill(body, next.map(typeRow));
-		more.hidden = shown >= rows.length;
-		more.textContent = 'Show ' + Math.min(PAGE, rows.length - shown) + ' more of ' + HF.count(rows.length - shown);
-	};
-	add();
+	const more = HF.more(rows, 25, (next) => fill(body, next.map(typeRow)));
 	fill(host, el('p', {class: 'soft'}, 'All live blocks at the last look, traced or not; bytes as the program may use them.'),
 		el('div', {class: 'scroll'}, el('table', {class: 'types'},
 			el('thead', {}, el('tr', {}, ['Type', 'Size', 'Blocks', 'Bytes', 'Lost', 'Held by'].map((label) => el('th', {scope: 'col'}, label)))), body)), more);

@@ -1,21 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Puts the page together, once the document stands.
+// Unpacks the data and has HF.show(data) show them, which gives back the flamegraph's panel; theme and keys.
 (function (HF) {
 'use strict';
-
-const {num, text, fill} = HF;
-const LINES = [
-	{field: 'rss_bytes', label: 'RSS', on: true}, {field: 'pss_bytes', label: 'PSS', on: false}, {field: 'uss_bytes', label: 'USS', on: false},
-	{field: 'heap_live_bytes', label: 'Heap live', on: true}, {field: 'heap_free_bytes', label: 'Heap free', on: false}, {field: 'swap_bytes', label: 'Swap', on: false},
-];
-
-function showMemory(host, model) {
-	if (model.series.length < 1) {
-		fill(host, HF.el('p', {class: 'empty'}, 'No readings in this report.'));
-		return;
-	}
-	new HF.Chart(host, model.series, LINES, {limit: num(model.memory.limit_bytes), start: Date.parse(model.capture.started_at)});
-}
 
 /* Dark or light: the system's choice until the button is pressed; paper is light, and shows the stacks of the findings. */
 function themeSwitch(panel) {
@@ -25,8 +11,7 @@ function themeSwitch(panel) {
 	const apply = (dark) => {
 		document.documentElement.dataset.theme = dark ? 'dark' : 'light';
 		button.textContent = dark ? 'Light' : 'Dark';
-		if (panel)
-			panel.setTheme(dark);
+		panel.setTheme(dark);
 	};
 	const current = () => chosen === null ? system.matches : chosen;
 	button.addEventListener('click', () => apply(chosen = !current()));
@@ -51,33 +36,18 @@ function pageKeys(panel) {
 	});
 }
 
-function show(model) {
-	HF.showTarget(HF.byId('target'), model);
-	HF.showBanner(HF.byId('banner'), model);
-	HF.showVerdict(HF.byId('verdict'), model);
-	let table;
-	const panel = new HF.FlamePanel(HF.byId('flame-body'), model, {onfilter: (name) => table.setFilter(name)});
-	const focus = (item) => panel.focusStack(item);
-	HF.showFindings(HF.byId('findings-body'), model, focus);
-	showMemory(HF.byId('memory-body'), model);
-	HF.showTypes(HF.byId('types'), HF.byId('types-body'), model);
-	table = new HF.SiteTable(HF.byId('sites-body'), model, {onfocus: focus});
-	HF.showQuality(HF.byId('quality-body'), model);
-	HF.byId('page').hidden = false;
-	themeSwitch(panel);
-	pageKeys(panel);
-	HF.page = {model, panel, table};
-}
-
 document.addEventListener('DOMContentLoaded', async () => {
 	const status = HF.byId('status');
 	try {
-		show(await HF.loadReport(HF.byId('hf-report')));
+		const panel = HF.show(await HF.loadData(HF.byId('hf-data')));
+		HF.byId('page').hidden = false;
+		themeSwitch(panel);
+		pageKeys(panel);
 		status.remove();
 	} catch (e) {
 		console.error(e);
 		status.className = 'status failed';
-		status.textContent = 'The report cannot be shown. ' + text(e.message);
+		status.textContent = 'The page cannot be shown. ' + HF.text(e.message);
 		document.documentElement.dataset.failed = 'true';
 	}
 	document.documentElement.dataset.ready = 'true';

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Puts a report's page together.
+(function (HF) {
+'use strict';
+
+const {num, fill} = HF;
+const LINES = [
+	{field: 'rss_bytes', label: 'RSS', on: true}, {field: 'pss_bytes', label: 'PSS', on: false}, {field: 'uss_bytes', label: 'USS', on: false},
+	{field: 'heap_live_bytes', label: 'Heap live', on: true}, {field: 'heap_free_bytes', label: 'Heap free', on: false}, {field: 'swap_bytes', label: 'Swap', on: false},
+];
+
+function showMemory(host, model) {
+	if (model.series.length < 1) {
+		fill(host, HF.el('p', {class: 'empty'}, 'No readings in this report.'));
+		return;
+	}
+	new HF.Chart(host, model.series, LINES, {limit: num(model.memory.limit_bytes), start: Date.parse(model.capture.started_at)});
+}
+
+HF.show = function (data) {
+	const model = HF.readReport(data);
+	HF.showTarget(HF.byId('target'), model);
+	HF.showBanner(HF.byId('banner'), model);
+	HF.showVerdict(HF.byId('verdict'), model);
+	let table;
+	const panel = new HF.FlamePanel(HF.byId('flame-body'), model, new HF.SiteFlame(model), {onfilter: (name) => table.setFilter(name)});
+	const focus = (item) => panel.focusStack(item);
+	HF.showFindings(HF.byId('findings-body'), model, focus);
+	showMemory(HF.byId('memory-body'), model);
+	HF.showTypes(HF.byId('types'), HF.byId('types-body'), model);
+	table = HF.siteTable(HF.byId('sites-body'), model, focus);
+	HF.showQuality(HF.byId('quality-body'), model);
+	HF.page = {model, panel, table};
+	return panel;
+};
+})(window.HF = window.HF || {});
