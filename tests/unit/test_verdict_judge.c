@@ -303,6 +303,36 @@ static void sawtooth_is_cyclic(void **state)
 	world_done(&w);
 }
 
+/* Every 20 seconds most of it is let go, but less than has come. */
+static void what_swings_while_it_rises_is_watched_and_its_period_told(void **state)
+{
+	struct world w;
+	struct verdict *v;
+	const struct finding *f;
+	double period_s = 0;
+
+	(void)state;
+	world_init(&w);
+	for (int s = 1; s <= 90; s++) {
+		for (int i = 0; i < 100; i++)
+			take(&w, 1, 1000);
+		for (int i = 0; s % 20 == 0 && i < 1300; i++)
+			give_oldest(&w, 1);
+		tick(&w, 10000000);
+	}
+	v = judge(&w);
+	assert_int_equal(v->finding_count, 1);
+	f = &v->findings[0];
+	assert_int_equal(f->state, VERDICT_WATCHING);
+	for (int i = 0; i < f->evidence_count; i++)
+		if (f->evidence[i].kind == EVIDENCE_PERIOD)
+			period_s = f->evidence[i].value;
+	assert_true(fabs(period_s - 20) < 2);
+	assert_true(f->seconds_to_firm > 0);
+	verdict_free(v);
+	world_done(&w);
+}
+
 static void one_rise_at_start_is_steady(void **state)
 {
 	struct world w;
@@ -556,6 +586,7 @@ int main(void)
 		cmocka_unit_test(filled_cache_is_steady),
 		cmocka_unit_test(full_lru_cache_that_churns_is_steady),
 		cmocka_unit_test(sawtooth_is_cyclic),
+		cmocka_unit_test(what_swings_while_it_rises_is_watched_and_its_period_told),
 		cmocka_unit_test(one_rise_at_start_is_steady),
 		cmocka_unit_test(flat_noise_is_steady),
 		cmocka_unit_test(bursts_are_watched_from_the_third_on),

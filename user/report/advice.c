@@ -145,6 +145,10 @@ void advice_add_evidence(struct strbuf *sb, const struct evidence *e)
 		strbuf_addf(sb, "it swings: %.0f periods seen, %.0f needed", e->value,
 			    e->reference);
 		break;
+	case EVIDENCE_PERIOD:
+		strbuf_addstr(sb, "it swings with a period of about ");
+		add_seconds(sb, e->value);
+		break;
 	case EVIDENCE_SWING:
 		strbuf_addf(sb, "it swings by %.0f %% of its peak", 100 * e->value);
 		break;
@@ -232,9 +236,9 @@ static void add_lost(struct strbuf *sb, const struct report *report, const struc
 		if (report->capture.mode == CAPTURE_SCAN)
 			strbuf_addf(sb, "`holdfast hunt %d` traces those to come", f->pid);
 		else
-			strbuf_addstr(sb, f->state == VERDICT_LEAKING
-						  ? "watch longer, and new ones will have one"
-						  : "watch when it happens again");
+			strbuf_addstr(sb, f->state == VERDICT_LOST
+						  ? "watch when it happens again"
+						  : "watch longer, and new ones will have one");
 		return;
 	}
 	own = &report->frames[f->stack.frames[report_first_own_frame(report, f->stack)]];
@@ -255,7 +259,8 @@ static void add_lost(struct strbuf *sb, const struct report *report, const struc
 void advice_add_recommendation(struct strbuf *sb, const struct report *report,
 			       const struct report_finding *f, uint64_t alloc_count)
 {
-	if (f->state == VERDICT_LEAKING || f->state == VERDICT_LOST) {
+	if (f->state == VERDICT_LEAKING || f->state == VERDICT_LOST ||
+	    (!f->stack.depth && f->lost_count)) {
 		add_lost(sb, report, f);
 		return;
 	}

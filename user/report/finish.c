@@ -140,7 +140,8 @@ static int finish_finding(struct report_builder *b, const struct build_finding *
 {
 	_cleanup_(strbuf_done) struct strbuf sb = STRBUF_INIT;
 	struct report view = {.frames = b->store.frames.items,
-			      .frame_count = b->store.frames.count};
+			      .frame_count = b->store.frames.count,
+			      .capture.mode = b->store.report->capture.mode};
 	uint64_t allocs = in->site == NO_SITE ? 0 : b->sites.items[in->site].allocs;
 	int err;
 

@@ -73,6 +73,7 @@ static double residual(const struct envelope *envelope, size_t i, double slope)
 struct swings envelope_swings(const struct envelope *envelope, double slope_per_second)
 {
 	struct swings swings = {0};
+	uint64_t first_ns = 0, last_ns = 0;
 	double least, most;
 	bool low = true;
 
@@ -89,12 +90,16 @@ struct swings envelope_swings(const struct envelope *envelope, double slope_per_
 	for (size_t i = 0; i < envelope->count && swings.range > 0; i++) {
 		double share = (residual(envelope, i, slope_per_second) - least) / swings.range;
 
-		if (low && share > 0.75)
-			swings.periods++;
+		if (low && share > 0.75) {
+			last_ns = envelope->time_ns[i];
+			first_ns = swings.periods++ ? first_ns : last_ns;
+		}
 		if (share > 0.75)
 			low = false;
 		else if (share < 0.25)
 			low = true;
 	}
+	if (swings.periods > 1)
+		swings.period_s = (double)(last_ns - first_ns) / NS / (double)(swings.periods - 1);
 	return swings;
 }

@@ -33,8 +33,9 @@ size_t envelope_rise_count(const struct envelope *envelope);
 void envelope_thirds(const struct envelope *envelope, double *ret_first, double *ret_last);
 
 struct swings {
-	double range;   /* of the residuals from a line of the given slope */
-	size_t periods; /* times they went from the lower to the upper quarter of that range */
+	double range;    /* of the residuals from a line of the given slope */
+	size_t periods;  /* times they went from the lower to the upper quarter of that range */
+	double period_s; /* between two such times, on average; 0: fewer than two were seen */
 };
 
 struct swings envelope_swings(const struct envelope *envelope, double slope_per_second);

@@ -271,6 +271,8 @@ static void explain(const struct site_context *context, const struct look *look,
 	if (look->swinging)
 		give_evidence(f, EVIDENCE_PERIODS, (double)look->swings.periods,
 			      VERDICT_FIRM_PERIODS);
+	if (look->swinging && look->swings.period_s > 0)
+		give_evidence(f, EVIDENCE_PERIOD, look->swings.period_s, 0);
 	give_evidence(f, EVIDENCE_DURATION, look->observed_s, look->needed_s);
 	if (context->rss_growth > 0)
 		give_evidence(f, EVIDENCE_SHARE,

@@ -150,6 +150,7 @@ struct verdict_process {
 	X(UNFREED, "unfreed") /* value: outstanding blocks; reference: blocks allocated */         \
 	X(DURATION, "duration")       /* value: seconds observed; reference: seconds needed */     \
 	X(PERIODS, "periods")         /* value: periods seen; reference: periods needed */         \
+	X(PERIOD, "period")           /* value: seconds from one rise to the next */               \
 	X(SWING, "swing")             /* value: swing / peak */                                    \
 	X(SHARE, "share")             /* value: percent of the process's RSS growth */             \
 	X(UNEXPLAINED, "unexplained") /* value: bytes/s of RSS growth that no site explains */     \

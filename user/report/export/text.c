@@ -124,6 +124,48 @@ static bool is_overall(const char *kind)
 	return false;
 }
 
+/* A round time that is not much shorter, as --for takes it. */
+static void add_for(struct text_out *t, double seconds)
+{
+	static const unsigned int round_s[] = {10,   20,    30,    60,    120,  180,
+					       300,  600,   900,   1200,  1800, 3600,
+					       7200, 10800, 21600, 43200, 86400};
+	size_t i = 0;
+
+	while (i + 1 < sizeof(round_s) / sizeof(*round_s) && round_s[i] * 1.1 < seconds)
+		i++;
+	if (round_s[i] < 60)
+		strbuf_addf(t->out, "--for %us", round_s[i]);
+	else if (round_s[i] < 3600)
+		strbuf_addf(t->out, "--for %um", round_s[i] / 60);
+	else
+		strbuf_addf(t->out, "--for %uh", round_s[i] / 3600);
+}
+
+static void add_not_firm(struct text_out *t, const struct report *r)
+{
+	const struct report_verdict *v = &r->verdict;
+
+	strbuf_addstr(t->out, v->state == VERDICT_LEAKING ? "         how fast is not firm yet: "
+							  : "         inconclusive: ");
+	strbuf_addstr(t->out, "watched for ");
+	text_add_seconds(t, r->capture.duration_s);
+	for (size_t i = 0; i < v->evidence_count; i++)
+		if (!strcmp(v->evidence[i].kind, evidence_kind_name(EVIDENCE_PERIOD))) {
+			strbuf_addstr(t->out, ", a period of about ");
+			text_add_seconds(t, v->evidence[i].value);
+		}
+	if (r->capture.mode == CAPTURE_SCAN) {
+		strbuf_addstr(t->out, "; it takes ");
+		text_add_seconds(t, v->seconds_to_firm);
+		strbuf_addstr(t->out, " more\n");
+		return;
+	}
+	strbuf_addstr(t->out, "; try `");
+	add_for(t, r->capture.duration_s + v->seconds_to_firm);
+	strbuf_addstr(t->out, "`\n");
+}
+
 static void add_verdict(struct text_out *t, const struct report *r)
 {
 	const struct report_verdict *v = &r->verdict;
@@ -151,13 +193,8 @@ static void add_verdict(struct text_out *t, const struct report *r)
 		text_add_seconds(t, v->limit_eta_s);
 	}
 	strbuf_addch(t->out, '\n');
-	if (!v->firm && v->seconds_to_firm > 0) {
-		strbuf_addstr(t->out, "         watched for ");
-		text_add_seconds(t, r->capture.duration_s);
-		strbuf_addstr(t->out, "; to be sure: ");
-		text_add_seconds(t, v->seconds_to_firm);
-		strbuf_addstr(t->out, " more\n");
-	}
+	if (!v->firm && v->seconds_to_firm > 0)
+		add_not_firm(t, r);
 	for (size_t i = 0; i < v->evidence_count; i++) {
 		if (!is_overall(v->evidence[i].kind))
 			continue;
