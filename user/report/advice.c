@@ -88,6 +88,11 @@ static void add_heap_evidence(struct strbuf *sb, const struct evidence *e)
 			      " blocks that nothing seemed to refer to were used again: pointers "
 			      "to them are hidden, so loss can't be proved here");
 		break;
+	case EVIDENCE_PAUSE:
+		strbuf_addstr(sb, "the last of them was lost ");
+		add_seconds(sb, e->value);
+		strbuf_addstr(sb, " ago");
+		break;
 	case EVIDENCE_FREE:
 		strbuf_addstr(sb, "free memory inside the heap grows by ");
 		units_add_rate(sb, e->value);

@@ -241,6 +241,7 @@ int report_copy_evidence(struct report_builder *b, const struct evidence *in, si
 		advice_add_evidence(&sb, &in[i]);
 		list[i].value = report_finite(in[i].value);
 		list[i].kind = evidence_kind_name(in[i].kind);
+		list[i].reference = report_finite(in[i].reference);
 		if (sb.failed || report_store_string(&b->store, sb.buf, &list[i].text) < 0)
 			return -ENOMEM;
 	}

@@ -137,7 +137,7 @@ struct report_memory {
 
 struct report_evidence {
 	const char *kind, *text;
-	double value;
+	double value, reference; /* verdict.h, VERDICT_EVIDENCE */
 };
 
 struct report_verdict {

@@ -53,11 +53,36 @@ static void give_evidence(struct finding *f, struct evidence evidence)
 	f->evidence[0] = evidence;
 }
 
+/* How long nothing more was lost, and how long that may be, by the looks with losses. False: these are too few to tell. */
+static bool pause_of(const struct lost_evidence *evidence, const struct lost_entry *e,
+		     struct evidence *ret)
+{
+	double known = (double)(evidence->known_until_ns - evidence->first_look_ns) / NS;
+
+	if (e->fresh_looks < VERDICT_LEAK_LOOKS)
+		return false;
+	*ret = (struct evidence){EVIDENCE_PAUSE,
+				 (double)(evidence->known_until_ns - e->last_fresh_ns) / NS,
+				 VERDICT_LEAK_PAUSE * known / (double)e->fresh_looks};
+	return true;
+}
+
+/* Did it go on to the end? What was lost in one go is lost, but no leak that grows. */
+static bool goes_on(const struct lost_evidence *evidence, const struct lost_entry *e)
+{
+	struct evidence pause;
+
+	return pause_of(evidence, e, &pause) && pause.value <= pause.reference;
+}
+
 static void explain(const struct lost_evidence *evidence, const struct witness *w,
 		    struct finding *f)
 {
 	const struct lost_entry *e = w->entry;
+	struct evidence pause;
 
+	if (pause_of(evidence, e, &pause))
+		give_evidence(f, pause);
 	if (e->returned)
 		give_evidence(f, (struct evidence){EVIDENCE_RETURNED, (double)e->returned,
 						   VERDICT_RETURNED_MAX});
@@ -141,18 +166,6 @@ static bool judge_state(const struct lost_evidence *evidence, const struct witne
 		return true;
 	}
 	return w->trend;
-}
-
-/* Did it go on to the end? What was lost in one go is lost, but no leak that grows. */
-static bool goes_on(const struct lost_evidence *evidence, const struct lost_entry *e)
-{
-	double known, pause;
-
-	if (e->fresh_looks < VERDICT_LEAK_LOOKS)
-		return false;
-	known = (double)(evidence->known_until_ns - evidence->first_look_ns);
-	pause = (double)(evidence->known_until_ns - e->last_fresh_ns);
-	return pause <= VERDICT_LEAK_PAUSE * known / (double)e->fresh_looks;
 }
 
 /*

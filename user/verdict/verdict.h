@@ -159,6 +159,7 @@ struct verdict_process {
 	X(UNCHANGED, "unchanged") /* value: share of them whose content stays as it is */          \
 	X(FOLLOWS, "follows")     /* value: of them, those that only lost blocks refer to */       \
 	X(RETURNED, "returned")   /* value: blocks called lost that came back */                   \
+	X(PAUSE, "pause")   /* value: seconds since the last loss; reference: of a leak at most */ \
 	X(FREE, "free")     /* value: bytes/s of free memory inside the heap; reference: RSS's */  \
 	X(FILES, "files")   /* value: bytes/s of mapped files' pages; reference: RSS's */          \
 	X(SHARED, "shared") /* value: bytes/s of shared memory; reference: RSS's */                \
@@ -178,7 +179,7 @@ struct evidence {
 	double value, reference;
 };
 
-#define VERDICT_MAX_EVIDENCE 12
+#define VERDICT_MAX_EVIDENCE 16
 
 struct finding {
 	uint32_t process;    /* index into the input */

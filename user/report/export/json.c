@@ -154,6 +154,7 @@ static void put_evidence(struct json_out *j, const struct report_evidence *evide
 		json_out_string(j, "kind", evidence[i].kind);
 		json_out_string(j, "text", evidence[i].text);
 		json_out_double(j, "value", evidence[i].value);
+		json_out_double(j, "reference", evidence[i].reference);
 		json_out_end_object(j);
 	}
 	json_out_end_array(j);

@@ -175,6 +175,7 @@ static void read_evidence(struct json_in *in, const json_t *o, const struct repo
 		list[i].kind = json_in_text(in, e, "kind");
 		list[i].text = json_in_text(in, e, "text");
 		list[i].value = json_in_double(in, e, "value");
+		list[i].reference = json_in_double(in, e, "reference");
 	}
 	*ret = list;
 	*ret_count = json_array_size(array);
