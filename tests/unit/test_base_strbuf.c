@@ -179,6 +179,18 @@ static void foreign_text_cannot_steer_the_terminal(void **state)
 	strbuf_done(&sb);
 }
 
+static void how_often_is_said_in_words(void **state)
+{
+	struct strbuf sb = STRBUF_INIT;
+
+	(void)state;
+	strbuf_add_times(&sb, 1);
+	strbuf_addstr(&sb, ", ");
+	strbuf_add_times(&sb, 12345);
+	assert_string_equal(sb.buf, "once, 12,345 times");
+	strbuf_done(&sb);
+}
+
 static void numbers_and_texts_for_a_file_are_little_endian_with_their_length_before(void **state)
 {
 	struct strbuf sb = STRBUF_INIT;
@@ -202,6 +214,7 @@ int main(void)
 		cmocka_unit_test(an_empty_one_is_a_string_without_memory),
 		cmocka_unit_test(pieces_add_up_and_nul_bytes_are_kept),
 		cmocka_unit_test(grows_by_single_bytes_to_a_large_text),
+		cmocka_unit_test(how_often_is_said_in_words),
 		cmocka_unit_test(detach_gives_a_heap_string_even_of_nothing),
 		cmocka_unit_test(an_impossible_size_fails_and_stays_failed),
 		cmocka_unit_test(any_failing_allocation_is_reported_and_cuts_the_text),

@@ -215,6 +215,14 @@ static size_t utf8_printable(const unsigned char *s, size_t left)
 	return len;
 }
 
+int strbuf_add_times(struct strbuf *sb, uint64_t number)
+{
+	if (number == 1)
+		return strbuf_addstr(sb, "once");
+	strbuf_add_grouped(sb, number);
+	return strbuf_addstr(sb, " times");
+}
+
 int strbuf_add_printable(struct strbuf *sb, const char *bytes, size_t len)
 {
 	const unsigned char *s = (const unsigned char *)bytes;

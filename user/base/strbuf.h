@@ -58,6 +58,8 @@ int strbuf_vaddf(struct strbuf *sb, const char *fmt, va_list ap)
 int strbuf_add_human_bytes(struct strbuf *sb, uint64_t bytes);
 /* "61,240": thousands grouped, for people. */
 int strbuf_add_grouped(struct strbuf *sb, uint64_t number);
+/* "once", "21 times" */
+int strbuf_add_times(struct strbuf *sb, uint64_t number);
 /* Foreign text made safe for a terminal: control bytes and invalid UTF-8 as \xNN, the backslash as
  * \\. */
 int strbuf_add_printable(struct strbuf *sb, const char *bytes, size_t len);

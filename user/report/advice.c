@@ -108,7 +108,8 @@ static void add_heap_evidence(struct strbuf *sb, const struct evidence *e)
 		units_add_rate(sb, e->value);
 		break;
 	case EVIDENCE_LOOKS:
-		strbuf_addf(sb, "the heap was looked at %.0f times", e->value);
+		strbuf_addstr(sb, "the heap was looked at ");
+		strbuf_add_times(sb, (uint64_t)e->value);
 		break;
 	default:
 		break;
@@ -281,7 +282,8 @@ void advice_add_recommendation(struct strbuf *sb, const struct report *report,
 		return;
 	}
 	add_what(sb, report, f, alloc_count);
-	if (f->state == VERDICT_WATCHING && f->seconds_to_firm > 0) {
+	if (f->state == VERDICT_WATCHING && f->seconds_to_firm > 0 &&
+	    !report_target_ended(report)) {
 		strbuf_addstr(sb, "; too short to be sure, watch ");
 		add_seconds(sb, f->seconds_to_firm);
 		strbuf_addstr(sb, " more");

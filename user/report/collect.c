@@ -129,6 +129,7 @@ int report_builder_set_capture(struct report_builder *b, const struct report_cap
 	c->overhead_percent = report_finite(in->overhead_percent);
 	c->duty = report_finite(in->duty);
 	c->stop_ms_max = report_finite(in->stop_ms_max);
+	c->lost_known = in->lost_known;
 	for (size_t i = 0; i < in->plan_count; i++) {
 		int err = report_builder_add_plan(b, in->plan[i].text);
 

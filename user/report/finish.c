@@ -139,12 +139,12 @@ static int finish_finding(struct report_builder *b, const struct build_finding *
 			  struct report_finding *f)
 {
 	_cleanup_(strbuf_done) struct strbuf sb = STRBUF_INIT;
-	struct report view = {.frames = b->store.frames.items,
-			      .frame_count = b->store.frames.count,
-			      .capture.mode = b->store.report->capture.mode};
+	struct report view = *b->store.report; /* its lists are finished, its frames not */
 	uint64_t allocs = in->site == NO_SITE ? 0 : b->sites.items[in->site].allocs;
 	int err;
 
+	view.frames = b->store.frames.items;
+	view.frame_count = b->store.frames.count;
 	*f = (struct report_finding){
 		.pid = in->pid,
 		.state = in->of.state,

@@ -48,6 +48,14 @@ int capture_mode_parse(const char *name, enum capture_mode *ret_mode)
 	return -EINVAL;
 }
 
+bool report_target_ended(const struct report *report)
+{
+	for (size_t i = 0; i < report->process_count; i++)
+		if (report->processes[i].pid == report->target.pid)
+			return *report->processes[i].ended;
+	return false;
+}
+
 const char *report_basename(const char *path)
 {
 	const char *slash = strrchr(path, '/');

@@ -105,6 +105,7 @@ struct report_capture {
 	double duration_s, budget_percent, overhead_percent, duty;
 	uint64_t windows, scans;
 	double stop_ms_max;
+	bool lost_known; /* looks at the heap could prove what is lost, in each process that runs */
 	const struct report_text *plan; /* lines for people; ours */
 	size_t plan_count;
 };
@@ -129,6 +130,7 @@ struct report_sample {
 struct report_memory {
 	uint64_t rss_bytes, vms_bytes, pss_bytes, uss_bytes, swap_bytes, heap_live_bytes,
 		heap_free_bytes;
+	uint64_t heap_live_count; /* by a look at the heap; 0: nobody looked */
 	double fragmentation_percent;
 	uint64_t limit_bytes; /* 0: none */
 	const struct report_sample *series;
@@ -233,5 +235,7 @@ uint32_t report_first_own_frame(const struct report *report, struct report_stack
 bool report_is_mapping_call(const char *function);
 /* The file's name without its folders. Borrowed. */
 const char *report_basename(const char *path);
+/* The process that was named has ended, as far as it was seen. */
+bool report_target_ended(const struct report *report);
 
 #endif

@@ -133,12 +133,15 @@ static int add_capture(const struct session *session, const struct build_options
 		.budget_percent = session->options.budget_percent,
 		.overhead_percent = percent,
 		.duty = 1,
+		.lost_known = session->members.count,
 	};
 	int err;
 
 	for (size_t i = 0; i < session->members.count; i++) {
-		const struct look *look = &session->members.items[i]->look;
+		const struct member *member = session->members.items[i];
+		const struct look *look = &member->look;
 
+		capture.lost_known &= member->ended || look_is_proof(look);
 		capture.scans += look->looks;
 		capture.stop_ms_max = fmax(capture.stop_ms_max, (double)look->stop_ns_max / 1e6);
 	}
@@ -510,6 +513,7 @@ static int add_memory(const struct session *session, struct report_builder *buil
 			memory.fragmentation_percent = 100.0 * (double)idle / (double)(live + idle);
 		if (session->scan_only)
 			memory.heap_live_bytes = live;
+		memory.heap_live_count = look->newest->live_count;
 	}
 	if (full) {
 		memory.pss_bytes = full->pss_bytes;

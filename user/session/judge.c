@@ -39,6 +39,7 @@ static int judge_all(const struct accounts *accounts, const struct session *sess
 			.series = account->execed ? NULL : account->series,
 			.gauge = member ? member->gauge : NULL,
 			.lost = join_look(member, account),
+			.ended = member && member->ended,
 		};
 	}
 	return verdict_judge(processes, count, now_ns, ret);

@@ -10,6 +10,8 @@
 #define LOOK_GAP_NS (900 * NS_PER_MS)
 /* Our own work is at most this share of the time: 1 / n. */
 #define WORK_SHARE 3
+/* A look that takes longer is slow. */
+#define SLOW_NS (200 * NS_PER_MS)
 /* After a look that gave nothing. */
 #define FAILED_GAP_NS (2 * NS_PER_S)
 
@@ -45,19 +47,24 @@ static void drop_snapshots(struct look *look)
 	free_others(look, old, sizeof(old) / sizeof(*old));
 }
 
-void look_done(struct look *look)
+void look_cancel(struct look *look)
 {
 	heap_scan_cancel(look->scan);
 	look->scan = NULL;
+}
+
+void look_done(struct look *look)
+{
+	look_cancel(look);
 	drop_snapshots(look);
 	vec_done(&look->asked);
+	vec_done(&look->asking);
 	lost_evidence_done(&look->evidence);
 }
 
 void look_forget(struct look *look)
 {
-	heap_scan_cancel(look->scan);
-	look->scan = NULL;
+	look_cancel(look);
 	drop_snapshots(look);
 	look->next_ns = 0;
 	look->era++;
@@ -68,6 +75,11 @@ void look_forget(struct look *look)
 bool look_due(const struct look *look, uint64_t now_ns)
 {
 	return !look->scan && now_ns >= look->next_ns;
+}
+
+bool look_is_slow(const struct look *look)
+{
+	return look->total_ns > SLOW_NS;
 }
 
 int look_start(struct look *look, const struct look_options *options, int pid, uint64_t now_ns)
@@ -120,8 +132,13 @@ static void keep(struct look *look, struct heap_snapshot *snapshot)
 		look->newest = snapshot;
 		look->joined = false;
 	}
-	if (look->census_asked)
+	if (look->census_asked) {
+		struct site_ids asked = look->asking;
+
 		look->census = snapshot;
+		look->asking = look->asked;
+		look->asked = asked;
+	}
 	if (look->census_asked && look->keep_first && !look->first)
 		look->first = snapshot;
 	free_others(look, old, sizeof(old) / sizeof(*old));
@@ -141,6 +158,7 @@ void look_finish(struct look *look, const struct look_options *options, uint64_t
 		return;
 	}
 	look->looks++;
+	look->total_ns = snapshot->total_ns;
 	look->incomplete += !snapshot->complete;
 	look->stop_ns_max = later(look->stop_ns_max, snapshot->stop_ns);
 	look->stop_ns_total += snapshot->stop_ns;
@@ -162,6 +180,11 @@ void look_replay(struct look *look, struct heap_snapshot *snapshot, bool newest,
 	if (census)
 		look->census = snapshot;
 	free_others(look, old, sizeof(old) / sizeof(*old));
+}
+
+bool look_is_proof(const struct look *look)
+{
+	return look->newest && look->newest->complete && look->newest->known_until_ns;
 }
 
 int look_join(struct look *look, const struct ledger *ledger)

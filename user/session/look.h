@@ -21,6 +21,8 @@
 #include "base/vec.h"
 #include "verdict/lost.h"
 
+VEC_STRUCT(site_ids, site_id);
+
 struct look_options {
 	bool census, no_stop;
 	uint64_t max_stop_ns, memory_bytes;
@@ -44,9 +46,11 @@ struct look {
 	bool only_traced; /* no walker understands its allocator */
 	bool joined;      /* the newest is in the evidence */
 	bool census_asked;
-	VEC(site_id) asked; /* whose blocks the questions of the census are about */
+	struct site_ids asked;  /* whose blocks the answers of the census are about */
+	struct site_ids asking; /* and those of the one under way */
 	uint64_t next_ns;
-	uint64_t era; /* how often it was forgotten */
+	uint64_t era;      /* how often it was forgotten */
+	uint64_t total_ns; /* of the last one */
 	uint64_t looks, failed, stop_ns_max, stop_ns_total, incomplete;
 	int error;                     /* of the last one; 0: it was fine */
 	struct lost_evidence evidence; /* the ledger's thread's */
@@ -57,10 +61,20 @@ void look_done(struct look *look);
 /* After an exec: nothing that was seen holds any more. */
 void look_forget(struct look *look);
 bool look_due(const struct look *look, uint64_t now_ns);
+/*
+ * Nobody should wait for a look at so large a heap: its types are counted by looks on the way, every LOOK_CENSUS_NS or so,
+ * rather than by one at the end.
+ */
+bool look_is_slow(const struct look *look);
+#define LOOK_CENSUS_NS 10000000000ULL
 /* 0 or -errno: then the next one is planned. */
 int look_start(struct look *look, const struct look_options *options, int pid, uint64_t now_ns);
 int look_fd(const struct look *look);
+/* Ends the one under way. */
+void look_cancel(struct look *look);
 void look_finish(struct look *look, const struct look_options *options, uint64_t now_ns);
+/* Was there a look after which all that is lost is known? */
+bool look_is_proof(const struct look *look);
 int look_join(struct look *look, const struct ledger *ledger);
 /* Instead, where it comes from a recording; @snapshot goes to the look. */
 void look_replay(struct look *look, struct heap_snapshot *snapshot, bool newest, bool census);

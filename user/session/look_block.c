@@ -340,7 +340,8 @@ int look_block_write(struct look_book *book, const struct look_told *told, look_
 		err = put_part(&writer);
 	free(writer.numbers);
 	strbuf_done(&writer.block);
-	book->last_ns = told->snapshot->time_ns;
+	if (told->taken)
+		book->last_ns = told->snapshot->time_ns;
 	book->era = told->look->era;
 	return err;
 }
@@ -736,10 +737,12 @@ int look_block_take(struct session *session, const void *bytes, size_t size, uin
 	if (err)
 		return err;
 	reader.book = &reader.member->look_book;
-	/* Looks of a process come in the order of their times. */
-	if (reader.head.time_ns < reader.book->last_ns)
-		return -EILSEQ;
-	reader.book->last_ns = reader.head.time_ns;
+	/* Looks of a process come in the order of their times; one that only counts types may be older. */
+	if (reader.head.flags & HF_RECORD_LOOK_TAKEN) {
+		if (reader.head.time_ns < reader.book->last_ns)
+			return -EILSEQ;
+		reader.book->last_ns = reader.head.time_ns;
+	}
 	err = take_parts(&reader);
 	if (!err)
 		*ret_time_ns = reader.head.time_ns;

@@ -21,11 +21,12 @@ VEC_STRUCT(known_vec, struct heap_known);
 /* What the ledger knows that a look needs. */
 struct known_request {
 	int pid;
+	bool census;
 	bool blocks; /* all of them are asked for */
 	const struct look *look;
 	const struct ledger *ledger;
 	struct known_vec known, mappings;
-	struct heap_question questions[QUESTIONS_MAX]; /* about the sites in look->asked */
+	struct heap_question questions[QUESTIONS_MAX]; /* about the sites in look->asking */
 	uint64_t seen[QUESTIONS_MAX];
 };
 
@@ -51,11 +52,11 @@ static int add_sample(const struct allocation *block, void *user)
 {
 	struct known_request *request = user;
 
-	for (size_t i = 0; i < request->look->asked.count; i++) {
+	for (size_t i = 0; i < request->look->asking.count; i++) {
 		struct heap_question *question = &request->questions[i];
 		uint64_t at;
 
-		if (request->look->asked.items[i] != block->site)
+		if (request->look->asking.items[i] != block->site)
 			continue;
 		at = request->seen[i]++;
 		if (question->count < HEAP_QUESTION_MAX)
@@ -87,7 +88,7 @@ static void read_known(struct accounts *accounts, void *user)
 	(void)ledger_for_each_mapping(account->ledger, add_mapping, request);
 	if (request->blocks)
 		(void)ledger_for_each_live(account->ledger, add_known, &request->known);
-	if (request->look->asked.count)
+	if (request->census && request->look->asking.count)
 		(void)ledger_for_each_live(account->ledger, add_sample, request);
 }
 
@@ -96,13 +97,13 @@ static void ask(const struct session *session, struct member *member)
 {
 	const struct verdict *verdict = session->verdict;
 
-	vec_clear(&member->look.asked);
+	vec_clear(&member->look.asking);
 	for (size_t i = 0; verdict && i < verdict->finding_count; i++) {
 		const struct finding *f = &verdict->findings[i];
 
 		if (f->site && verdict->processes[f->process].pid == member->target->key.pid &&
-		    member->look.asked.count < QUESTIONS_MAX &&
-		    vec_push(&member->look.asked, f->site) < 0)
+		    member->look.asking.count < QUESTIONS_MAX &&
+		    vec_push(&member->look.asking, f->site) < 0)
 			return;
 	}
 }
@@ -124,6 +125,7 @@ static int start(struct session *session, struct member *member, bool census)
 	struct look_options options = options_of(session, census);
 	struct known_request request = {
 		.pid = member->target->key.pid,
+		.census = census,
 		.blocks = member->look.only_traced,
 		.look = &member->look,
 	};
@@ -131,8 +133,6 @@ static int start(struct session *session, struct member *member, bool census)
 
 	if (census)
 		ask(session, member);
-	else
-		vec_clear(&member->look.asked);
 	ingest_call(session->ingest, read_known, &request);
 	if (request.known.count)
 		qsort(request.known.items, request.known.count, sizeof(*request.known.items),
@@ -142,7 +142,7 @@ static int start(struct session *session, struct member *member, bool census)
 	options.mappings = request.mappings.items;
 	options.mapping_count = request.mappings.count;
 	options.questions = request.questions;
-	options.question_count = member->look.asked.count;
+	options.question_count = census ? member->look.asking.count : 0;
 	err = look_start(&member->look, &options, request.pid, clock_now_ns());
 	vec_done(&request.known);
 	vec_done(&request.mappings);
@@ -185,6 +185,12 @@ static struct member *longest_due(const struct session *session, uint64_t now_ns
 	return found;
 }
 
+/* Of a large heap: are the types counted last older than that? */
+static bool wants_census(const struct look *look, uint64_t now_ns, uint64_t age_ns)
+{
+	return look_is_slow(look) && (!look->census || now_ns - look->census->time_ns > age_ns);
+}
+
 void looks_tick(struct session *session, uint64_t now_ns)
 {
 	struct member *member;
@@ -192,7 +198,7 @@ void looks_tick(struct session *session, uint64_t now_ns)
 	if (!session->options.looks || session->looked_at)
 		return;
 	member = longest_due(session, now_ns);
-	if (!member || start(session, member, false))
+	if (!member || start(session, member, wants_census(&member->look, now_ns, LOOK_CENSUS_NS)))
 		return;
 	if (loop_add_fd(session->loop, look_fd(&member->look), EPOLLIN, on_look_done, session)) {
 		look_forget(&member->look);
@@ -212,6 +218,16 @@ void looks_stop(struct session *session)
 	finish(session, member);
 }
 
+/* What is under way will not be waited for. */
+static void looks_cancel(struct session *session)
+{
+	struct member *member = session->looked_at;
+
+	loop_remove(session->loop, look_fd(&member->look));
+	session->looked_at = NULL;
+	look_cancel(&member->look);
+}
+
 void looks_forget(struct session *session, struct member *member)
 {
 	if (session->looked_at == member) {
@@ -221,16 +237,25 @@ void looks_forget(struct session *session, struct member *member)
 	look_forget(&member->look);
 }
 
+/* A large heap whose types were counted a while ago: that is told, and nobody waits for another look. */
+static bool is_seen(const struct member *member)
+{
+	return look_is_slow(&member->look) && member->look.census &&
+	       !wants_census(&member->look, clock_now_ns(), 2 * LOOK_CENSUS_NS);
+}
+
 /* The last look also counts what there is, by type. */
 void looks_end(struct session *session)
 {
 	if (!session->options.looks)
 		return;
+	if (session->looked_at && is_seen(session->looked_at))
+		looks_cancel(session);
 	looks_stop(session);
 	for (size_t i = 0; i < session->members.count; i++) {
 		struct member *member = session->members.items[i];
 
-		if (member->ended || !look_due(&member->look, UINT64_MAX))
+		if (member->ended || !look_due(&member->look, UINT64_MAX) || is_seen(member))
 			continue;
 		if (!start(session, member, true))
 			finish(session, member);

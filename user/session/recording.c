@@ -338,8 +338,9 @@ static int put_look(void *user, const void *bytes, size_t size)
 	return record_writer_block(recording->writer, HF_RECORD_LOOK, bytes, size);
 }
 
-static void record_look(struct recording *recording, const struct session *session, size_t index,
-			const struct heap_snapshot *snapshot)
+/* @census: with all types and who holds them, for which the ingest thread must have ended. */
+static void record_look(struct recording *recording, struct session *session, size_t index,
+			const struct heap_snapshot *snapshot, bool census)
 {
 	struct member *member = session->members.items[index];
 	struct holders holders = {0};
@@ -347,11 +348,14 @@ static void record_look(struct recording *recording, const struct session *sessi
 		.process = (uint32_t)index,
 		.look = &member->look,
 		.snapshot = snapshot,
-		.taken = snapshot == member->look.newest,
+		.taken = !census,
 		.show_content = session->options.show_content,
 	};
 
-	if (snapshot == member->look.census)
+	/* Variables' functions are named. */
+	if (census)
+		note(recording, build_prepare_resolver(session));
+	if (census && !recording->err)
 		note(recording, find_holders(session, &member->look, &holders));
 	told.held_by = (const char *const *)holders.of_groups;
 	told.answers = holders.answers.items;
@@ -361,8 +365,8 @@ static void record_look(struct recording *recording, const struct session *sessi
 	holders_done(&holders, snapshot);
 }
 
-/* Those that joined the evidence since the last call, behind the events that they were joined with. */
-static void record_looks(struct recording *recording, const struct session *session)
+/* Those that joined the evidence since the last call, behind the events that they were joined with; at the end the types. */
+static void record_looks(struct recording *recording, struct session *session, bool end)
 {
 	for (size_t i = 0; !recording->err && i < session->members.count; i++) {
 		const struct member *member = session->members.items[i];
@@ -370,10 +374,9 @@ static void record_looks(struct recording *recording, const struct session *sess
 
 		if (look->newest && look->joined &&
 		    look->newest->time_ns > member->look_book.last_ns)
-			record_look(recording, session, i, look->newest);
-		if (!recording->err && look->census && look->census != look->newest &&
-		    look->census->time_ns > member->look_book.last_ns)
-			record_look(recording, session, i, look->census);
+			record_look(recording, session, i, look->newest, false);
+		if (!recording->err && end && look->census)
+			record_look(recording, session, i, look->census, true);
 	}
 }
 
@@ -397,7 +400,7 @@ void recording_tick(struct recording *recording, struct session *session)
 	if (++recording->ticks % MAPS_TICKS == 0)
 		record_maps(recording, session);
 	record_code(recording, session);
-	record_looks(recording, session);
+	record_looks(recording, session, false);
 	record_losses(recording, session);
 	record_samples(recording, session, session->last_tick_ns);
 }
@@ -471,10 +474,8 @@ int recording_finish(struct recording *recording, struct session *session)
 {
 	_cleanup_free_ char *meta = meta_text(session);
 
-	/* The last look names variables' functions. */
-	note(recording, build_prepare_resolver(session));
 	if (!recording->err) {
-		record_looks(recording, session);
+		record_looks(recording, session, true);
 		record_losses(recording, session);
 		record_samples(recording, session, 0);
 		note(recording, meta ? record_writer_block(recording->writer, HF_RECORD_META, meta,

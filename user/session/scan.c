@@ -81,7 +81,7 @@ static int add_process(struct session *session, int pid, bool growth, struct hf_
 	return err;
 }
 
-static int refuse(int err, int pid, struct hf_error *error)
+static int refuse(int err, int pid, uint64_t memory_bytes, struct hf_error *error)
 {
 	switch (err) {
 	case -ESRCH:
@@ -108,9 +108,18 @@ static int refuse(int err, int pid, struct hf_error *error)
 			  pid);
 		error_why(error, "a thread could not be stopped, or the stop took too long");
 		return error_fix(error, "try again, allow more with --max-stop, or use --no-stop");
+	case -EAGAIN:
+		error_set(error, HF_E_DETACHED, "process %d: its allocator never stood still", pid);
+		error_why(error,
+			  "whenever it was looked at, a thread was in the middle of malloc or "
+			  "free (was it stopped there?)");
+		return error_fix(error, "try again, or trace it: `holdfast hunt %d`", pid);
 	case -ENOSPC:
 		error_set(error, HF_E_UNSUPPORTED, "process %d holds more pointers than fit", pid);
-		return error_fix(error, "allow more memory with --memory");
+		error_why(error, "each takes 8 bytes, and half of --memory (%.0f MiB) is for them",
+			  (double)memory_bytes / (1 << 20));
+		return error_fix(error, "allow more: --memory %.0fMiB",
+				 2 * (double)memory_bytes / (1 << 20));
 	default:
 		return error_set_errno(error, HF_E_INTERNAL, -err,
 				       "process %d: its heap could not be looked at: %s", pid,
@@ -161,7 +170,8 @@ static int look_at_all(struct session *session, bool census, struct hf_error *er
 		int err = look_at(member, &options);
 
 		if (err)
-			return refuse(err, member->target->key.pid, error);
+			return refuse(err, member->target->key.pid, session->options.memory_bytes,
+				      error);
 	}
 	return 0;
 }
@@ -204,12 +214,9 @@ static int look_again_and_again(const struct scan_options *options, struct sessi
 /* Could anything have been proved lost, in each of them? */
 static bool is_proof(const struct session *session)
 {
-	for (size_t i = 0; i < session->members.count; i++) {
-		const struct heap_snapshot *newest = session->members.items[i]->look.newest;
-
-		if (session->options.no_stop || !newest || !newest->complete || !newest->before_ns)
+	for (size_t i = 0; i < session->members.count; i++)
+		if (!look_is_proof(&session->members.items[i]->look))
 			return false;
-	}
 	return true;
 }
 

@@ -35,8 +35,22 @@ bool cause_heap_trend(const struct lost_evidence *evidence, uint64_t sizes, stru
 	return heap_trend(evidence, false, sizes, ret);
 }
 
+enum pages { PAGES_OF_FILES, PAGES_SHARED, PAGES_MAPPED };
+
+static uint64_t pages_of(const struct sample *s, enum pages pages)
+{
+	switch (pages) {
+	case PAGES_OF_FILES:
+		return s->rss_file_bytes;
+	case PAGES_SHARED:
+		return s->rss_shmem_bytes;
+	default:
+		return s->vms_bytes;
+	}
+}
+
 /* Of the readings that know it. */
-static bool page_trend(const struct verdict_process *in, bool shared, struct trend *ret)
+static bool page_trend(const struct verdict_process *in, enum pages pages, struct trend *ret)
 {
 	size_t all = in->gauge ? gauge_count(in->gauge) : 0, count = 0;
 	uint64_t time_ns[READINGS_MAX];
@@ -48,9 +62,18 @@ static bool page_trend(const struct verdict_process *in, bool shared, struct tre
 		if (!s->full || s->time_ns < in->start_ns)
 			continue;
 		time_ns[count] = s->time_ns;
-		bytes[count++] = (double)(shared ? s->rss_shmem_bytes : s->rss_file_bytes);
+		bytes[count++] = (double)pages_of(s, pages);
 	}
 	return count >= 3 && !trend_fit(time_ns, bytes, count, ret);
+}
+
+/* Of the heap, at the last look. */
+static double free_share(const struct lost_evidence *evidence)
+{
+	const struct heap_reading *last = &evidence->readings[evidence->reading_count - 1];
+	double all = (double)last->free_bytes + (double)last->live_bytes;
+
+	return all > 0 ? (double)last->free_bytes / all : 0;
 }
 
 static bool explains(const struct trend *trend, double rss_growth)
@@ -65,17 +88,24 @@ bool cause_find(const struct verdict_process *in, double rss_growth, enum verdic
 	struct trend trend;
 
 	if (heap_trend(in->lost, true, 0, &trend) && explains(&trend, rss_growth)) {
-		*ret_state = VERDICT_FRAGMENTED;
+		*ret_state = free_share(in->lost) < VERDICT_FRAGMENTED ? VERDICT_STEADY
+								       : VERDICT_FRAGMENTED;
 		*ret_evidence =
 			(struct evidence){EVIDENCE_FREE, trend.slope_per_second, rss_growth};
 		return true;
 	}
-	for (int shared = 0; shared <= 1; shared++) {
-		if (!page_trend(in, shared, &trend) || !explains(&trend, rss_growth))
-			continue;
-		*ret_state = VERDICT_UNTRACED;
-		*ret_evidence = (struct evidence){shared ? EVIDENCE_SHARED : EVIDENCE_FILES,
-						  trend.slope_per_second, rss_growth};
+	if (page_trend(in, PAGES_OF_FILES, &trend) && explains(&trend, rss_growth)) {
+		*ret_state = VERDICT_STEADY;
+		*ret_evidence =
+			(struct evidence){EVIDENCE_FILES, trend.slope_per_second, rss_growth};
+		return true;
+	}
+	if (page_trend(in, PAGES_SHARED, &trend) && explains(&trend, rss_growth)) {
+		*ret_evidence =
+			(struct evidence){EVIDENCE_SHARED, trend.slope_per_second, rss_growth};
+		*ret_state = page_trend(in, PAGES_MAPPED, &trend) && explains(&trend, rss_growth)
+				     ? VERDICT_UNTRACED
+				     : VERDICT_STEADY;
 		return true;
 	}
 	return false;

@@ -8,8 +8,10 @@
 #include "verdict/verdict.h"
 
 /*
- * FRAGMENTED: free memory inside the heap grows; UNTRACED: pages of files or shared memory do. False: nothing that is
- * known explains VERDICT_MIN_EXPLAINED_PERCENT of @rss_growth, in bytes/s.
+ * FRAGMENTED: free memory inside the heap grows, and is a good part of it; UNTRACED: shared memory does. STEADY: the free
+ * memory is little; or pages of files, which the kernel takes back, or of shared memory that was there all the time, are
+ * touched for the first time. False: nothing that is known explains VERDICT_MIN_EXPLAINED_PERCENT of @rss_growth, in
+ * bytes/s.
  */
 bool cause_find(const struct verdict_process *in, double rss_growth, enum verdict_state *ret_state,
 		struct evidence *ret_evidence);

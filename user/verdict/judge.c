@@ -87,7 +87,7 @@ static int by_severity(const void *a, const void *b)
 }
 
 /* Evenly taken readings: a trend needs no more. */
-static int judge_rss(const struct gauge *gauge, uint64_t start_ns, struct process_verdict *p)
+static bool judge_rss(const struct gauge *gauge, uint64_t start_ns, struct process_verdict *p)
 {
 	size_t all = gauge ? gauge_count(gauge) : 0, first = 0, count = 0;
 	size_t step;
@@ -104,7 +104,7 @@ static int judge_rss(const struct gauge *gauge, uint64_t start_ns, struct proces
 		rss[count++] = (double)gauge_at(gauge, i)->rss_bytes;
 	}
 	if (count < 3 || trend_fit(time_ns, rss, count, &trend) < 0)
-		return 0;
+		return false;
 	p->rss_growth_bytes_per_second = trend.slope_per_second;
 	p->rss_growth_low = trend.low;
 	p->rss_growth_high = trend.high;
@@ -116,7 +116,7 @@ static int judge_rss(const struct gauge *gauge, uint64_t start_ns, struct proces
 	/* What a warm-up took is not missed once it is over. */
 	if (trend.first_third_slope > 0 &&
 	    trend.last_third_slope < VERDICT_RSS_OVER * trend.first_third_slope)
-		return 0;
+		return false;
 	return rss[count - 1] - rss[0] >= VERDICT_MIN_RSS_BYTES && trend.low > 0;
 }
 
@@ -409,16 +409,34 @@ static void sum_findings(struct verdict *v, const struct finding *findings, size
 	v->growth_high = *ret_growth + sqrt(high);
 }
 
+static bool is_any_running(const struct verdict *v)
+{
+	for (size_t i = 0; i < v->process_count; i++)
+		if (!v->processes[i].ended)
+			return true;
+	return false;
+}
+
+/* What children held that came and went says nothing of what becomes of their parent. */
+static bool counts(const struct verdict *v, const struct process_verdict *p)
+{
+	return !p->ended || !is_any_running(v);
+}
+
 static void sum_processes(struct verdict *v)
 {
 	double below = 0, above = 0;
 
 	for (size_t i = 0; i < v->process_count; i++) {
 		const struct process_verdict *p = &v->processes[i];
-		double low = p->rss_growth_bytes_per_second - p->rss_growth_low;
-		double high = p->rss_growth_high - p->rss_growth_bytes_per_second;
+		double share = v->observed_seconds > 0 ? p->observed_seconds / v->observed_seconds
+						       : 0;
+		double low = share * (p->rss_growth_bytes_per_second - p->rss_growth_low);
+		double high = share * (p->rss_growth_high - p->rss_growth_bytes_per_second);
 
-		v->rss_growth_bytes_per_second += p->rss_growth_bytes_per_second;
+		if (!counts(v, p))
+			continue;
+		v->rss_growth_bytes_per_second += share * p->rss_growth_bytes_per_second;
 		below += low * low;
 		above += high * high;
 		if (p->limit_eta_seconds > 0 &&
@@ -457,7 +475,7 @@ static void judge_causes(struct verdict *v)
 	for (size_t i = 0; i < v->process_count; i++) {
 		const struct process_verdict *p = &v->processes[i];
 
-		if (p->cause &&
+		if (p->cause_known && counts(v, p) &&
 		    (!worst || p->rss_growth_bytes_per_second > worst->rss_growth_bytes_per_second))
 			worst = p;
 	}
@@ -470,12 +488,15 @@ static void judge_causes(struct verdict *v)
 }
 
 /* RSS that grows while the sites do not say why must not pass as steady. */
-static void judge_unexplained(struct verdict *v, bool rss_rose)
+static void judge_unexplained(struct verdict *v)
 {
 	double rss = v->rss_growth_bytes_per_second;
+	bool rose = false;
 
 	v->explained_percent = 100;
-	if (!rss_rose || v->rss_growth_low <= 0)
+	for (size_t i = 0; i < v->process_count; i++)
+		rose |= v->processes[i].rss_rose && counts(v, &v->processes[i]);
+	if (!rose || v->rss_growth_low <= 0)
 		return;
 	v->explained_percent = fmin(100, 100 * v->growth_bytes_per_second / rss);
 	if (v->explained_percent >= VERDICT_MIN_EXPLAINED_PERCENT)
@@ -491,7 +512,7 @@ static void judge_unexplained(struct verdict *v, bool rss_rose)
 		judge_causes(v);
 }
 
-static void judge_overall(struct verdict *v, bool rss_rose)
+static void judge_overall(struct verdict *v)
 {
 	double growth = 0;
 
@@ -510,22 +531,26 @@ static void judge_overall(struct verdict *v, bool rss_rose)
 	} else {
 		judge_flat(v);
 	}
-	judge_unexplained(v, rss_rose);
+	judge_unexplained(v);
 }
 
-/* 1: RSS rose enough to be explained; 0; or -ENOMEM. */
 static int judge_process(const struct verdict_process *in, struct site_context *context,
 			 struct process_verdict *out, struct finding_vec *findings)
 {
 	size_t first = findings->count, sites = in->ledger ? ledger_site_count(in->ledger) : 0;
-	int rose, err;
+	bool rose;
+	int err;
 
 	out->pid = in->pid;
+	out->ended = in->ended;
+	if (context->now_ns > in->start_ns)
+		out->observed_seconds = (double)(context->now_ns - in->start_ns) / NS;
 	out->sites = calloc(sites ? sites : 1, sizeof(*out->sites));
 	if (!out->sites)
 		return -ENOMEM;
 	out->site_count = sites;
 	rose = judge_rss(in->gauge, in->start_ns, out);
+	out->rss_rose = rose;
 	context->series = in->series;
 	context->start_ns = in->start_ns;
 	context->rss_growth = rose ? out->rss_growth_bytes_per_second : 0;
@@ -540,29 +565,25 @@ static int judge_process(const struct verdict_process *in, struct site_context *
 		if (findings->items[i].state > out->state)
 			out->state = findings->items[i].state;
 	if (rose)
-		(void)cause_find(in, out->rss_growth_bytes_per_second, &out->cause,
-				 &out->cause_evidence);
+		out->cause_known = cause_find(in, out->rss_growth_bytes_per_second, &out->cause,
+					      &out->cause_evidence);
 	if (findings->count == first)
 		out->state = live_bytes_swing(in->gauge, &context->envelope) ? VERDICT_CYCLIC
 									     : flat_state(in, out);
-	return rose;
+	return 0;
 }
 
 static int judge_all(struct verdict *v, const struct verdict_process *in, uint64_t now_ns)
 {
 	struct site_context context = {.now_ns = now_ns};
 	struct finding_vec findings = VEC_INIT;
-	bool rss_rose = false;
 	int err = 0;
 
-	for (size_t i = 0; i < v->process_count && err >= 0; i++) {
+	for (size_t i = 0; i < v->process_count && !err; i++) {
 		size_t first = findings.count;
-		double seconds = now_ns > in[i].start_ns ? (double)(now_ns - in[i].start_ns) / NS
-							 : 0;
 
-		v->observed_seconds = fmax(v->observed_seconds, seconds);
 		err = judge_process(&in[i], &context, &v->processes[i], &findings);
-		rss_rose |= err > 0;
+		v->observed_seconds = fmax(v->observed_seconds, v->processes[i].observed_seconds);
 		for (size_t j = first; j < findings.count; j++)
 			findings.items[j].process = (uint32_t)i;
 	}
@@ -570,10 +591,9 @@ static int judge_all(struct verdict *v, const struct verdict_process *in, uint64
 		qsort(findings.items, findings.count, sizeof(*findings.items), by_severity);
 	v->findings = findings.items;
 	v->finding_count = findings.count;
-	if (err < 0)
-		return err;
-	judge_overall(v, rss_rose);
-	return 0;
+	if (!err)
+		judge_overall(v);
+	return err;
 }
 
 int verdict_judge(const struct verdict_process *processes, size_t process_count, uint64_t now_ns,

@@ -94,6 +94,8 @@ int verdict_state_parse(const char *name, enum verdict_state *ret_state);
 #define VERDICT_CYCLIC_PEAK_BYTES (64u << 10)
 /* RSS must have risen so much before it is missed in the sites */
 #define VERDICT_MIN_RSS_BYTES (1u << 20)
+/* free memory inside a heap is called fragmentation from this share of the heap on */
+#define VERDICT_FRAGMENTED 0.05
 /* and in the last third still rise by so much of what it did in the first */
 #define VERDICT_RSS_OVER 0.2
 /* a smaller explained share keeps the overall verdict from being steady */
@@ -117,7 +119,7 @@ int verdict_state_parse(const char *name, enum verdict_state *ret_state);
 #define VERDICT_FIRM_RATE   0.10
 #define VERDICT_FIRM_LEAK_S 30.0
 /* so many looks at the heap tell how it grows as a whole, */
-#define VERDICT_MIN_LOOKS 5
+#define VERDICT_MIN_LOOKS 3
 /* and if its blocks of the sizes that more than this share of a site's have */
 #define VERDICT_SIZE_SHARE 0.1
 /* grow by less than this share of the sites' growth, or the heap by less than that of a site's: they took over from blocks
@@ -139,6 +141,7 @@ struct verdict_process {
 	const struct series *series; /* of that ledger; NULL: nothing can be found to grow */
 	const struct gauge *gauge;   /* NULL: none */
 	const struct lost_evidence *lost; /* NULL: nobody looked at its heap */
+	bool ended;                       /* what it held, it has given back */
 };
 
 /* X(upper, name, what value and reference mean) */
@@ -206,7 +209,10 @@ struct process_verdict {
 	enum verdict_state state;
 	double rss_growth_bytes_per_second, rss_growth_low, rss_growth_high;
 	double limit_eta_seconds; /* to the cgroup's limit; 0: no limit, or no growth */
-	/* Why RSS grows where no site does: FRAGMENTED, UNTRACED; STEADY: not known. */
+	double observed_seconds;
+	bool ended, rss_rose; /* so much that it has to be explained */
+	/* Why RSS grows where no site does, if it is known: FRAGMENTED, UNTRACED, or STEADY, which it is all the same. */
+	bool cause_known;
 	enum verdict_state cause;
 	struct evidence cause_evidence;
 	struct site_verdict *sites; /* of site id i at i - 1 */
@@ -217,8 +223,8 @@ struct verdict {
 	enum verdict_state state; /* the worst of the processes */
 	double confidence;
 	double growth_bytes_per_second, growth_low, growth_high; /* sum over the findings */
-	double rss_growth_bytes_per_second, rss_growth_low,
-		rss_growth_high;  /* sum over the processes */
+	/* Sum over the processes that run (over all, where none does), each as if spread over the whole time. */
+	double rss_growth_bytes_per_second, rss_growth_low, rss_growth_high;
 	double explained_percent; /* of RSS growth, by sites; 100 where RSS does not grow */
 	double observed_seconds;  /* of the process observed longest */
 	double seconds_to_firm;   /* 0: firm */

@@ -168,6 +168,17 @@ int census_group_of(struct census *census, const void *content, size_t content_b
 	return 0;
 }
 
+void census_show_lost(struct census *census, uint32_t group, const void *content,
+		      size_t content_bytes)
+{
+	struct census_group *g = &census->groups.items[group];
+
+	if (g->lost_text || census->types.items[g->type].kind != HEAP_TEXT)
+		return;
+	g->lost_text = true;
+	keep_text(g, content, content_bytes);
+}
+
 int census_group_by_type(struct census *census, enum heap_kind kind, const char *name,
 			 uint64_t size_bytes, uint32_t *ret_group)
 {

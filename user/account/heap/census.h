@@ -25,6 +25,7 @@ struct census_group {
 	uint64_t size_bytes, count, bytes, lost_count, lost_bytes, returned;
 	uint64_t samples[CENSUS_SAMPLES]; /* evenly drawn */
 	uint32_t sample_count;
+	bool lost_text; /* the text is a lost block's */
 	char text[CENSUS_TEXT_BYTES + 1];
 };
 
@@ -45,6 +46,9 @@ int census_take(struct census *census);
 /* The group of a block with that content; made if it is new. -ENOMEM. */
 int census_group_of(struct census *census, const void *content, size_t content_bytes,
 		    uint64_t size_bytes, uint32_t *ret_group);
+/* One of the group's blocks that is lost: what it holds is shown rather than what another does. */
+void census_show_lost(struct census *census, uint32_t group, const void *content,
+		      size_t content_bytes);
 /* The same, by a type known from elsewhere. */
 int census_group_by_type(struct census *census, enum heap_kind kind, const char *name,
 			 uint64_t size_bytes, uint32_t *ret_group);

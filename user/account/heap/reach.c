@@ -14,14 +14,41 @@ struct marker {
 	const struct reach_link *links; /* by from */
 	size_t link_count;
 	struct block_queue next; /* the level that is being found */
+	struct block_segment
+		*last; /* in which the target before lay: most lie in few; NULL: in none */
 };
 
+/* Targets lie all over the heap: what is known of one is fetched while others are looked at. */
+#define AHEAD 12
+
+static inline bool is_in(const struct block_segment *s, uint64_t address)
+{
+	return s && address - s->start < s->end - s->start;
+}
+
+static inline void fetch(const struct marker *m, uint64_t edge)
+{
+	const struct block_segment *s = m->last;
+	uint64_t target;
+
+	if (edge >= m->store->count)
+		return;
+	target = edge_target(m->store->edges[edge]);
+	if (!is_in(s, target))
+		return;
+	__builtin_prefetch(&s->begins[block_index(s, target) / 64]);
+	__builtin_prefetch(&s->idle[block_index(s, target) / 64]);
+	__builtin_prefetch(&s->reached[block_index(s, target) / 64]);
+}
+
 /* The block that @target points into, if it is live: also by the address one past its end. */
-static bool find_live(const struct block_map *map, uint64_t target, struct block_segment **ret,
+static bool find_live(struct marker *m, uint64_t target, struct block_segment **ret,
 		      uint64_t *ret_index)
 {
-	struct block_segment *s = block_map_segment(map, target);
+	struct block_segment *s = is_in(m->last, target) ? m->last
+							 : block_map_segment(m->map, target);
 
+	m->last = s;
 	if (!s || !block_begin_of(s, target, ret_index) || bit_get(s->idle, *ret_index))
 		return false;
 	*ret = s;
@@ -33,7 +60,7 @@ static int mark(struct marker *m, uint64_t target, uint32_t parent, uint64_t sou
 	struct block_segment *s;
 	uint64_t index;
 
-	if (!find_live(m->map, target, &s, &index) || bit_get(s->reached, index))
+	if (!find_live(m, target, &s, &index) || bit_get(s->reached, index))
 		return 0;
 	bit_set(s->reached, index);
 	if (m->paths) {
@@ -80,6 +107,7 @@ static int mark_pages(struct marker *m, const struct reach_roots *roots, bool st
 			size_t d = dead;
 			int err;
 
+			fetch(m, e + AHEAD);
 			while (d < roots->dead_count && roots->dead[d].end <= source)
 				d++;
 			if ((d < roots->dead_count && source >= roots->dead[d].start) ||
@@ -121,6 +149,7 @@ static int mark_from(struct marker *m, const struct block_ref *block)
 	while (edge_walk_next(&walk, &source, &target)) {
 		int err = mark(m, target, parent, source);
 
+		fetch(m, walk.edge + AHEAD);
 		if (err)
 			return err;
 	}

@@ -337,6 +337,8 @@ static int tell_block(struct scan *scan, const struct reach_lost *lost, uint64_t
 	told.type = group->type;
 	group->returned += changed;
 	scan->snapshot.returned += changed;
+	if (told.confirmed)
+		census_show_lost(&scan->census, told.group, content->bytes, content->size);
 	group->lost_count += told.confirmed;
 	group->lost_bytes += told.confirmed ? size_bytes : 0;
 	return vec_push(&scan->told, told);

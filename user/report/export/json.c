@@ -95,6 +95,7 @@ static void put_capture(struct json_out *j, const struct report_capture *c)
 	json_out_u64(j, "windows", c->windows);
 	json_out_u64(j, "scans", c->scans);
 	json_out_double(j, "stop_ms_max", c->stop_ms_max);
+	json_out_bool(j, "lost_known", c->lost_known);
 	put_texts(j, "plan", c->plan, c->plan_count);
 	json_out_end_object(j);
 }
@@ -123,6 +124,7 @@ static void put_memory(struct json_out *j, const struct report_memory *m)
 	json_out_u64(j, "uss_bytes", m->uss_bytes);
 	json_out_u64(j, "swap_bytes", m->swap_bytes);
 	json_out_u64(j, "heap_live_bytes", m->heap_live_bytes);
+	json_out_u64(j, "heap_live_count", m->heap_live_count);
 	json_out_u64(j, "heap_free_bytes", m->heap_free_bytes);
 	json_out_double(j, "fragmentation_percent", m->fragmentation_percent);
 	json_out_u64(j, "limit_bytes", m->limit_bytes);

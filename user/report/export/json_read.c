@@ -102,6 +102,7 @@ static void read_capture(struct json_in *in, const json_t *o, struct report_capt
 	c->windows = json_in_u64(in, o, "windows");
 	c->scans = json_in_u64(in, o, "scans");
 	c->stop_ms_max = json_in_double(in, o, "stop_ms_max");
+	c->lost_known = json_in_bool(in, o, "lost_known");
 	read_texts(in, json_in_array(in, o, "plan"), &c->plan, &c->plan_count);
 }
 
@@ -143,6 +144,7 @@ static void read_memory(struct json_in *in, const json_t *o, struct report_memor
 	m->uss_bytes = json_in_u64(in, o, "uss_bytes");
 	m->swap_bytes = json_in_u64(in, o, "swap_bytes");
 	m->heap_live_bytes = json_in_u64(in, o, "heap_live_bytes");
+	m->heap_live_count = json_in_u64(in, o, "heap_live_count");
 	m->heap_free_bytes = json_in_u64(in, o, "heap_free_bytes");
 	m->fragmentation_percent = json_in_double(in, o, "fragmentation_percent");
 	m->limit_bytes = json_in_u64(in, o, "limit_bytes");

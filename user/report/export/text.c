@@ -95,7 +95,7 @@ static void add_scanned(struct text_out *t, const struct report *r)
 	text_bold(t);
 	strbuf_addstr(t->out, "LOST     ");
 	text_plain(t);
-	if (r->verdict.state == VERDICT_WATCHING && !count) {
+	if (!r->capture.lost_known && !count) {
 		strbuf_addstr(t->out, "not known: see QUALITY for why\n");
 		return;
 	}
@@ -155,6 +155,10 @@ static void add_not_firm(struct text_out *t, const struct report *r)
 			strbuf_addstr(t->out, ", a period of about ");
 			text_add_seconds(t, v->evidence[i].value);
 		}
+	if (report_target_ended(r)) {
+		strbuf_addstr(t->out, ", until the process ended\n");
+		return;
+	}
 	if (r->capture.mode == CAPTURE_SCAN) {
 		strbuf_addstr(t->out, "; it takes ");
 		text_add_seconds(t, v->seconds_to_firm);
@@ -180,7 +184,7 @@ static void add_verdict(struct text_out *t, const struct report *r)
 	text_state_color(t, v->state);
 	text_add_upper(t, verdict_state_name(v->state));
 	text_plain(t);
-	if (r->finding_count) {
+	if (r->finding_count && (v->state != VERDICT_LOST || v->growth_bytes_per_second > 0)) {
 		strbuf_addstr(t->out, "   ");
 		units_add_rate(t->out, v->growth_bytes_per_second);
 		strbuf_addch(t->out, ' ');
@@ -195,6 +199,8 @@ static void add_verdict(struct text_out *t, const struct report *r)
 	strbuf_addch(t->out, '\n');
 	if (!v->firm && v->seconds_to_firm > 0)
 		add_not_firm(t, r);
+	else if (report_target_ended(r))
+		strbuf_addstr(t->out, "         the process has ended\n");
 	for (size_t i = 0; i < v->evidence_count; i++) {
 		if (!is_overall(v->evidence[i].kind))
 			continue;
@@ -227,6 +233,11 @@ static void add_memory(struct text_out *t, const struct report *r)
 	else
 		strbuf_addstr(t->out, "held since attach ");
 	strbuf_add_human_bytes(t->out, m->heap_live_bytes);
+	if (r->capture.mode == CAPTURE_SCAN && m->heap_live_count) {
+		strbuf_addstr(t->out, " in ");
+		strbuf_add_grouped(t->out, m->heap_live_count);
+		strbuf_addstr(t->out, m->heap_live_count == 1 ? " block" : " blocks");
+	}
 	if (m->heap_free_bytes) {
 		text_add_dot(t);
 		strbuf_addstr(t->out, "free in the heap ");

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a heap holds, by type and size. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/strbuf.h"
 #include "base/units.h"
 #include "report/export/text_parts.h"
@@ -12,9 +14,35 @@
 
 static size_t rows_of(const struct report *r)
 {
-	size_t most = r->capture.mode == CAPTURE_SCAN ? ROWS_OF_SCAN : ROWS_ELSE;
+	return r->capture.mode == CAPTURE_SCAN ? ROWS_OF_SCAN : ROWS_ELSE;
+}
 
-	return r->census_count < most ? r->census_count : most;
+static int by_lost_bytes(const void *a, const void *b)
+{
+	const struct report_census *x = *(const struct report_census *const *)a;
+	const struct report_census *y = *(const struct report_census *const *)b;
+
+	if (x->lost_bytes != y->lost_bytes)
+		return x->lost_bytes < y->lost_bytes ? 1 : -1;
+	return x < y ? -1 : x > y;
+}
+
+/* What is lost comes first, however small; then what is largest. */
+static size_t choose_rows(const struct report *r, const struct report_census **ret)
+{
+	size_t lost = 0, count, most;
+
+	for (size_t i = 0; i < r->census_count; i++)
+		if (r->census[i].lost_count)
+			ret[lost++] = &r->census[i];
+	if (lost)
+		qsort(ret, lost, sizeof(*ret), by_lost_bytes);
+	count = lost < rows_of(r) ? lost : rows_of(r);
+	most = count + rows_of(r);
+	for (size_t i = 0; i < r->census_count && count < most; i++)
+		if (!r->census[i].lost_count)
+			ret[count++] = &r->census[i];
+	return count;
 }
 
 static void add_amounts(struct strbuf *out, const struct report_census *c)
@@ -32,15 +60,15 @@ static void add_row(struct text_out *t, const char *title, const struct strbuf *
 	struct strbuf what = STRBUF_INIT;
 
 	strbuf_add_printable(&what, c->type, strlen(c->type));
-	if (*c->sample) {
-		strbuf_addstr(&what, " \"");
-		strbuf_add_printable(&what, c->sample, strlen(c->sample));
-		strbuf_addch(&what, '"');
-	}
 	if (c->lost_count) {
 		strbuf_addstr(&what, "  ");
 		strbuf_add_grouped(&what, c->lost_count);
 		strbuf_addstr(&what, " LOST");
+	}
+	if (*c->sample) {
+		strbuf_addstr(&what, " \"");
+		strbuf_add_printable(&what, c->sample, strlen(c->sample));
+		strbuf_addch(&what, '"');
 	}
 	if (*c->held_by) {
 		strbuf_addstr(&what, "  <- ");
@@ -108,14 +136,16 @@ static void add_growth(struct text_out *t, const struct report *r)
 
 void text_add_census(struct text_out *t, const struct report *r)
 {
-	size_t rows = rows_of(r);
+	_cleanup_free_ const struct report_census **chosen =
+		calloc(r->census_count + 1, sizeof(*chosen));
+	size_t rows = chosen ? choose_rows(r, chosen) : 0;
 
 	add_growth(t, r);
 	for (size_t i = 0; i < rows; i++) {
 		struct strbuf amounts = STRBUF_INIT;
 
-		add_amounts(&amounts, &r->census[i]);
-		add_row(t, i ? "" : "TYPES", &amounts, &r->census[i]);
+		add_amounts(&amounts, chosen[i]);
+		add_row(t, i ? "" : "TYPES", &amounts, chosen[i]);
 		strbuf_done(&amounts);
 	}
 	if (r->census_count > rows && r->capture.mode == CAPTURE_SCAN)

@@ -182,10 +182,13 @@ static void add_detailed(struct text_out *t, const struct report *r, size_t i)
 	const struct report_finding *f = &r->findings[i];
 
 	strbuf_addf(t->out, " #%zu  ", i + 1);
-	text_bold(t);
-	units_add_rate(t->out, f->growth_bytes_per_second);
-	text_plain(t);
-	strbuf_addstr(t->out, "  ");
+	/* What was lost does not grow: it has no rate. */
+	if (f->state != VERDICT_LOST || f->growth_bytes_per_second > 0) {
+		text_bold(t);
+		units_add_rate(t->out, f->growth_bytes_per_second);
+		text_plain(t);
+		strbuf_addstr(t->out, "  ");
+	}
 	text_state_color(t, f->state);
 	text_add_upper(t, verdict_state_name(f->state));
 	text_plain(t);
