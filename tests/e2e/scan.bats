@@ -15,7 +15,7 @@ setup()
 
 teardown()
 {
-	[ ! -e pid ] || kill -9 "$(cat pid)"
+	[ ! -e pid ] || kill -9 "$(cat pid)" 2> /dev/null || true
 }
 
 # begin PROGRAM [ARGUMENT ...]: once it is ready, its number is in the file pid.
@@ -105,4 +105,17 @@ refuses()
 	refuses 69 HF-E-UNSUPPORTED "$(cat pid)"
 	wait "$tracer"
 	"$HF" scan "$(cat pid)" > text
+}
+
+@test "what was seen is told when the process ends before the last look" {
+	begin "$OUT/scenarios/lose" --rate=50 --account --seconds=4
+	"$HF" scan --every 30s "$(cat pid)" --json early.json > text 2> err || status=$?
+	[ "${status:-0}" -eq 66 ]
+	begin "$OUT/scenarios/lose" --rate=50 --account --seconds=8
+	"$HF" scan --every 9s "$(cat pid)" --json report.json > text
+	cat text
+	grep -q 'no further look: process' text
+	grep -q 'the process \(has \)\?ended' text
+	json 'd["processes"][0]["ended"] is not None and sum(c["lost_count"] for c in d["census"]) > 100'
+	rm pid
 }

@@ -239,7 +239,7 @@ static void add_lost(struct strbuf *sb, const struct report *report, const struc
 	if (!f->stack.depth) {
 		strbuf_addstr(sb, "no path frees them; they were allocated before we looked, so "
 				  "they have a type but no stack: ");
-		if (report->capture.mode == CAPTURE_SCAN)
+		if (report->capture.mode == CAPTURE_SCAN && !report_target_ended(report))
 			strbuf_addf(sb, "`holdfast hunt %d` traces those to come", f->pid);
 		else
 			strbuf_addstr(sb, f->state == VERDICT_LOST

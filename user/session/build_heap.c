@@ -243,6 +243,9 @@ int build_heap(struct session *session, const struct verdict *verdict,
 		if (!err)
 			err = add_notes(session, member, builder);
 	}
+	if (!err && session->scan_broke_off)
+		err = report_builder_add_note(builder, "no further look: %s",
+					      session->scan_broke_off);
 	return err ? err : add_plans(session, builder);
 }
 

@@ -186,6 +186,22 @@ static unsigned int parts_of(const struct scan_options *options)
 	return most < VERDICT_LEAK_LOOKS ? (unsigned int)most : VERDICT_LEAK_LOOKS;
 }
 
+/* Two looks and more are worth telling of, although the next one failed. */
+static int keep_what_was_seen(struct session *session, struct hf_error *error)
+{
+	for (size_t i = 0; i < session->members.count; i++) {
+		struct member *member = session->members.items[i];
+
+		if (process_key_check(member->target->key)) {
+			member->ended = true;
+			member->target->ended_wall_ns = clock_wall_ns();
+		}
+	}
+	session->scan_broke_off = strdup(error->what.buf);
+	error_done(error);
+	return session->scan_broke_off ? 0 : -ENOMEM;
+}
+
 /* One at the beginning, one at the end of each part, and one that confirms what the last of these missed. */
 static int look_again_and_again(const struct scan_options *options, struct session *session,
 				struct hf_error *error)
@@ -197,7 +213,9 @@ static int look_again_and_again(const struct scan_options *options, struct sessi
 		int err;
 
 		read_memory(session, i == 0);
-		err = look_at_all(session, (options->growth && i == 0) || i + 1 == looks, error);
+		err = look_at_all(session, options->growth || i + 1 == looks, error);
+		if (err && i > 1)
+			return keep_what_was_seen(session, error);
 		if (err)
 			return err;
 		if (options->looked && options->looked(options->user, i + 1, looks))

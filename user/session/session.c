@@ -127,6 +127,7 @@ void session_free(struct session *session)
 	mailbox_free(session->lives, free);
 	verdict_free(session->verdict);
 	resolver_free(session->resolver);
+	free(session->scan_broke_off);
 	if (session->replayed) {
 		name_table_free(session->replayed->names);
 		strmap_done(&session->replayed->modules, NULL);

@@ -91,7 +91,9 @@ static const char *allocator_name(const struct module *module)
 	interpreter = elf_file_interpreter(module->elf);
 	if (interpreter && strstr(interpreter, "ld-musl-"))
 		return "musl malloc";
-	return "its own malloc";
+	if (module_has(module, "malloc"))
+		return "its own malloc";
+	return module_has(module, "_Znwm") ? "its own operator new" : "wrappers of malloc";
 }
 
 /* The number of the allocator that lives in @module, made if new; ALLOCATOR_MAX if there are too many. */

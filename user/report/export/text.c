@@ -170,12 +170,37 @@ static void add_not_firm(struct text_out *t, const struct report *r)
 	strbuf_addstr(t->out, "`\n");
 }
 
+/* The place that swings, or lets go, most: no finding names it. */
+static void add_typical(struct text_out *t, const struct report *r)
+{
+	const struct report_site *most = NULL;
+	struct strbuf place = STRBUF_INIT;
+
+	if (r->verdict.state != VERDICT_CYCLIC && r->verdict.state != VERDICT_BACKLOG)
+		return;
+	for (size_t i = 0; i < r->site_count; i++)
+		if (r->sites[i].state == r->verdict.state && r->sites[i].stack.depth &&
+		    (!most || r->sites[i].peak_bytes > most->peak_bytes))
+			most = &r->sites[i];
+	if (!most)
+		return;
+	strbuf_addstr(t->out, "         most at ");
+	text_frame(&place, &r->frames[most->stack.frames[report_first_own_frame(r, most->stack)]]);
+	text_add_cut(t, place.buf, t->style.width > 80 ? t->style.width - 50 : 26, false);
+	strbuf_addstr(t->out, ": up to ");
+	strbuf_add_human_bytes(t->out, most->peak_bytes);
+	strbuf_addch(t->out, '\n');
+	strbuf_done(&place);
+}
+
 static void add_verdict(struct text_out *t, const struct report *r)
 {
 	const struct report_verdict *v = &r->verdict;
 
 	if (r->capture.mode == CAPTURE_SCAN && v->state <= VERDICT_LOST) {
 		add_scanned(t, r);
+		if (report_target_ended(r))
+			strbuf_addstr(t->out, "         the process has ended\n");
 		return;
 	}
 	text_bold(t);
@@ -201,6 +226,7 @@ static void add_verdict(struct text_out *t, const struct report *r)
 		add_not_firm(t, r);
 	else if (report_target_ended(r))
 		strbuf_addstr(t->out, "         the process has ended\n");
+	add_typical(t, r);
 	for (size_t i = 0; i < v->evidence_count; i++) {
 		if (!is_overall(v->evidence[i].kind))
 			continue;
