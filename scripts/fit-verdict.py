@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Fits the weights by which the verdict calls a loss a leak, and prints them as user/verdict/leak_weights.h.
+"""Fits the weights by which the verdict calls a loss a leak; prints user/verdict/leak_weights.h, or with --write writes it.
 
-usage: make fit-verdict [ARGS='REPORT_FOLDER…']
+usage: make fit-verdict [ARGS='--write REPORT_FOLDER…']
 
 Observations are the findings of the scenarios' recordings (tests/scenarios/recordings), each recording cut off after
 several parts of its length, so that early verdicts count too; and, with folders, of the reports that
@@ -28,11 +28,12 @@ sys.dont_write_bytecode = True
 import compare  # noqa: E402
 import run as scenarios  # noqa: E402
 
+WEIGHTS = os.path.join(ROOT, "user", "verdict", "leak_weights.h")
 RECORDINGS = os.path.join(ROOT, "tests", "scenarios", "recordings")
 CUTS = (0.25, 0.4, 0.6, 0.8, 1.0)
 PRIOR_SD = 2.0
 STEPS = 60
-# The witnesses of facts about leaks: name in C, start value, what it is.
+# Name in C, start value, what it is.
 WITNESSES = (
     ("LEAK", -4.0, "none of the following"),
     ("LOST", 6.0, "U: blocks were lost while we looked, and it goes on"),
@@ -163,8 +164,9 @@ def header(observations, weights):
     programs = len({name for _, _, name in observations})
     yield "/* SPDX-License-Identifier: GPL-2.0-or-later */"
     yield "/*"
-    yield " * Is it a leak, as a logit: what each witness weighs. Written by scripts/fit-verdict.py (make fit-verdict), from"
-    yield f" * {len(observations)} findings of {programs} scenarios, {sum(leak for _, leak, _ in observations)} of them leaks:"
+    yield " * Is it a leak, as a logit: what each witness weighs. Internal to verdict/. Written by scripts/fit-verdict.py"
+    yield f" * (make fit-verdict), from {len(observations)} findings of {programs} scenarios, early ones too;"
+    yield f" * {sum(leak for _, leak, _ in observations)} of them are leaks."
     yield " *"
     yield " *\twitnesses\tfindings\tleaks\tprograms\tconfidence on average"
     for word, count, leaks, names, confidence in table_of(observations, weights):
@@ -183,8 +185,13 @@ def header(observations, weights):
 def main(argv):
     rows = {row["name"]: row for row in scenarios.read_table(os.path.join(ROOT, "tests", "scenarios", "table.tsv"))}
     observations = observe(recorded_reports(rows, os.path.join(ROOT, "holdfast")))
-    observations += observe(kept_reports(rows, argv[1:]))
-    print("\n".join(header(observations, fit(observations))))
+    observations += observe(kept_reports(rows, [word for word in argv[1:] if word != "--write"]))
+    text = "\n".join(header(observations, fit(observations))) + "\n"
+    if "--write" not in argv:
+        print(text, end="")
+        return 0
+    with open(WEIGHTS, "w", encoding="utf-8") as file:
+        file.write(text)
     return 0
 
 

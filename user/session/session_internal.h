@@ -69,7 +69,7 @@ struct session {
 	uint64_t started_ns, started_wall_ns, stopped_ns;
 	int timer_fd, signal_fd;
 	bool detached;
-	bool scan_only; /* nothing is traced: its heap is looked at */
+	bool scan_only;       /* nothing is traced: its heap is looked at */
 	char *scan_broke_off; /* why there were fewer looks than asked for; NULL: there were not */
 	/* The run under way. */
 	session_tick_fn tick;

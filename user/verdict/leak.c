@@ -4,19 +4,9 @@
 #include <math.h>
 
 #include "verdict/estimate.h"
+#include "verdict/leak_weights.h"
 
 #define NS 1e9
-
-/*
- * Is it a leak, as a logit: the witnesses U (fresh losses with a rate), S (survival), T (trend), A (content unchanged),
- * R (blocks that came back). Start values; scripts/fit-verdict.py fits them on the scenarios.
- */
-#define LOGIT_LEAK      (-4.0)
-#define LOGIT_LOST      6.0
-#define LOGIT_SURVIVAL  2.5
-#define LOGIT_TREND     1.5
-#define LOGIT_UNCHANGED 1.0
-#define LOGIT_RETURNED  (-6.0)
 
 struct witness {
 	const struct lost_entry *entry;

@@ -53,7 +53,7 @@ int verdict_state_parse(const char *name, enum verdict_state *ret_state);
 
 /*
  * The numbers that the judgement rests on, all in one place.
- * Sources: the start values that were simulated and are to be fitted on tests/targets.
+ * Sources: simulations, then the scenarios (tests/scenarios). What the witnesses of a leak weigh: leak_weights.h.
  */
 /* `growing` needs so long: true linear leaks are found then (39 of 40 seeds) */
 #define VERDICT_FIRM_GROWTH_S 300.0
