@@ -119,3 +119,22 @@ refuses()
 	json 'd["processes"][0]["ended"] is not None and sum(c["lost_count"] for c in d["census"]) > 100'
 	rm pid
 }
+
+@test "as many blocks are lost as the program and LeakSanitizer count" {
+	gcc -O1 -g -fsanitize=leak -o sanitized "$ROOT/tests/targets/lost_graph.c" || skip 'no -fsanitize=leak'
+	for seed in 1 2; do
+		begin "$OUT/targets/lost_graph" "--seed=$seed"
+		"$HF" scan "$(cat pid)" --json report.json > text
+		cat text said
+		read -r _ _ _ count bytes < said
+		json "sum(c['lost_count'] for c in d['census']) == $count"
+		# By malloc_usable_size() they are up to 23 bytes larger.
+		json "0 <= sum(c['lost_bytes'] for c in d['census']) - $bytes < 24 * $count"
+		kill -9 "$(cat pid)"
+		./sanitized "--seed=$seed" < /dev/null > /dev/null 2> leaks 3>&- &
+		echo $! > pid
+		for _ in $(seq 100); do ! grep -q SUMMARY leaks || break; sleep 0.1; done
+		grep "^SUMMARY: LeakSanitizer: $bytes byte(s) leaked in $count allocation(s)" leaks
+		kill -9 "$(cat pid)"
+	done
+}

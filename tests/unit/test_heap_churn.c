@@ -41,7 +41,7 @@ static void churn_with(const char *threads, bool no_stop)
 	char *argv[] = {program,
 			(char *)(uintptr_t) "7",
 			(char *)(uintptr_t)threads,
-			(char *)(uintptr_t) "40000",
+			(char *)(uintptr_t) "20000",
 			(char *)(uintptr_t) "churn",
 			NULL};
 	struct heap_snapshot *before = NULL, *now;

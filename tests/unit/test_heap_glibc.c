@@ -201,10 +201,18 @@ static void check(const char *program, const char *words, bool stop)
 	fail_msg("it never stood still");
 }
 
+/* Under a sanitizer it is about the walker's memory: a third of them shows that. */
+#ifdef __SANITIZE_ADDRESS__
+#define PART_OF_SEEDS 3
+#else
+#define PART_OF_SEEDS 1
+#endif
+
 static void check_seeds(const char *program, const char *modes, unsigned int seeds)
 {
 	char words[128];
 
+	seeds = (seeds + PART_OF_SEEDS - 1) / PART_OF_SEEDS;
 	for (unsigned int seed = 1; seed <= seeds; seed++) {
 		snprintf(words, sizeof(words), "%u %u 15000 %s", seed, 1 + seed * seed % 7, modes);
 		check(program, words, seed % 4);
@@ -216,31 +224,31 @@ static void every_block_is_as_in_the_childs_account(void **state)
 	const char *seeds = getenv("HEAP_SEEDS"); /* 24 for a thorough look */
 
 	(void)state;
-	check_seeds(account_path, "", seeds ? atoi(seeds) : 6);
+	check_seeds(account_path, "", seeds ? atoi(seeds) : 4);
 }
 
 static void also_with_a_single_arena(void **state)
 {
 	(void)state;
-	check_seeds(account_path, "one", 6);
+	check_seeds(account_path, "one", 4);
 }
 
 static void also_where_each_page_is_mapped(void **state)
 {
 	(void)state;
-	check_seeds(account_path, "many", 8);
+	check_seeds(account_path, "many", 5);
 }
 
 static void also_after_growth_and_a_trim(void **state)
 {
 	(void)state;
-	check_seeds(account_path, "grow trim", 8);
+	check_seeds(account_path, "grow trim", 5);
 }
 
 static void also_with_long_chains_in_fast_bins(void **state)
 {
 	(void)state;
-	check_seeds(account_path, "long", 4);
+	check_seeds(account_path, "long", 3);
 	check_seeds(account_path, "long one", 2);
 }
 
@@ -249,7 +257,7 @@ static void also_in_a_stripped_static_program(void **state)
 	(void)state;
 	if (!*static_path)
 		skip_because("no static C library");
-	check_seeds(static_path, "", 8);
+	check_seeds(static_path, "", 4);
 	check_seeds(static_path, "many trim", 3);
 	check_seeds(static_path, "long", 3);
 }

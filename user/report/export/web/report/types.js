@@ -17,12 +17,13 @@ function typeRow(row, grew) {
 }
 
 HF.showTypes = function (section, host, model) {
-	const rows = model.census;
+	/* What is lost comes first, however little it is. */
+	const lost = (row) => num(row.lost_bytes), rows = [...model.census].sort((a, b) => lost(b) - lost(a));
 	section.hidden = !rows.length;
 	HF.byId('types-link').hidden = !rows.length;
 	if (!rows.length)
 		return;
-	const body = el('tbody', {}), grew = rows.some((row) => HF.map(row).growth_bytes_per_second !== undefined);
+	const body = el('tbody', {}), grew = rows.some((row) => row.growth_bytes_per_second !== undefined);
 	const more = HF.more(rows, 25, (next) => fill(body, next.map((row) => typeRow(row, grew))));
 	fill(host, el('p', {class: 'soft'}, 'All live blocks at the last look, traced or not; bytes as the program may use them.'),
 		el('div', {class: 'scroll'}, el('table', {class: 'types'},
