@@ -477,6 +477,86 @@ static void rss_that_no_site_explains_is_not_steady(void **state)
 	world_done(&w);
 }
 
+/* A gauge of a process that takes a MiB a second; @file_part of it are pages of mapped files. */
+static struct gauge *rising_gauge(uint64_t from_ns, int seconds, double file_part)
+{
+	struct gauge *gauge;
+
+	assert_int_equal(gauge_new(256, &gauge), 0);
+	for (int s = 0; s < seconds; s++) {
+		uint64_t rss = 10000000 + (uint64_t)s * 1048576;
+		struct sample sample = {
+			.time_ns = from_ns + (uint64_t)s * SECOND,
+			.rss_bytes = rss,
+			.rss_file_bytes = (uint64_t)(file_part * (double)rss),
+			.full = true,
+		};
+
+		assert_int_equal(gauge_add(gauge, &sample), 0);
+	}
+	return gauge;
+}
+
+static void what_children_held_that_have_ended_is_no_growth(void **state)
+{
+	struct world w;
+	struct verdict *v = NULL;
+	struct gauge *child;
+
+	(void)state;
+	world_init(&w);
+	for (int s = 0; s < 60; s++)
+		tick(&w, 10000000);
+	child = rising_gauge(START + 30 * SECOND, 10, 0);
+	for (int ended = 0; ended < 2; ended++) {
+		struct verdict_process processes[] = {
+			{.pid = 7,
+			 .start_ns = START,
+			 .ledger = w.ledger,
+			 .series = w.series,
+			 .gauge = w.gauge},
+			{.pid = 8, .start_ns = START + 30 * SECOND, .gauge = child, .ended = ended},
+		};
+
+		assert_int_equal(verdict_judge(processes, 2, w.now_ns, &v), 0);
+		assert_int_equal(v->state, ended ? VERDICT_STEADY : VERDICT_WATCHING);
+		if (ended)
+			assert_true(v->rss_growth_bytes_per_second == 0);
+		else /* half of the time, as if spread over all of it */
+			assert_true(fabs(v->rss_growth_bytes_per_second - 524288) < 1000);
+		verdict_free(v);
+	}
+	gauge_free(child);
+	world_done(&w);
+}
+
+static void pages_of_files_that_are_touched_are_steady_and_told(void **state)
+{
+	struct world w;
+	struct verdict *v = NULL;
+
+	(void)state;
+	world_init(&w);
+	for (int s = 0; s < 60; s++)
+		tick(&w, 10000000);
+	for (int part = 0; part < 2; part++) {
+		struct gauge *gauge = rising_gauge(START, 60, part);
+		struct verdict_process process = {.pid = 7,
+						  .start_ns = START,
+						  .ledger = w.ledger,
+						  .series = w.series,
+						  .gauge = gauge};
+
+		assert_int_equal(verdict_judge(&process, 1, w.now_ns, &v), 0);
+		assert_int_equal(v->state, part ? VERDICT_STEADY : VERDICT_WATCHING);
+		assert_int_equal(v->evidence[v->evidence_count - 1].kind,
+				 part ? EVIDENCE_FILES : EVIDENCE_UNEXPLAINED);
+		verdict_free(v);
+		gauge_free(gauge);
+	}
+	world_done(&w);
+}
+
 static void rss_growth_is_explained_by_the_site_that_causes_it(void **state)
 {
 	struct world w;
@@ -594,6 +674,8 @@ int main(void)
 		cmocka_unit_test(buffer_grown_by_realloc_is_watched),
 		cmocka_unit_test(growing_queue_whose_old_entries_are_freed_is_not_growing),
 		cmocka_unit_test(rss_that_no_site_explains_is_not_steady),
+		cmocka_unit_test(what_children_held_that_have_ended_is_no_growth),
+		cmocka_unit_test(pages_of_files_that_are_touched_are_steady_and_told),
 		cmocka_unit_test(rss_growth_is_explained_by_the_site_that_causes_it),
 		cmocka_unit_test(nothing_seen_is_steady_and_not_firm),
 		cmocka_unit_test(steady_is_said_only_when_it_is_more_likely_than_not),
