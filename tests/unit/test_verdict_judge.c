@@ -10,6 +10,7 @@
 
 #include "cmocka_all.h"
 #include "verdict/estimate.h"
+#include "verdict/lost.h"
 #include "verdict/verdict.h"
 
 #define SECOND 1000000000ull
@@ -557,6 +558,44 @@ static void pages_of_files_that_are_touched_are_steady_and_told(void **state)
 	world_done(&w);
 }
 
+/* RSS grows by free memory inside the heap: fragmented if that is a good part of it. */
+static void free_memory_in_the_heap_is_fragmentation_if_it_is_much(void **state)
+{
+	struct lost_evidence *lost = calloc(1, sizeof(*lost));
+	struct world w;
+	struct verdict *v = NULL;
+
+	(void)state;
+	world_init(&w);
+	for (int s = 0; s < 60; s++)
+		tick(&w, 10000000);
+	lost->reading_count = 60;
+	for (int live_mib = 60; live_mib <= 6000; live_mib *= 100) {
+		struct gauge *gauge = rising_gauge(START, 60, 0);
+		struct verdict_process process = {.pid = 7,
+						  .start_ns = START,
+						  .ledger = w.ledger,
+						  .series = w.series,
+						  .gauge = gauge,
+						  .lost = lost};
+
+		for (int s = 0; s < 60; s++)
+			lost->readings[s] = (struct heap_reading){
+				.time_ns = START + (uint64_t)s * SECOND,
+				.live_bytes = (uint64_t)live_mib << 20,
+				.free_bytes = (uint64_t)s << 20,
+			};
+		assert_int_equal(verdict_judge(&process, 1, w.now_ns, &v), 0);
+		assert_string_equal(verdict_state_name(v->state),
+				    live_mib == 60 ? "fragmented" : "steady");
+		assert_int_equal(v->evidence[v->evidence_count - 1].kind, EVIDENCE_FREE);
+		verdict_free(v);
+		gauge_free(gauge);
+	}
+	free(lost);
+	world_done(&w);
+}
+
 static void rss_growth_is_explained_by_the_site_that_causes_it(void **state)
 {
 	struct world w;
@@ -676,6 +715,7 @@ int main(void)
 		cmocka_unit_test(rss_that_no_site_explains_is_not_steady),
 		cmocka_unit_test(what_children_held_that_have_ended_is_no_growth),
 		cmocka_unit_test(pages_of_files_that_are_touched_are_steady_and_told),
+		cmocka_unit_test(free_memory_in_the_heap_is_fragmentation_if_it_is_much),
 		cmocka_unit_test(rss_growth_is_explained_by_the_site_that_causes_it),
 		cmocka_unit_test(nothing_seen_is_steady_and_not_firm),
 		cmocka_unit_test(steady_is_said_only_when_it_is_more_likely_than_not),

@@ -88,8 +88,8 @@ bool cause_find(const struct verdict_process *in, double rss_growth, enum verdic
 	struct trend trend;
 
 	if (heap_trend(in->lost, true, 0, &trend) && explains(&trend, rss_growth)) {
-		*ret_state = free_share(in->lost) < VERDICT_FRAGMENTED ? VERDICT_STEADY
-								       : VERDICT_FRAGMENTED;
+		*ret_state = free_share(in->lost) < VERDICT_FRAGMENTED_SHARE ? VERDICT_STEADY
+									     : VERDICT_FRAGMENTED;
 		*ret_evidence =
 			(struct evidence){EVIDENCE_FREE, trend.slope_per_second, rss_growth};
 		return true;

@@ -95,7 +95,7 @@ int verdict_state_parse(const char *name, enum verdict_state *ret_state);
 /* RSS must have risen so much before it is missed in the sites */
 #define VERDICT_MIN_RSS_BYTES (1u << 20)
 /* free memory inside a heap is called fragmentation from this share of the heap on */
-#define VERDICT_FRAGMENTED 0.05
+#define VERDICT_FRAGMENTED_SHARE 0.05
 /* and in the last third still rise by so much of what it did in the first */
 #define VERDICT_RSS_OVER 0.2
 /* a smaller explained share keeps the overall verdict from being steady */
