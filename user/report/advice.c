@@ -254,7 +254,7 @@ static void add_lost(struct strbuf *sb, const struct report *report, const struc
 		add_place(sb, own);
 		return;
 	}
-	strbuf_addstr(sb, f->state == VERDICT_LEAKING
+	strbuf_addstr(sb, f->state != VERDICT_LOST || f->growth_bytes_per_second > 0
 				  ? "no path frees them: look for a missing free "
 				  : "they were lost once: look for a missing free ");
 	strbuf_addstr(sb, "on the way out of ");

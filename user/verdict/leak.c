@@ -125,6 +125,10 @@ static bool judge_state(const struct lost_evidence *evidence, const struct witne
 		f->state = VERDICT_LEAKING;
 		f->confidence = confidence;
 		f->seconds_to_firm = seconds_to_firm(f, observed_s);
+		/* Others that are lost later have a stack. */
+		if (!w->entry->site)
+			f->seconds_to_firm =
+				fmax(f->seconds_to_firm, VERDICT_FIRM_LEAK_S - observed_s);
 		return true;
 	}
 	if (!w->trusted)
