@@ -94,19 +94,27 @@ static void tick(struct world *w, uint64_t rss_bytes)
 	assert_int_equal(gauge_add(w->gauge, &sample), 0);
 }
 
-static struct verdict *judge(const struct world *w)
+/* @gauge, @lost: as in struct verdict_process. */
+static struct verdict *judge_by(const struct world *w, const struct gauge *gauge,
+				const struct lost_evidence *lost)
 {
 	struct verdict_process process = {
 		.pid = 7,
 		.start_ns = START,
 		.ledger = w->ledger,
 		.series = w->series,
-		.gauge = w->gauge,
+		.gauge = gauge,
+		.lost = lost,
 	};
 	struct verdict *v = NULL;
 
 	assert_int_equal(verdict_judge(&process, 1, w->now_ns, &v), 0);
 	return v;
+}
+
+static struct verdict *judge(const struct world *w)
+{
+	return judge_by(w, w->gauge, NULL);
 }
 
 /* The process of the contract: a table that grows by 450 blocks of 1000 B a second. */
@@ -534,7 +542,6 @@ static void what_children_held_that_have_ended_is_no_growth(void **state)
 static void pages_of_files_that_are_touched_are_steady_and_told(void **state)
 {
 	struct world w;
-	struct verdict *v = NULL;
 
 	(void)state;
 	world_init(&w);
@@ -542,13 +549,8 @@ static void pages_of_files_that_are_touched_are_steady_and_told(void **state)
 		tick(&w, 10000000);
 	for (int part = 0; part < 2; part++) {
 		struct gauge *gauge = rising_gauge(START, 60, part);
-		struct verdict_process process = {.pid = 7,
-						  .start_ns = START,
-						  .ledger = w.ledger,
-						  .series = w.series,
-						  .gauge = gauge};
+		struct verdict *v = judge_by(&w, gauge, NULL);
 
-		assert_int_equal(verdict_judge(&process, 1, w.now_ns, &v), 0);
 		assert_int_equal(v->state, part ? VERDICT_STEADY : VERDICT_WATCHING);
 		assert_int_equal(v->evidence[v->evidence_count - 1].kind,
 				 part ? EVIDENCE_FILES : EVIDENCE_UNEXPLAINED);
@@ -563,7 +565,7 @@ static void free_memory_in_the_heap_is_fragmentation_if_it_is_much(void **state)
 {
 	struct lost_evidence *lost = calloc(1, sizeof(*lost));
 	struct world w;
-	struct verdict *v = NULL;
+	struct verdict *v;
 
 	(void)state;
 	world_init(&w);
@@ -572,12 +574,6 @@ static void free_memory_in_the_heap_is_fragmentation_if_it_is_much(void **state)
 	lost->reading_count = 60;
 	for (int live_mib = 60; live_mib <= 6000; live_mib *= 100) {
 		struct gauge *gauge = rising_gauge(START, 60, 0);
-		struct verdict_process process = {.pid = 7,
-						  .start_ns = START,
-						  .ledger = w.ledger,
-						  .series = w.series,
-						  .gauge = gauge,
-						  .lost = lost};
 
 		for (int s = 0; s < 60; s++)
 			lost->readings[s] = (struct heap_reading){
@@ -585,7 +581,7 @@ static void free_memory_in_the_heap_is_fragmentation_if_it_is_much(void **state)
 				.live_bytes = (uint64_t)live_mib << 20,
 				.free_bytes = (uint64_t)s << 20,
 			};
-		assert_int_equal(verdict_judge(&process, 1, w.now_ns, &v), 0);
+		v = judge_by(&w, gauge, lost);
 		assert_string_equal(verdict_state_name(v->state),
 				    live_mib == 60 ? "fragmented" : "steady");
 		assert_int_equal(v->evidence[v->evidence_count - 1].kind, EVIDENCE_FREE);
