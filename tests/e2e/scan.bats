@@ -138,3 +138,14 @@ refuses()
 		kill -9 "$(cat pid)"
 	done
 }
+
+@test "free memory inside the heap is told by size; the parts are the whole" {
+	begin "$OUT/scenarios/holes" --account --seconds=60
+	sleep 2
+	"$HF" scan "$(cat pid)" --json report.json > text
+	cat text
+	grep -q '^FREE     .* holes of 128 B to 256 B' text
+	grep -q 'at the ends of heaps, which malloc_trim() gives back' text
+	json 'sum(s["bytes"] for s in d["memory"]["heap_free_by_size"]) + d["memory"]["heap_free_end_bytes"] == d["memory"]["heap_free_bytes"]'
+	"$HF" report report.json | grep '^FREE' | diff - <(grep '^FREE' text)
+}

@@ -127,10 +127,21 @@ struct report_sample {
 	uint64_t minor_faults, major_faults;
 };
 
+/* Free pieces in a heap of at least so many bytes, and less than twice as many. */
+struct report_free {
+	uint64_t size, count, bytes;
+};
+
+#define REPORT_FREE_SLOTS 48
+
 struct report_memory {
 	uint64_t rss_bytes, vms_bytes, pss_bytes, uss_bytes, swap_bytes, heap_live_bytes,
 		heap_free_bytes;
 	uint64_t heap_live_count; /* by a look at the heap; 0: nobody looked */
+	/* Of the free bytes: what lies at the ends of heaps can be given back; the rest by size. */
+	uint64_t heap_free_end_bytes;
+	struct report_free heap_free_by_size[REPORT_FREE_SLOTS];
+	size_t heap_free_slots;
 	double fragmentation_percent;
 	uint64_t limit_bytes; /* 0: none */
 	const struct report_sample *series;

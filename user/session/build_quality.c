@@ -491,6 +491,16 @@ static int add_series(const struct session *session, const struct gauge *gauge,
 	return err;
 }
 
+static void add_free(const struct heap_snapshot *snapshot, struct report_memory *memory)
+{
+	memory->heap_free_end_bytes = snapshot->free_end_bytes;
+	for (unsigned int i = 0; i < HEAP_SIZE_SLOTS && i < REPORT_FREE_SLOTS; i++)
+		if (snapshot->free_count_by_size[i])
+			memory->heap_free_by_size[memory->heap_free_slots++] =
+				(struct report_free){1ULL << i, snapshot->free_count_by_size[i],
+						     snapshot->free_by_size[i]};
+}
+
 static int add_memory(const struct session *session, struct report_builder *builder)
 {
 	const struct gauge *gauge = session->members.items[0]->gauge;
@@ -514,6 +524,7 @@ static int add_memory(const struct session *session, struct report_builder *buil
 		if (session->scan_only)
 			memory.heap_live_bytes = live;
 		memory.heap_live_count = look->newest->live_count;
+		add_free(look->newest, &memory);
 	}
 	if (full) {
 		memory.pss_bytes = full->pss_bytes;

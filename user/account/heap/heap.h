@@ -166,6 +166,9 @@ struct heap_snapshot {
 	uint64_t heap_bytes;        /* all segments */
 	uint64_t live_count, live_bytes, free_count, free_bytes;
 	uint64_t live_by_size[HEAP_SIZE_SLOTS]; /* bytes of blocks of 2^i and more, up to 2^(i+1) */
+	/* Free pieces likewise, but for those at the ends of glibc's heaps, which can be given back (malloc_trim()). */
+	uint64_t free_by_size[HEAP_SIZE_SLOTS], free_count_by_size[HEAP_SIZE_SLOTS];
+	uint64_t free_end_bytes;
 	uint64_t threads, segments, segments_dropped, edges, retries;
 	uint64_t lost_count, lost_bytes; /* confirmed */
 	uint64_t returned; /* of those confirmed before, freed since: pointers to them are hidden */

@@ -175,6 +175,20 @@ static unsigned int size_slot(uint64_t bytes)
 	return slot < HEAP_SIZE_SLOTS ? slot : HEAP_SIZE_SLOTS - 1;
 }
 
+static void count_free(struct heap_snapshot *s, const struct block_segment *segment, uint64_t bytes,
+		       uint64_t end)
+{
+	s->free_count++;
+	s->free_bytes += bytes;
+	/* Of others segments end with a slab, or an extent. */
+	if (end == segment->end && s->live_set == HEAP_GLIBC) {
+		s->free_end_bytes += bytes;
+		return;
+	}
+	s->free_by_size[size_slot(bytes)] += bytes;
+	s->free_count_by_size[size_slot(bytes)]++;
+}
+
 /* What is live and what is free, in all segments. */
 static void count_blocks(struct scan *scan)
 {
@@ -189,8 +203,7 @@ static void count_blocks(struct scan *scan)
 			uint64_t bytes = heap_usable_bytes(scan->image.walker->set, &block);
 
 			if (bit_get(segment->idle, block.index)) {
-				s->free_count++;
-				s->free_bytes += block.end - block.start;
+				count_free(s, segment, block.end - block.start, block.end);
 				continue;
 			}
 			s->live_count++;

@@ -126,6 +126,16 @@ static void put_memory(struct json_out *j, const struct report_memory *m)
 	json_out_u64(j, "heap_live_bytes", m->heap_live_bytes);
 	json_out_u64(j, "heap_live_count", m->heap_live_count);
 	json_out_u64(j, "heap_free_bytes", m->heap_free_bytes);
+	json_out_u64(j, "heap_free_end_bytes", m->heap_free_end_bytes);
+	json_out_begin_array(j, "heap_free_by_size");
+	for (size_t i = 0; i < m->heap_free_slots; i++) {
+		json_out_begin_object(j, NULL);
+		json_out_u64(j, "size", m->heap_free_by_size[i].size);
+		json_out_u64(j, "count", m->heap_free_by_size[i].count);
+		json_out_u64(j, "bytes", m->heap_free_by_size[i].bytes);
+		json_out_end_object(j);
+	}
+	json_out_end_array(j);
 	json_out_double(j, "fragmentation_percent", m->fragmentation_percent);
 	json_out_u64(j, "limit_bytes", m->limit_bytes);
 	json_out_begin_array(j, "series");

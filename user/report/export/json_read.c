@@ -133,6 +133,20 @@ static void read_quality(struct json_in *in, const json_t *o, struct report_qual
 	read_texts(in, json_in_array(in, o, "notes"), &q->notes, &q->note_count);
 }
 
+static void read_free(struct json_in *in, const json_t *o, struct report_memory *m)
+{
+	const json_t *array = json_in_array(in, o, "heap_free_by_size");
+
+	for (size_t i = 0; i < json_array_size(array) && i < REPORT_FREE_SLOTS; i++) {
+		const json_t *s = json_array_get(array, i);
+
+		m->heap_free_by_size[i].size = json_in_u64(in, s, "size");
+		m->heap_free_by_size[i].count = json_in_u64(in, s, "count");
+		m->heap_free_by_size[i].bytes = json_in_u64(in, s, "bytes");
+		m->heap_free_slots = i + 1;
+	}
+}
+
 static void read_memory(struct json_in *in, const json_t *o, struct report_memory *m)
 {
 	const json_t *array = json_in_array(in, o, "series");
@@ -146,6 +160,8 @@ static void read_memory(struct json_in *in, const json_t *o, struct report_memor
 	m->heap_live_bytes = json_in_u64(in, o, "heap_live_bytes");
 	m->heap_live_count = json_in_u64(in, o, "heap_live_count");
 	m->heap_free_bytes = json_in_u64(in, o, "heap_free_bytes");
+	m->heap_free_end_bytes = json_in_u64(in, o, "heap_free_end_bytes");
+	read_free(in, o, m);
 	m->fragmentation_percent = json_in_double(in, o, "fragmentation_percent");
 	m->limit_bytes = json_in_u64(in, o, "limit_bytes");
 	m->series = list;

@@ -273,6 +273,47 @@ static void add_memory(struct text_out *t, const struct report *r)
 	strbuf_addch(t->out, '\n');
 }
 
+#define FREE_LISTED 4
+
+static void add_holes(struct text_out *t, const char *title, const struct report_free *holes)
+{
+	strbuf_addf(t->out, "%-9s", title);
+	strbuf_add_human_bytes(t->out, holes->bytes);
+	strbuf_addstr(t->out, " in ");
+	strbuf_add_grouped(t->out, holes->count);
+	strbuf_addstr(t->out, holes->count == 1 ? " hole of " : " holes of ");
+	strbuf_add_human_bytes(t->out, holes->size);
+	strbuf_addstr(t->out, " to ");
+	strbuf_add_human_bytes(t->out, 2 * holes->size);
+	strbuf_addch(t->out, '\n');
+}
+
+/* Where the heap's free memory lies: what keeps it from being given back. */
+static void add_free(struct text_out *t, const struct report_memory *m)
+{
+	struct report_free left[REPORT_FREE_SLOTS];
+	const char *title = "FREE";
+
+	memcpy(left, m->heap_free_by_size, sizeof(left));
+	for (int n = 0; n < FREE_LISTED; n++) {
+		size_t most = 0;
+
+		for (size_t i = 1; i < m->heap_free_slots; i++)
+			if (left[i].bytes > left[most].bytes)
+				most = i;
+		if (!m->heap_free_slots || !left[most].bytes)
+			break;
+		add_holes(t, title, &left[most]);
+		left[most].bytes = 0;
+		title = "";
+	}
+	if (!m->heap_free_end_bytes)
+		return;
+	strbuf_addf(t->out, "%-9s", title);
+	strbuf_add_human_bytes(t->out, m->heap_free_end_bytes);
+	strbuf_addstr(t->out, " at the ends of heaps, which malloc_trim() gives back\n");
+}
+
 static void add_counts(struct text_out *t, const char *title, const struct report_count *counts,
 		       size_t count)
 {
@@ -377,6 +418,8 @@ int write_text(const struct report *r, const struct export_options *options, str
 	text_add_findings(&t, r);
 	text_add_innocents(&t, r);
 	add_memory(&t, r);
+	if (r->capture.mode == CAPTURE_SCAN || r->verdict.state == VERDICT_FRAGMENTED)
+		add_free(&t, &r->memory);
 	text_add_holdings(&t, r);
 	text_add_census(&t, r);
 	if (options->patterns)
