@@ -52,7 +52,8 @@ struct hf_record_samples {
 	__u32 flags; /* HF_RECORD_WINDOW_ENDS */
 };
 
-#define HF_RECORD_SAMPLE_FULL 1u /* PSS, USS, swap and the parts of RSS were read */
+#define HF_RECORD_SAMPLE_FULL   1u /* PSS, USS, swap and the parts of RSS were read */
+#define HF_RECORD_SAMPLE_SYSTEM 2u /* the limit is the machine's memory, no cgroup's */
 
 /* One reading of a process's memory. */
 struct hf_record_sample {
@@ -64,7 +65,7 @@ struct hf_record_sample {
 	__u64 rss_bytes, vms_bytes, pss_bytes, uss_bytes, swap_bytes;
 	__u64 rss_anon_bytes, rss_file_bytes, rss_shmem_bytes;
 	__u64 minor_faults, major_faults;
-	__u64 heap_live_bytes, cgroup_usage_bytes, cgroup_limit_bytes;
+	__u64 heap_live_bytes, limit_usage_bytes, limit_bytes;
 };
 
 struct hf_record_maps {

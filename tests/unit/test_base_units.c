@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/cleanup.h"
 #include "cmocka_all.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -191,9 +192,27 @@ static void quantities_print_as_in_the_documentation(void **state)
 	strbuf_done(&sb);
 }
 
+static void about_how_long_in_one_unit(void **state)
+{
+	static const struct {
+		double seconds;
+		const char *text;
+	} cases[] = {{0.4, "0 s"},      {119, "119 s"},   {150, "2 min"},
+		     {7000, "117 min"}, {12240, "3.4 h"}, {1036800, "12 d"}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		_cleanup_(strbuf_done) struct strbuf sb = STRBUF_INIT;
+
+		units_add_about(&sb, cases[i].seconds);
+		assert_string_equal(sb.buf, cases[i].text);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(about_how_long_in_one_unit),
 		cmocka_unit_test(sizes_are_binary_with_or_without_unit),
 		cmocka_unit_test(durations_need_a_unit_and_may_be_compound),
 		cmocka_unit_test(counts_are_plain_decimal),

@@ -300,6 +300,17 @@ int units_add_rate(struct strbuf *sb, double bytes_per_second)
 	return strbuf_addf(sb, "%+.0f %s/min", value, units[unit]);
 }
 
+int units_add_about(struct strbuf *sb, double seconds)
+{
+	if (seconds < 120)
+		return strbuf_addf(sb, "%.0f s", seconds);
+	if (seconds < 7200)
+		return strbuf_addf(sb, "%.0f min", seconds / 60);
+	if (seconds < 172800)
+		return strbuf_addf(sb, "%.1f h", seconds / 3600);
+	return strbuf_addf(sb, "%.0f d", seconds / 86400);
+}
+
 int units_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')

@@ -32,6 +32,8 @@ int units_add_duration(struct strbuf *sb, uint64_t ns);
 int units_add_percent(struct strbuf *sb, double percent);
 /* "+3.98 MiB/min", "-12.0 B/min": signed, per minute, for people. */
 int units_add_rate(struct strbuf *sb, double bytes_per_second);
+/* "45 s", "12 min", "3.4 h", "12 d": about so long, for people. */
+int units_add_about(struct strbuf *sb, double seconds);
 
 /* 0 to 15, or -1. */
 int units_hex_digit(char c);

@@ -55,16 +55,6 @@ static void add_place(struct strbuf *sb, const struct report_frame *frame)
 	}
 }
 
-static void add_seconds(struct strbuf *sb, double seconds)
-{
-	if (seconds < 120)
-		strbuf_addf(sb, "%.0f s", seconds);
-	else if (seconds < 7200)
-		strbuf_addf(sb, "%.0f min", seconds / 60);
-	else
-		strbuf_addf(sb, "%.1f h", seconds / 3600);
-}
-
 /* What looks at the heap have shown. */
 static void add_heap_evidence(struct strbuf *sb, const struct evidence *e)
 {
@@ -90,7 +80,7 @@ static void add_heap_evidence(struct strbuf *sb, const struct evidence *e)
 		break;
 	case EVIDENCE_PAUSE:
 		strbuf_addstr(sb, "the last of them was lost ");
-		add_seconds(sb, e->value);
+		units_add_about(sb, e->value);
 		strbuf_addstr(sb, " ago");
 		break;
 	case EVIDENCE_FREE:
@@ -130,7 +120,7 @@ void advice_add_evidence(struct strbuf *sb, const struct evidence *e)
 		break;
 	case EVIDENCE_SURVIVAL:
 		strbuf_addf(sb, "at least %.0f %% of the blocks older than ", 100 * e->value);
-		add_seconds(sb, e->reference);
+		units_add_about(sb, e->reference);
 		strbuf_addstr(sb, " were never freed");
 		break;
 	case EVIDENCE_UNFREED:
@@ -141,10 +131,10 @@ void advice_add_evidence(struct strbuf *sb, const struct evidence *e)
 		break;
 	case EVIDENCE_DURATION:
 		strbuf_addstr(sb, "watched for ");
-		add_seconds(sb, e->value);
+		units_add_about(sb, e->value);
 		if (e->value < e->reference) {
 			strbuf_addstr(sb, ", a firm word needs ");
-			add_seconds(sb, e->reference);
+			units_add_about(sb, e->reference);
 		}
 		break;
 	case EVIDENCE_PERIODS:
@@ -153,7 +143,7 @@ void advice_add_evidence(struct strbuf *sb, const struct evidence *e)
 		break;
 	case EVIDENCE_PERIOD:
 		strbuf_addstr(sb, "it swings with a period of about ");
-		add_seconds(sb, e->value);
+		units_add_about(sb, e->value);
 		break;
 	case EVIDENCE_SWING:
 		strbuf_addf(sb, "it swings by %.0f %% of its peak", 100 * e->value);
@@ -285,7 +275,7 @@ void advice_add_recommendation(struct strbuf *sb, const struct report *report,
 	if (f->state == VERDICT_WATCHING && f->seconds_to_firm > 0 &&
 	    !report_target_ended(report)) {
 		strbuf_addstr(sb, "; too short to be sure, watch ");
-		add_seconds(sb, f->seconds_to_firm);
+		units_add_about(sb, f->seconds_to_firm);
 		strbuf_addstr(sb, " more");
 	}
 }

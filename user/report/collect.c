@@ -263,6 +263,7 @@ int report_builder_set_verdict(struct report_builder *b, const struct verdict *i
 		.explained_percent = report_finite(in->explained_percent),
 		.rss_growth_bytes_per_second = report_finite(in->rss_growth_bytes_per_second),
 		.limit_eta_s = report_finite(in->limit_eta_seconds),
+		.limit_is_system = in->limit_is_system,
 		.seconds_to_firm = report_finite(in->seconds_to_firm),
 		.firm = verdict_is_firm(in),
 		.evidence_count = in->evidence_count,

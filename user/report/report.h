@@ -157,8 +157,9 @@ struct report_verdict {
 	enum verdict_state state;
 	double confidence, growth_bytes_per_second, growth_low, growth_high, explained_percent;
 	double rss_growth_bytes_per_second, limit_eta_s, seconds_to_firm; /* ours */
-	bool firm;                                                        /* ours */
-	const struct report_evidence *evidence;                           /* ours */
+	bool limit_is_system;                   /* the machine's memory, no cgroup's */
+	bool firm;                              /* ours */
+	const struct report_evidence *evidence; /* ours */
 	size_t evidence_count;
 };
 

@@ -17,8 +17,8 @@
 	X(minor_faults) \
 	X(major_faults) \
 	X(heap_live_bytes) \
-	X(cgroup_usage_bytes) \
-	X(cgroup_limit_bytes)
+	X(limit_usage_bytes) \
+	X(limit_bytes)
 /* clang-format on */
 
 struct hf_record_sample record_sample_from(const struct sample *sample)
@@ -27,7 +27,8 @@ struct hf_record_sample record_sample_from(const struct sample *sample)
 #define X(field) .field = sample->field,
 		SAME_FIELDS(X)
 #undef X
-			.flags = sample->full ? HF_RECORD_SAMPLE_FULL : 0,
+			.flags = (sample->full ? HF_RECORD_SAMPLE_FULL : 0) |
+				 (sample->limit_is_system ? HF_RECORD_SAMPLE_SYSTEM : 0),
 	};
 }
 
@@ -38,5 +39,6 @@ struct sample record_sample_to(const struct hf_record_sample *recorded)
 		SAME_FIELDS(X)
 #undef X
 			.full = recorded->flags & HF_RECORD_SAMPLE_FULL,
+		.limit_is_system = recorded->flags & HF_RECORD_SAMPLE_SYSTEM,
 	};
 }

@@ -109,10 +109,10 @@ static bool judge_rss(const struct gauge *gauge, uint64_t start_ns, struct proce
 	p->rss_growth_low = trend.low;
 	p->rss_growth_high = trend.high;
 	last = gauge_at(gauge, all - 1);
-	if (trend.low > 0 && last->cgroup_limit_bytes > last->cgroup_usage_bytes)
-		p->limit_eta_seconds =
-			(double)(last->cgroup_limit_bytes - last->cgroup_usage_bytes) /
-			trend.slope_per_second;
+	p->limit_is_system = last->limit_is_system;
+	if (trend.low > 0 && last->limit_bytes > last->limit_usage_bytes)
+		p->limit_eta_seconds = (double)(last->limit_bytes - last->limit_usage_bytes) /
+				       trend.slope_per_second;
 	/* What a warm-up took is not missed once it is over. */
 	if (trend.first_third_slope > 0 &&
 	    trend.last_third_slope < VERDICT_RSS_OVER * trend.first_third_slope)
@@ -440,8 +440,10 @@ static void sum_processes(struct verdict *v)
 		below += low * low;
 		above += high * high;
 		if (p->limit_eta_seconds > 0 &&
-		    (!v->limit_eta_seconds || p->limit_eta_seconds < v->limit_eta_seconds))
+		    (!v->limit_eta_seconds || p->limit_eta_seconds < v->limit_eta_seconds)) {
 			v->limit_eta_seconds = p->limit_eta_seconds;
+			v->limit_is_system = p->limit_is_system;
+		}
 	}
 	v->rss_growth_low = v->rss_growth_bytes_per_second - sqrt(below);
 	v->rss_growth_high = v->rss_growth_bytes_per_second + sqrt(above);

@@ -208,7 +208,8 @@ struct process_verdict {
 	int pid;
 	enum verdict_state state;
 	double rss_growth_bytes_per_second, rss_growth_low, rss_growth_high;
-	double limit_eta_seconds; /* to the cgroup's limit; 0: no limit, or no growth */
+	double limit_eta_seconds; /* to the cgroup's limit, or the machine's; 0: no limit, or no growth */
+	bool limit_is_system;
 	double observed_seconds;
 	bool ended, rss_rose; /* so much that it has to be explained */
 	/* Why RSS grows where no site does, if it is known: FRAGMENTED, UNTRACED, or STEADY, which it is all the same. */
@@ -229,7 +230,8 @@ struct verdict {
 	double observed_seconds;  /* of the process observed longest */
 	double seconds_to_firm;   /* 0: firm */
 	double limit_eta_seconds; /* soonest of the processes; 0: none */
-	uint8_t evidence_count;   /* of the overall verdict */
+	bool limit_is_system;
+	uint8_t evidence_count; /* of the overall verdict */
 	struct evidence evidence[VERDICT_MAX_EVIDENCE];
 	struct finding *findings; /* what grows, warms or is watched; worst first */
 	size_t finding_count;

@@ -37,20 +37,34 @@ void gauge_free(struct gauge *gauge)
 	free(gauge);
 }
 
+/* Where no cgroup limits it to less, the machine's memory does. */
+static bool take_system(struct cgroup_memory *limit)
+{
+	uint64_t total_bytes, available_bytes;
+
+	if (system_memory_read(&total_bytes, &available_bytes) || available_bytes > total_bytes ||
+	    (limit->limit_bytes && limit->limit_bytes < total_bytes))
+		return false;
+	*limit = (struct cgroup_memory){total_bytes, total_bytes - available_bytes};
+	return true;
+}
+
 int gauge_read(int pid, uint64_t now_ns, bool full, struct sample *ret)
 {
 	struct process_memory memory = {0};
 	struct cgroup_memory cgroup = {0};
 	struct process_stat stat = {0};
+	bool limit_is_system;
 	int err = process_stat_read(pid, &stat);
 
 	if (!err)
 		err = process_memory_read(pid, full, &memory);
 	if (err)
 		return err;
-	/* Without cgroups, or without a look at them, there is no limit to tell of. */
+	/* Without cgroups, or without a look at them, there is only the machine's. */
 	if (cgroup_memory_read(pid, &cgroup))
 		cgroup = (struct cgroup_memory){0};
+	limit_is_system = take_system(&cgroup);
 	*ret = (struct sample){
 		.time_ns = now_ns,
 		.rss_bytes = memory.rss_bytes,
@@ -63,8 +77,9 @@ int gauge_read(int pid, uint64_t now_ns, bool full, struct sample *ret)
 		.rss_shmem_bytes = memory.rss_shmem_bytes,
 		.minor_faults = stat.minor_faults,
 		.major_faults = stat.major_faults,
-		.cgroup_usage_bytes = cgroup.usage_bytes,
-		.cgroup_limit_bytes = cgroup.limit_bytes,
+		.limit_usage_bytes = cgroup.usage_bytes,
+		.limit_bytes = cgroup.limit_bytes,
+		.limit_is_system = limit_is_system,
 		.full = memory.full,
 	};
 	return 0;

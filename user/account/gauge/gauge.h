@@ -18,8 +18,10 @@ struct sample {
 	uint64_t pss_bytes, uss_bytes, swap_bytes;                /* valid if full */
 	uint64_t rss_anon_bytes, rss_file_bytes, rss_shmem_bytes; /* valid if full */
 	uint64_t minor_faults, major_faults;
-	uint64_t heap_live_bytes;                        /* traced outstanding bytes at that time */
-	uint64_t cgroup_usage_bytes, cgroup_limit_bytes; /* 0: none */
+	uint64_t heap_live_bytes; /* traced outstanding bytes at that time */
+	/* The cgroup's limit, or the machine's memory, and what is used of it; 0: not known. */
+	uint64_t limit_usage_bytes, limit_bytes;
+	bool limit_is_system;
 	bool full;
 };
 

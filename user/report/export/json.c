@@ -182,6 +182,7 @@ static void put_verdict(struct json_out *j, const struct report_verdict *v)
 	json_out_double(j, "explained_percent", v->explained_percent);
 	json_out_double(j, "rss_growth_bytes_per_second", v->rss_growth_bytes_per_second);
 	json_out_double(j, "limit_eta_s", v->limit_eta_s);
+	json_out_bool(j, "limit_is_system", v->limit_is_system);
 	json_out_bool(j, "firm", v->firm);
 	json_out_double(j, "seconds_to_firm", v->seconds_to_firm);
 	put_evidence(j, v->evidence, v->evidence_count);

@@ -218,6 +218,7 @@ static void read_verdict(struct json_in *in, const json_t *o, struct report_verd
 	v->explained_percent = json_in_double(in, o, "explained_percent");
 	v->rss_growth_bytes_per_second = json_in_double(in, o, "rss_growth_bytes_per_second");
 	v->limit_eta_s = json_in_double(in, o, "limit_eta_s");
+	v->limit_is_system = json_in_bool(in, o, "limit_is_system");
 	v->firm = json_in_bool(in, o, "firm");
 	v->seconds_to_firm = json_in_double(in, o, "seconds_to_firm");
 	read_evidence(in, o, &v->evidence, &v->evidence_count);

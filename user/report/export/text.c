@@ -14,6 +14,7 @@
 #define DEFAULT_WIDTH  100
 #define MIN_WIDTH      40
 #define DEFAULT_FRAMES 3
+#define SOON_S         (90 * 86400.0) /* later limits are nobody's concern */
 
 static void add_foreign(struct text_out *t, const char *text)
 {
@@ -153,7 +154,7 @@ static void add_not_firm(struct text_out *t, const struct report *r)
 	for (size_t i = 0; i < v->evidence_count; i++)
 		if (!strcmp(v->evidence[i].kind, evidence_kind_name(EVIDENCE_PERIOD))) {
 			strbuf_addstr(t->out, ", a period of about ");
-			text_add_seconds(t, v->evidence[i].value);
+			units_add_about(t->out, v->evidence[i].value);
 		}
 	if (report_target_ended(r)) {
 		strbuf_addstr(t->out, ", until the process ended\n");
@@ -217,9 +218,10 @@ static void add_verdict(struct text_out *t, const struct report *r)
 	}
 	strbuf_addf(t->out, "   confidence %.2f   RSS ", v->confidence);
 	units_add_rate(t->out, v->rss_growth_bytes_per_second);
-	if (v->limit_eta_s > 0) {
-		strbuf_addstr(t->out, ", cgroup limit in ~");
-		text_add_seconds(t, v->limit_eta_s);
+	if (v->limit_eta_s > 0 && v->limit_eta_s < SOON_S) {
+		strbuf_addstr(t->out, v->limit_is_system ? ", the machine's memory is full in ~"
+							 : ", cgroup limit in ~");
+		units_add_about(t->out, v->limit_eta_s);
 	}
 	strbuf_addch(t->out, '\n');
 	if (!v->firm && v->seconds_to_firm > 0)

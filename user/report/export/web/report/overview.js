@@ -29,13 +29,13 @@ HF.showTarget = function (host, model) {
 /* How near the limit is, and when it is reached at today's rate; '' if there is none. */
 function limitText(model) {
 	const limit = num(model.memory.limit_bytes), rss = num(model.memory.rss_bytes);
+	const left = model.verdict.limitEta, soon = left > 0 && left < 90 * 86400;
 	if (!(limit > 0) || !(rss > 0))
-		return '';
-	const left = model.verdict.limitEta;
+		return soon ? 'machine full in ~' + HF.duration(left) : '';
 	const used = HF.percent(rss, limit) + ' of ' + HF.bytes(limit);
 	if (rss >= limit)
 		return used + ': reached';
-	return used + (left > 0 && left < 90 * 86400 ? '; reached in ~' + HF.duration(left) : '');
+	return used + (soon ? '; reached in ~' + HF.duration(left) : '');
 }
 
 HF.showVerdict = function (host, model) {
