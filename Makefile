@@ -161,7 +161,9 @@ $(O)/targets/%: FORCE
 STYLE := scripts/selftest.sh scripts/check-style.sh
 REPLAY := $(if $(FUZZERS),scripts/fuzz.sh)
 OWNER := scripts/as-owner.sh
-.PHONY: bootstrap check check-style check-unit check-root built-style built-unit built-root
+# Those that take longest first: two run at once.
+NO_ROOT := $(USER_BATS) $(UNIT_ASAN) $(UNIT) $(UNIT_TSAN) $(REPLAY)
+.PHONY: bootstrap check check-style check-unit check-web check-root built-style built-unit built-root
 built-style: $(O)/libholdfast.a $(UNIT_C:%.c=$(O)/%.o) $(FUZZ_C:%.c=$(O)/fuzz/%.o) $(LOAD_C:%.c=$(O)/%.o)
 built-unit: all $(GOLDEN) $(UNIT) $(UNIT_ASAN) $(UNIT_TSAN) $(FUZZERS)
 built-root: all $(LOAD) $(DRIVERS) targets built-scenarios
@@ -170,14 +172,17 @@ bootstrap:
 	@scripts/bootstrap.sh browser || echo 'bootstrap: tests of the page in a browser will be skipped'
 check: bootstrap                                       ## everything below, one line of counts (sudo)
 	@$(OWNER) $(MAKE) $(if $(V),,-s) built-style built-unit built-root
-	@scripts/run-tests.sh $(STYLE) $(UNIT) $(UNIT_ASAN) $(UNIT_TSAN) $(REPLAY) $(USER_BATS) $(WEB_TESTS) \
+	@scripts/run-tests.sh $(STYLE) $(WEB_TESTS) $(NO_ROOT) \
 		-- $(LOAD) $(ROOT_BATS)
 check-style:                                           ## layers, headers, sizes, globals, format, tidy
 	@$(OWNER) $(MAKE) $(if $(V),,-s) built-style
 	@scripts/run-tests.sh $(STYLE)
 check-unit:                                            ## unit tests, also under sanitizers; fuzz corpora
 	@$(OWNER) $(MAKE) $(if $(V),,-s) built-unit
-	@scripts/run-tests.sh $(UNIT) $(UNIT_ASAN) $(UNIT_TSAN) $(REPLAY) $(USER_BATS) $(WEB_TESTS)
+	@scripts/run-tests.sh $(NO_ROOT)
+check-web:                                             ## the HTML pages, in a browser if there is one
+	@$(OWNER) $(MAKE) $(if $(V),,-s) all
+	@scripts/run-tests.sh $(WEB_TESTS)
 check-root:                                            ## load and end-to-end tests (sudo)
 	@$(OWNER) $(MAKE) $(if $(V),,-s) built-root
 	@scripts/run-tests.sh -- $(LOAD) $(ROOT_BATS)
