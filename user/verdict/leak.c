@@ -30,7 +30,7 @@ static double confidence_of(const struct witness *w)
 		       LOGIT_TREND * w->trend + LOGIT_UNCHANGED * w->unchanged +
 		       LOGIT_RETURNED * returned / (returned + 1);
 
-	return estimate_logistic(logit);
+	return fmin(estimate_logistic(logit), VERDICT_MOST_CONFIDENCE);
 }
 
 static void give_evidence(struct finding *f, struct evidence evidence)
@@ -145,7 +145,8 @@ static bool judge_state(const struct lost_evidence *evidence, const struct witne
 	}
 	if (w->entry->count >= VERDICT_LEAK_BLOCKS && (!w->trend || f->state < VERDICT_GROWING)) {
 		f->state = VERDICT_LOST;
-		f->confidence = estimate_logistic(LOGIT_LEAK + LOGIT_LOST + LOGIT_UNCHANGED);
+		f->confidence = fmin(estimate_logistic(LOGIT_LEAK + LOGIT_LOST + LOGIT_UNCHANGED),
+				     VERDICT_MOST_CONFIDENCE);
 		f->seconds_to_firm = fmax(0, VERDICT_FIRM_STEADY_S - observed_s);
 		return true;
 	}

@@ -107,6 +107,8 @@ int verdict_state_parse(const char *name, enum verdict_state *ret_state);
 #define VERDICT_LEAK_PAUSE 3.0
 /* and so likely as the weights say */
 #define VERDICT_LEAK_CONFIDENCE 0.95
+/* nothing is surer: all of the hundred findings on which that was tried were leaks */
+#define VERDICT_MOST_CONFIDENCE 0.99
 /* the content of so many of them stays as it is */
 #define VERDICT_UNCHANGED_SHARE 0.9
 /* so many blocks that were called lost and come back: the site hides its pointers */
