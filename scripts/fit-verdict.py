@@ -18,6 +18,7 @@ import collections
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -42,7 +43,15 @@ WITNESSES = (
     ("UNCHANGED", 1.0, "A: the content of what is lost stays as it is"),
     ("RETURNED", -6.0, "R: r / (r + 1) of r blocks called lost that came back"),
 )
-LEAK_BLOCKS, RETURNED_MAX, UNCHANGED_SHARE = 8, 3, 0.9  # as in verdict.h
+
+
+def constant(name):
+    """A number of verdict.h: what leak.c asks of a witness is asked here."""
+    with open(os.path.join(ROOT, "user", "verdict", "verdict.h"), encoding="utf-8") as file:
+        return float(re.search(rf"^#define VERDICT_{name} +([0-9.]+)$", file.read(), re.MULTILINE)[1])
+
+
+LEAK_BLOCKS, RETURNED_MAX, UNCHANGED_SHARE = map(constant, ("LEAK_BLOCKS", "RETURNED_MAX", "UNCHANGED_SHARE"))
 
 
 def witnesses_of(finding):
