@@ -8,86 +8,10 @@
  * block that the inner call hands out is held back until the outer one returns, and dropped if the outer
  * call hands out the same block.
  */
-#include "thread.bpf.h"
+#include "alloc.bpf.h"
 
 /* A kfunc from 6.13 on; weak, so that the object loads where it is absent. */
 extern bool bpf_session_is_return(void) __ksym __weak;
-
-/* The arguments by number; 6 and 7 (HF_ARG_NONE) read as 0. A copy, since a context pointer that was
- * computed at run time is refused. */
-struct arguments {
-	u64 values[8];
-};
-
-static __always_inline void arguments_get(const struct pt_regs *regs, struct arguments *a)
-{
-	a->values[0] = regs->di;
-	a->values[1] = regs->si;
-	a->values[2] = regs->dx;
-	a->values[3] = regs->cx;
-	a->values[4] = regs->r8;
-	a->values[5] = regs->r9;
-	a->values[6] = 0;
-	a->values[7] = 0;
-}
-
-static __always_inline u64 argument(const struct arguments *a, u8 index)
-{
-	return a->values[index & 7];
-}
-
-static __always_inline struct hf_probe_cookie cookie_get(void *ctx)
-{
-	union {
-		u64 word;
-		struct hf_probe_cookie cookie;
-	} u = {.word = bpf_get_attach_cookie(ctx)};
-
-	return u.cookie;
-}
-
-static __always_inline void send_alloc(u8 function, const struct hf_inner *block)
-{
-	struct hf_event_alloc *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
-
-	if (!e) {
-		count_loss(HF_LOSS_RING_FULL_ALLOC);
-		return;
-	}
-	event_begin(&e->h, HF_EVENT_ALLOC | function << 8, sizeof(*e));
-	e->address = block->address;
-	e->size = block->size;
-	e->stack = block->stack;
-	bpf_ringbuf_submit(e, wake_flags());
-}
-
-static __always_inline void send_free(u8 function, u64 address, u32 flags)
-{
-	struct hf_event_free *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
-
-	if (!e) {
-		count_loss(HF_LOSS_RING_FULL_FREE);
-		return;
-	}
-	event_begin(&e->h, HF_EVENT_FREE | function << 8, sizeof(*e));
-	e->address = address;
-	e->flags = flags;
-	e->reserved = 0;
-	bpf_ringbuf_submit(e, wake_flags());
-}
-
-static __always_inline void send_undo(u8 function, u64 address)
-{
-	struct hf_event_undo *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
-
-	if (!e) {
-		count_loss(HF_LOSS_RING_FULL_FREE);
-		return;
-	}
-	event_begin(&e->h, HF_EVENT_UNDO | function << 8, sizeof(*e));
-	e->address = address;
-	bpf_ringbuf_submit(e, wake_flags());
-}
 
 /* The barrier keeps the compiler from dropping the mask where it knows the range from a branch: the verifiers
  * of kernels such as 6.1 do not. */
@@ -128,6 +52,40 @@ static __always_inline bool is_alive(const struct hf_call *call)
 	if (hf_read_user(&pc, sizeof(pc), call->sp))
 		return true;
 	return call->hijacked ? is_trampoline(pc) : pc == call->return_pc;
+}
+
+/*
+ * Is this call one that is followed at its site, which tells of it? The site's call is under way right above, and the
+ * allocator returns to where the site says.
+ */
+static __always_inline bool site_covers(struct hf_thread *t, u64 sp, u64 return_pc)
+{
+	u32 top = (t->site_call_count - 1) & (HF_MAX_SITE_CALLS - 1);
+	struct hf_site_call *call = &t->site_calls[top];
+	struct hf_call_site *site;
+	u64 there = 0;
+	u32 index;
+
+	if (!t->site_call_count || call->sp <= sp)
+		return false;
+	index = call->site;
+	site = bpf_map_lookup_elem(&call_sites, &index);
+	if (!site || return_pc != (site->inner_count ? site->inner_pcs[0] : site->return_pc))
+		return false;
+	/* One that was left by an exception is still listed. */
+	return !hf_read_user(&there, sizeof(there), call->sp - 8) &&
+	       (there == site->return_pc || is_trampoline(there));
+}
+
+/* The calls of an earlier window: their returns were not all seen. */
+static __always_inline void begin_window(struct hf_thread *t)
+{
+	u32 now = *(volatile u32 *)&window;
+
+	if (t->window == now)
+		return;
+	t->window = now;
+	t->call_count = 0;
 }
 
 /* Calls whose stack is gone (longjmp, an exception, a missed return): the stack pointer is above theirs, or
@@ -240,6 +198,8 @@ static __always_inline void enter_free(struct pt_regs *regs, struct hf_probe_coo
 	if (!address || gate_closed)
 		return;
 	t = thread_find();
+	if (t)
+		begin_window(t);
 	if (t && t->call_count && free_is_internal(t, regs->sp, address))
 		return;
 	if (t && free_is_continued(t, regs->sp, address, cookie.id))
@@ -247,15 +207,6 @@ static __always_inline void enter_free(struct pt_regs *regs, struct hf_probe_coo
 	if (cookie.flags & HF_PROBE_NESTS)
 		remember_free(regs->sp, address, cookie.id);
 	send_free(cookie.function, address, 0);
-}
-
-static __always_inline u64 requested_bytes(const struct arguments *args,
-					   struct hf_probe_cookie cookie)
-{
-	u64 size = argument(args, cookie.size_arg);
-
-	/* A product that overflows makes the call fail, so its wrong size is never sent. */
-	return cookie.count_arg == HF_ARG_NONE ? size : size * argument(args, cookie.count_arg);
 }
 
 /*
@@ -279,12 +230,14 @@ static __always_inline int enter_alloc(struct pt_regs *regs, struct hf_probe_coo
 	struct hf_thread *t;
 	struct hf_call *call;
 	u64 released = 0, return_pc = 0;
+	bool muted;
 
 	if (!process || gate_closed)
 		return 1;
 	t = thread_get();
 	if (!t)
 		return 1;
+	begin_window(t);
 	drop_dead_calls(t, regs->sp);
 	hf_read_user(&return_pc, sizeof(return_pc), regs->sp);
 	if (is_tail_call(t, regs->sp, return_pc, cookie))
@@ -294,7 +247,8 @@ static __always_inline int enter_alloc(struct pt_regs *regs, struct hf_probe_coo
 		return 1;
 	}
 	arguments_get(regs, &args);
-	if (cookie.op == HF_OP_REALLOC)
+	muted = site_covers(t, regs->sp, return_pc);
+	if (cookie.op == HF_OP_REALLOC && !muted)
 		released = argument(&args, cookie.pointer_arg);
 	if (released && !(t->call_count && free_is_internal(t, regs->sp, released)))
 		send_free(cookie.function, released, HF_FREE_TENTATIVE);
@@ -310,7 +264,8 @@ static __always_inline int enter_alloc(struct pt_regs *regs, struct hf_probe_coo
 	call->latest_id = cookie.id;
 	call->ret_insn = cookie.flags & HF_PROBE_RET_INSN;
 	call->hijacked = !call->ret_insn;
-	call->stack = stack_of_caller(t, process, regs, return_pc);
+	call->muted = muted;
+	call->stack = muted ? 0 : stack_of_caller(t, process, regs, return_pc);
 	t->call_count++;
 	return 0;
 }
@@ -345,17 +300,6 @@ static __always_inline struct hf_call *call_returning(struct hf_thread *t, u64 s
 	return NULL;
 }
 
-static __always_inline u64 result_of(u64 result, const struct hf_call *call)
-{
-	u64 address = 0;
-
-	if (call->cookie.result_arg == HF_ARG_NONE)
-		return result;
-	if ((int)result == 0)
-		hf_read_user(&address, sizeof(address), call->result_address);
-	return address;
-}
-
 static __always_inline void settle_inner(struct hf_call *call, u64 address)
 {
 	if (call->inner.address && address && address - call->inner.address <= call->inner.size)
@@ -376,13 +320,16 @@ static __always_inline void leave_alloc(u64 sp, u64 result)
 		entry_missed();
 		return;
 	}
+	begin_window(t);
 	call = call_returning(t, sp);
 	if (!call)
 		return;
-	block.address = result_of(result, call);
+	block.address = result_of(result, call->cookie, call->result_address);
 	block.size = call->size;
 	block.stack = call->stack;
 	settle_inner(call, block.address);
+	if (call->muted)
+		return;
 	if (!block.address) {
 		/* realloc(p, 0) that answers NULL has freed p; any other NULL has left it alone. */
 		if (call->released && call->size)
@@ -427,7 +374,10 @@ int alloc_ret_insn(struct pt_regs *regs)
 	struct hf_thread *t = thread_find();
 	struct hf_call *top;
 
-	if (!t || !t->call_count)
+	if (!t)
+		return 0;
+	begin_window(t);
+	if (!t->call_count)
 		return 0;
 	top = call_at(t, t->call_count - 1);
 	if (top->sp == regs->sp && top->ret_insn)

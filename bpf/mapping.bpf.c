@@ -89,7 +89,8 @@ static __always_inline u32 in_allocator(const struct hf_thread *t, u64 sp)
 {
 	u32 top = (t->call_count - 1) & (HF_MAX_CALLS - 1);
 
-	return t->call_count && t->calls[top].sp > sp ? HF_MAP_IN_ALLOCATOR : 0;
+	return t->call_count && t->window == window && t->calls[top].sp > sp ? HF_MAP_IN_ALLOCATOR
+									     : 0;
 }
 
 static __always_inline void send_unmap(const struct hf_syscall *call, u8 function, u32 flags)

@@ -11,6 +11,9 @@ struct hf_pc_cache pc_cache SEC(".maps");
 struct hf_stacks_sent stacks_sent SEC(".maps");
 struct hf_ring ring SEC(".maps");
 struct hf_losses losses SEC(".maps");
+struct hf_call_sites call_sites SEC(".maps");
+struct hf_call_site_hits call_site_hits SEC(".maps");
 
+__u32 window;
 bool gate_closed;
 const volatile __u64 wake_bytes = 1 << 20;

@@ -85,6 +85,25 @@ extern struct hf_losses {
 	__type(value, struct hf_loss);
 } losses SEC(".maps");
 
+/* Calls that are followed for good, by the index in their probes' cookies; how often each was made. */
+extern struct hf_call_sites {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HF_MAX_CALL_SITES);
+	__type(key, u32);
+	__type(value, struct hf_call_site);
+} call_sites SEC(".maps");
+
+extern struct hf_call_site_hits {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HF_MAX_CALL_SITES);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, u32);
+	__type(value, u64);
+} call_site_hits SEC(".maps");
+
+/* Changes whenever the allocators' functions get probes anew: calls of before are over, whether their return was seen or not. */
+extern __u32 window;
+
 /* Set when all is to be detached, which takes the kernel a while, place by place: calls and mappings that begin
  * after it are not seen, those under way are seen to their end. So the account is that of one moment. */
 extern bool gate_closed;

@@ -45,9 +45,12 @@ struct hf_call {
 	u8 latest_id;  /* of the newest of these functions */
 	bool hijacked; /* one of them has a return probe, so return_pc lies on the stack no more */
 	bool ret_insn; /* one of them is seen at its ret instruction */
+	bool muted;    /* followed at its site, which tells of it */
 };
 
 /* The newest free that may call another probed one for the same block. */
+#define HF_RELEASE_AT_SITE 255 /* in place of a function's id: seen at its call */
+
 struct hf_release {
 	u64 sp, return_pc, address;
 	u8 id;
@@ -68,9 +71,20 @@ struct hf_climb {
 	u32 at_root;
 };
 
+/* A call at a site that is always followed, under way. */
+struct hf_site_call {
+	u64 sp; /* at the call instruction, and behind it */
+	u64 size, released, result_address;
+	u32 site;
+	u32 reserved;
+};
+
 struct hf_thread {
 	u32 call_count;
+	u32 window; /* in which they began; those of an earlier one have long returned */
+	u32 site_call_count;
 	u32 reserved;
+	struct hf_site_call site_calls[HF_MAX_SITE_CALLS];
 	struct hf_call calls[HF_MAX_CALLS];
 	struct hf_release release;
 	struct hf_syscall syscall;
@@ -156,6 +170,8 @@ __hidden u64 wake_flags(void);
 struct hf_walk_start {
 	u64 pc, sp, bp;
 	bool is_return; /* pc is a return address */
+	u8 inner_count; /* frames below it, known beforehand: innermost first */
+	const u64 *inner;
 };
 
 /* Walks the stack from there, sends the frames if they were not sent yet, answers the stack's id (never

@@ -189,6 +189,19 @@ static __always_inline void stop_for_test(struct hf_thread *t, u64 id)
 	bpf_ringbuf_submit(mark, BPF_RB_FORCE_WAKEUP);
 }
 
+static __always_inline void inner_frames(struct hf_thread *t, const struct hf_walk_start *start)
+{
+	const u64 *inner = start->inner;
+
+	if (!inner)
+		return;
+	for (u32 i = 0; i < HF_SITE_INNER_FRAMES && i < start->inner_count; i++) {
+		t->record_pcs[i] = inner[i];
+		hf_unwind_hash(&t->unwind, inner[i]);
+		t->unwind.depth = i + 1;
+	}
+}
+
 __hidden u64 stack_take(struct hf_thread *t, struct hf_process *process,
 			const struct hf_walk_start *start)
 {
@@ -197,6 +210,7 @@ __hidden u64 stack_take(struct hf_thread *t, struct hf_process *process,
 
 	hf_unwind_begin(&t->unwind, start->pc, start->sp, start->bp, process->stack_salt);
 	t->unwind.is_return = start->is_return;
+	inner_frames(t, start);
 	bpf_loop(HF_MAX_FRAMES + 1, walk_step, &w, 0);
 	id = t->unwind.hash ^ t->unwind.depth;
 	if (!id)

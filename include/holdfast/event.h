@@ -26,10 +26,11 @@
 	X(STACK, stack) /* the frames behind a stack id, sent before its first use */              \
 	X(FORK, fork)   /* a process or a thread was made */                                       \
 	X(EXEC, exec)                                                                              \
-	X(EXIT, exit) /* a thread ended, or with HF_EXIT_GROUP_DEAD the process */                 \
-	X(MARK, mark) /* written by the user side: a note in a recording */                        \
-	X(LOSS, loss) /* written by the user side: loss counters in a recording */                 \
-	X(FILE, file) /* where the file of code lies that was mapped just before */
+	X(EXIT, exit)     /* a thread ended, or with HF_EXIT_GROUP_DEAD the process */             \
+	X(MARK, mark)     /* written by the user side: a note in a recording */                    \
+	X(LOSS, loss)     /* written by the user side: loss counters in a recording */             \
+	X(FILE, file)     /* where the file of code lies that was mapped just before */            \
+	X(WINDOW, window) /* written by the user side: a time in which calls were traced is over */
 
 enum hf_event_kind {
 	HF_EVENT_NONE = 0,
@@ -67,14 +68,18 @@ enum hf_function {
 	HF_FN_CUSTOM = 64, /* 64 + n: the n-th --alloc/--free pair */
 };
 
+/* In the detail of ALLOC: seen at a call that is always followed, not because it fell into a window. */
+#define HF_ALLOC_FOLLOWED 0x80u
+
 struct hf_event_alloc {
-	struct hf_event h; /* detail: enum hf_function */
+	struct hf_event h; /* detail: enum hf_function, and HF_ALLOC_FOLLOWED */
 	__u64 address;
 	__u64 size;  /* bytes asked for */
 	__u64 stack; /* stack id */
 };
 
 #define HF_FREE_TENTATIVE 1u
+#define HF_FREE_FOUND     2u /* by the user side: nobody saw it freed, but it is not there any more */
 
 struct hf_event_free {
 	struct hf_event h; /* detail: enum hf_function */
@@ -189,6 +194,12 @@ struct hf_event_exit {
 	__u32 calls_open;  /* allocator calls that this thread never returned from */
 };
 
+/* Of the process in the header: as struct ledger_window (account/ledger). */
+struct hf_event_window {
+	struct hf_event h;
+	__u64 until_ns, known_ns, stands_for_ns, seen_ns, lived_ns;
+};
+
 struct hf_event_mark {
 	struct hf_event h;
 	__u64 code;
@@ -234,5 +245,6 @@ HF_STATIC_ASSERT(sizeof(struct hf_event_unmap) == 48, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_brk) == 56, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_fault) == 48, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_stack) == 40, "wire layout");
+HF_STATIC_ASSERT(sizeof(struct hf_event_window) == 64, "wire layout");
 
 #endif

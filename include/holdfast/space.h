@@ -100,6 +100,18 @@ struct hf_probe_cookie {
 	__u8 id;    /* tells the functions of a process apart, modulo 256 */
 };
 
+/* A call that is followed for good, in one process. */
+struct hf_call_site {
+	__u64 return_pc; /* behind the call */
+	__u64 inner_pcs
+		[HF_SITE_INNER_FRAMES]; /* return addresses of the calls that it leads to, innermost first */
+	struct hf_probe_cookie cookie; /* where the arguments are, as the call has them */
+	__u64 added_bytes;   /* to the size by its arguments; all of it if that is constant */
+	__u32 result_offset; /* what is returned is so far into the block */
+	__u32 inner_count;
+};
+
+HF_STATIC_ASSERT(sizeof(struct hf_call_site) == 56, "map layout");
 HF_STATIC_ASSERT(sizeof(struct hf_mapping) == 32, "map layout");
 HF_STATIC_ASSERT(sizeof(struct hf_row_block) == 64, "map layout");
 HF_STATIC_ASSERT(sizeof(struct hf_process) == 40 + 16 * HF_FRESH_CODE, "map layout");

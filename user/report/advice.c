@@ -97,6 +97,14 @@ static void add_heap_evidence(struct strbuf *sb, const struct evidence *e)
 		strbuf_addstr(sb, "shared memory grows by ");
 		units_add_rate(sb, e->value);
 		break;
+	case EVIDENCE_SAMPLED:
+		strbuf_add_grouped(sb, (uint64_t)e->value);
+		strbuf_addstr(sb, " of ");
+		strbuf_add_grouped(sb, (uint64_t)e->reference);
+		strbuf_addstr(sb,
+			      " lost blocks of this kind that were seen being allocated came from "
+			      "here: the others are told by that proportion");
+		break;
 	case EVIDENCE_LOOKS:
 		strbuf_addstr(sb, "the heap was looked at ");
 		strbuf_add_times(sb, (uint64_t)e->value);

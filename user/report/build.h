@@ -22,6 +22,7 @@ struct build_site {
 	uint64_t allocs, frees, alloc_bytes, outstanding_bytes, outstanding_count, peak_bytes;
 	uint64_t temporary_count;
 	double growth, interval_low, interval_high, age_s;
+	bool estimated;
 	struct build_histogram lifetime, size;
 	uint8_t state;
 	uint32_t finding; /* number in findings + 1; 0: none */

@@ -60,7 +60,8 @@ struct report_site_input {
 	const char *allocator;
 	const struct site_verdict *verdict; /* NULL: steady */
 	const struct finding *finding;      /* NULL: none */
-	double interval_low, interval_high; /* both 0: exact */
+	bool estimated;                     /* the numbers of @site, which is a copy then */
+	double interval_low, interval_high; /* of outstanding bytes, if so */
 	double age_s;                       /* since the site's first allocation */
 	const char *type, *held_by;         /* of the finding; NULL: not known */
 };

@@ -535,7 +535,6 @@ int report_builder_add_site(struct report_builder *b, const struct report_site_i
 {
 	const struct call_site *from = in->site;
 	struct build_site *s;
-	bool estimated = in->interval_low != 0 || in->interval_high != 0;
 	int err = find_site(b, in, &s);
 
 	if (err)
@@ -548,10 +547,11 @@ int report_builder_add_site(struct report_builder *b, const struct report_site_i
 	add_saturating(&s->peak_bytes, from->peak_bytes);
 	add_saturating(&s->temporary_count, from->temporary_count);
 	s->age_s = fmax(s->age_s, report_finite(in->age_s));
+	s->estimated |= in->estimated;
 	s->interval_low +=
-		report_finite(estimated ? in->interval_low : (double)from->outstanding_bytes);
+		report_finite(in->estimated ? in->interval_low : (double)from->outstanding_bytes);
 	s->interval_high +=
-		report_finite(estimated ? in->interval_high : (double)from->outstanding_bytes);
+		report_finite(in->estimated ? in->interval_high : (double)from->outstanding_bytes);
 	if (in->verdict) {
 		s->growth += report_finite(in->verdict->growth_bytes_per_second);
 		if (in->verdict->state > s->state && in->verdict->state < VERDICT_STATE_COUNT)

@@ -107,6 +107,7 @@ static int finish_sites(struct report_builder *b)
 			.peak_bytes = s->peak_bytes,
 			.temporary_count = s->temporary_count,
 			.growth_bytes_per_second = s->growth,
+			.estimated = s->estimated,
 			.interval_low = s->interval_low,
 			.interval_high = s->interval_high,
 			.lifetime_ns_log2 = s->lifetime.slots,
@@ -131,6 +132,7 @@ static void take_site(struct report_builder *b, const struct build_finding *in,
 	f->outstanding_bytes = s->outstanding_bytes;
 	f->outstanding_count = s->outstanding_count;
 	f->oldest_s = s->age_s;
+	f->estimated = s->estimated;
 	f->allocator = s->allocator;
 	f->stack = b->store.stacks.items[s->stack];
 }

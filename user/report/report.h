@@ -169,6 +169,7 @@ struct report_finding {
 	enum verdict_state state;
 	double confidence, growth_bytes_per_second, growth_low, growth_high, seconds_to_firm;
 	uint64_t outstanding_bytes, outstanding_count, lost_bytes, lost_count;
+	bool estimated;  /* outstanding and lost: counted by what fell into windows */
 	double oldest_s; /* since the site's first allocation: its oldest block is no older */
 	const char *component, *allocator, *type, *held_by, *recommendation;
 	const struct report_evidence *evidence;
@@ -185,6 +186,7 @@ struct report_site {
 	uint64_t outstanding_bytes, outstanding_count;
 	uint64_t peak_bytes;                /* an upper bound where several call sites became one */
 	double growth_bytes_per_second;     /* ours */
+	bool estimated;                     /* all counts: by what fell into windows */
 	double interval_low, interval_high; /* of outstanding_bytes; equal to it if exact */
 	/* Trailing zeros cut, at most REPORT_HISTOGRAM_SLOTS; may be NULL where the count is 0. */
 	const uint32_t *lifetime_ns_log2, *size_log2;

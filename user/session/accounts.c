@@ -34,6 +34,8 @@ static void account_free(struct account *account)
 	series_free(account->series);
 	fault_table_free(account->faults);
 	maps_done(&account->maps);
+	vec_done(&account->sampling.fresh);
+	vec_done(&account->allocator_code);
 	free(account);
 }
 DEFINE_CLEANUP(struct account *, account_free);
@@ -228,9 +230,33 @@ static stack_id stack_of(struct accounts *accounts, uint64_t hash, const struct 
 
 static uint8_t class_of(const struct hf_event *event)
 {
-	if (event->detail >= HF_FN_CUSTOM)
-		return SITE_CUSTOM + (event->detail - HF_FN_CUSTOM) % SITE_CUSTOM_MAX;
-	return event->detail == HF_FN_NEW || event->detail == HF_FN_DELETE ? SITE_NEW : SITE_HEAP;
+	uint8_t function = event->detail & (uint8_t)~HF_ALLOC_FOLLOWED;
+
+	if (function >= HF_FN_CUSTOM)
+		return SITE_CUSTOM + (function - HF_FN_CUSTOM) % SITE_CUSTOM_MAX;
+	return function == HF_FN_NEW || function == HF_FN_DELETE ? SITE_NEW : SITE_HEAP;
+}
+
+static void count_in_window(struct account_sampling *s, uint64_t time_ns)
+{
+	if (!s->first_ns || time_ns < s->first_ns)
+		s->first_ns = time_ns;
+	if (time_ns > s->last_ns)
+		s->last_ns = time_ns;
+}
+
+static void note_fresh(struct account *account, const struct ledger_alloc *alloc)
+{
+	struct account_sampling *s = &account->sampling;
+	struct watched_block block = {alloc->address, alloc->time_ns, alloc->size_bytes,
+				      alloc->class, alloc->followed};
+
+	s->followed += alloc->followed;
+	s->allocs += !alloc->followed;
+	if (!alloc->followed)
+		count_in_window(s, alloc->time_ns);
+	if (s->fresh.count >= FRESH_MAX || vec_push(&s->fresh, block))
+		s->fresh_dropped++;
 }
 
 static void take_alloc(struct accounts *accounts, struct account *account,
@@ -244,9 +270,12 @@ static void take_alloc(struct accounts *accounts, struct account *account,
 		.stack = stack_of(accounts, e->stack, event),
 		.tid = event->tid,
 		.class = class_of(event),
+		.followed = event->detail & HF_ALLOC_FOLLOWED,
 	};
 
 	ledger_record_alloc(account->ledger, &alloc); /* what it refuses it counts */
+	if (account->sampling.on)
+		note_fresh(account, &alloc);
 }
 
 static void take_free(struct accounts *accounts, struct account *account,
@@ -262,7 +291,15 @@ static void take_free(struct accounts *accounts, struct account *account,
 	};
 
 	(void)accounts;
+	if (e->flags & HF_FREE_FOUND) {
+		ledger_forget(account->ledger, e->address, class_of(event), event->time_ns);
+		return;
+	}
 	ledger_record_free(account->ledger, &release);
+	if (!account->sampling.on)
+		return;
+	account->sampling.frees++;
+	count_in_window(&account->sampling, event->time_ns);
 }
 
 static void take_undo(struct accounts *accounts, struct account *account,
@@ -277,12 +314,35 @@ static void take_undo(struct accounts *accounts, struct account *account,
 		ledger_undo_free(account->ledger, event->tid, e->address);
 }
 
-/* The program's own, or somebody's who is accounted for otherwise? */
-static bool is_own_mapping(const struct hf_event_map *e)
+static bool is_allocator_code(const struct code_ranges *code, uint64_t pc)
 {
-	if (e->flags & HF_MAP_IN_ALLOCATOR)
+	for (size_t i = 0; i < code->count; i++) {
+		if (pc >= code->items[i].start && pc < code->items[i].end)
+			return true;
+	}
+	return false;
+}
+
+/* Where the kernel side does not see calls of the allocator, their frames tell. */
+static bool is_from_allocator(const struct accounts *accounts, const struct account *account,
+			      stack_id stack)
+{
+	const struct stack_trace *trace = stack_table_at(accounts->stacks, stack);
+
+	for (uint16_t i = 0; account->allocator_code.count && trace && i < trace->depth; i++) {
+		if (is_allocator_code(&account->allocator_code, trace->pcs[i]))
+			return true;
+	}
+	return false;
+}
+
+/* The program's own, or somebody's who is accounted for otherwise? */
+static bool is_own_mapping(const struct accounts *accounts, const struct account *account,
+			   const struct hf_event_map *e, stack_id stack)
+{
+	if (e->flags & HF_MAP_IN_ALLOCATOR || e->mmap_flags & MAP_DENYWRITE_BIT)
 		return false;
-	return !(e->mmap_flags & MAP_DENYWRITE_BIT);
+	return !is_from_allocator(accounts, account, stack);
 }
 
 static void take_map(struct accounts *accounts, struct account *account,
@@ -305,8 +365,8 @@ static void take_map(struct accounts *accounts, struct account *account,
 
 	if (e->prot & PROT_EXEC)
 		tell(accounts, LIFE_CODE_CHANGED, event->pid, event);
-	if (is_own_mapping(e)) {
-		map.stack = stack_of(accounts, e->stack, event);
+	map.stack = stack_of(accounts, e->stack, event);
+	if (is_own_mapping(accounts, account, e, map.stack)) {
 		ledger_record_map(account->ledger, &map);
 	} else if (e->mmap_flags & MAP_FIXED) {
 		ledger_record_unmap(account->ledger, &hidden, e->size);
@@ -366,10 +426,11 @@ static void take_brk(struct accounts *accounts, struct account *account,
 		.class = SITE_BREAK,
 	};
 
+	grown.stack = stack_of(accounts, e->stack, event);
 	if (e->new_break < e->old_break) {
 		ledger_record_unmap(account->ledger, &shrunk, e->old_break - e->new_break);
-	} else if (!(e->flags & HF_MAP_IN_ALLOCATOR) && e->new_break > e->old_break) {
-		grown.stack = stack_of(accounts, e->stack, event);
+	} else if (!(e->flags & HF_MAP_IN_ALLOCATOR) && e->new_break > e->old_break &&
+		   !is_from_allocator(accounts, account, grown.stack)) {
 		ledger_record_map(account->ledger, &grown);
 	}
 }
@@ -469,6 +530,19 @@ static void take_mark(struct accounts *accounts, struct account *account,
 	(void)accounts;
 	(void)account;
 	(void)event;
+}
+
+static void take_window(struct accounts *accounts, struct account *account,
+			const struct hf_event *event)
+{
+	const struct hf_event_window *e = (const struct hf_event_window *)event;
+	struct ledger_window window = {e->until_ns, e->known_ns, e->stands_for_ns, e->seen_ns,
+				       e->lived_ns};
+	int err = ledger_end_window(account->ledger, &window);
+
+	(void)accounts;
+	if (err)
+		log_debug_err(err, "a window of process %d does not count", account->pid);
 }
 
 static void take_loss(struct accounts *accounts, struct account *account,

@@ -15,12 +15,32 @@
 
 #include <holdfast/event.h>
 
+#include "account/heap/watch.h"
 #include "account/ledger/ledger.h"
 #include "account/ledger/series.h"
 #include "account/stack/stack_table.h"
 #include "base/cleanup.h"
 #include "process/proc/maps.h"
 #include "session/faults.h"
+
+/* What came since somebody looked last, where calls are traced only now and then. */
+struct account_sampling {
+	bool on;                     /* keep the list */
+	struct watched_blocks fresh; /* handed out; at most FRESH_MAX */
+	uint64_t fresh_dropped;
+	/* Of what fell into windows: */
+	uint64_t allocs, frees, first_ns, last_ns;
+	uint64_t followed; /* allocations at followed calls */
+};
+
+#define FRESH_MAX 65536
+
+/* Code of an allocator: what it maps is not the program's own. */
+struct code_range {
+	uint64_t start, end;
+};
+
+VEC_STRUCT(code_ranges, struct code_range);
 
 /* One process's account. After an exec it starts again from nothing: the blocks are gone. */
 struct account {
@@ -34,6 +54,8 @@ struct account {
 	struct series *series;
 	struct fault_table *faults;
 	struct maps maps; /* as last seen by the main thread: tells faults apart */
+	struct account_sampling sampling;
+	struct code_ranges allocator_code; /* ascending; empty: the kernel side tells */
 };
 
 /* What the main thread must know. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* From a session's state to the builder of the report. */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/arena.h"
@@ -92,19 +93,40 @@ struct chosen {
 	int pid;
 	const struct call_site *site;
 	const struct stack_trace *trace; /* NULL: none */
+	bool estimated;
+	struct ledger_estimate estimate;
 };
 
 VEC_STRUCT(chosen_vec, struct chosen);
+
+/* What fell into windows stands for all. */
+static void scale(const struct call_site *site, const struct ledger_estimate *estimate,
+		  struct call_site *ret)
+{
+	*ret = *site;
+	ret->allocs = (uint64_t)llround(estimate->allocs);
+	ret->alloc_bytes = (uint64_t)llround(estimate->alloc_bytes);
+	ret->outstanding_count = (uint64_t)llround(estimate->outstanding_count);
+	ret->outstanding_bytes = (uint64_t)llround(estimate->outstanding_bytes);
+	ret->frees = ret->allocs > ret->outstanding_count ? ret->allocs - ret->outstanding_count
+							  : 0;
+	if (ret->peak_bytes < ret->outstanding_bytes)
+		ret->peak_bytes = ret->outstanding_bytes;
+}
 
 static int add_site(struct build *build, const struct chosen *chosen)
 {
 	const struct process_verdict *verdict = verdict_of(build, chosen->process);
 	const struct call_site *site = chosen->site;
 	struct stack_trace trace = {0};
+	struct call_site scaled;
 	_cleanup_(strbuf_done) struct strbuf type = STRBUF_INIT, held_by = STRBUF_INIT;
 	struct report_site_input input = {
 		.pid = chosen->pid,
-		.site = site,
+		.site = chosen->estimated ? &scaled : site,
+		.estimated = chosen->estimated,
+		.interval_low = chosen->estimate.outstanding_low,
+		.interval_high = chosen->estimate.outstanding_high,
 		.trace = &trace,
 		.allocator = class_name(build->session, site->class),
 		.finding = finding_of(build, chosen->process, chosen->id),
@@ -113,6 +135,8 @@ static int add_site(struct build *build, const struct chosen *chosen)
 
 	if (!site->allocs && !site->inherited_count)
 		return 0;
+	if (chosen->estimated)
+		scale(site, &chosen->estimate, &scaled);
 	if (verdict && chosen->id <= verdict->site_count)
 		input.verdict = &verdict->sites[chosen->id - 1];
 	if (chosen->trace)
@@ -138,19 +162,32 @@ static int list_sites(const struct accounts *accounts, size_t process, struct ch
 {
 	const struct account *account = accounts_at(accounts, process);
 	size_t count = ledger_site_count(account->ledger);
+	_cleanup_free_ struct ledger_estimate *estimates = NULL;
+	struct ledger_counts counts;
 	int err = vec_reserve(ret, count);
+
+	ledger_counts(account->ledger, &counts);
+	if (!err && counts.windows) {
+		estimates = calloc(count + 1, sizeof(*estimates));
+		err = estimates ? ledger_estimate_sites(account->ledger, estimates) : -ENOMEM;
+	}
 
 	for (site_id id = 1; !err && id <= count; id++) {
 		const struct call_site *site = ledger_site(account->ledger, id);
 		struct chosen chosen = {
-			site->outstanding_bytes,
-			process,
-			id,
-			account->pid,
-			site,
-			stack_table_at(accounts_stacks(accounts), site->stack),
+			.bytes = site->outstanding_bytes,
+			.process = process,
+			.id = id,
+			.pid = account->pid,
+			.site = site,
+			.trace = stack_table_at(accounts_stacks(accounts), site->stack),
+			.estimated = estimates && !site->followed,
 		};
 
+		if (chosen.estimated) {
+			chosen.estimate = estimates[id - 1];
+			chosen.bytes = (uint64_t)llround(chosen.estimate.outstanding_bytes);
+		}
 		err = vec_push(ret, chosen);
 	}
 	return err;

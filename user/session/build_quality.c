@@ -97,20 +97,40 @@ static int add_processes(const struct session *session, struct report_builder *b
 	return err;
 }
 
+/* "1.4 %". */
+static const char *percent_text(char *text, size_t size, double percent)
+{
+	snprintf(text, size, "%.2g %%", percent);
+	return text;
+}
+
 static int add_plan(const struct session *session, double percent, struct report_builder *builder)
 {
 	const struct member *member = session->members.items[0];
+	const struct governor_facts *facts = &session->facts;
+	char text[32];
 	_cleanup_(strbuf_done) struct strbuf line = STRBUF_INIT;
 	int err;
 
 	if (session->scan_only)
 		return 0;
-	strbuf_addf(&line, "every call traced, %zu functions by %s", member->attached.functions,
-		    way_name(session));
-	if (member->attached.functions > member->attached.emulated)
+	if (facts->windows) {
+		strbuf_addf(&line, "%s of the time every call traced, in %lu windows",
+			    percent_text(text, sizeof(text), facts->duty * 100),
+			    (unsigned long)facts->windows);
+		if (facts->sites_followed)
+			strbuf_addf(&line, "; %lu rarely made calls followed for good",
+				    (unsigned long)facts->sites_followed);
+		strbuf_addf(&line, "; by %s", way_name(session));
+	} else {
+		strbuf_addf(&line, "every call traced, %zu functions by %s",
+			    member->attached.functions, way_name(session));
+	}
+	if (!facts->windows && member->attached.functions > member->attached.emulated)
 		strbuf_addf(&line, " (%zu of them at a dear place)",
 			    member->attached.functions - member->attached.emulated);
-	strbuf_addf(&line, "; est. cost %.1f %% of a core (budget %.1f %%%s)", percent,
+	strbuf_addf(&line, "; cost %.*f %% of %s (budget %.2g %%%s)", percent < 1 ? 2 : 1, percent,
+		    facts->cores > 1.2 ? "the cores it kept busy" : "a core",
 		    session->options.budget_percent,
 		    session->options.exact ? ", not kept: --exact" : "");
 	err = report_builder_add_plan(builder, line.buf);
@@ -120,19 +140,30 @@ static int add_plan(const struct session *session, double percent, struct report
 	return err ? err : report_builder_add_plan(builder, line.buf);
 }
 
+/* Recordings of before had no figure of their own. */
+static double overhead(const struct session *session, uint64_t duration_ns)
+{
+	return session->facts.overhead_percent >= 0
+		       ? session->facts.overhead_percent
+		       : overhead_percent(session->last_allocs, session->last_frees, duration_ns);
+}
+
 static int add_capture(const struct session *session, const struct build_options *options,
 		       struct report_builder *builder)
 {
 	_cleanup_free_ char *started = rfc3339(session->started_wall_ns);
 	uint64_t duration_ns = options->now_ns - session->started_ns;
-	double percent = overhead_percent(session->last_allocs, session->last_frees, duration_ns);
+	const struct governor_facts *facts = &session->facts;
 	struct report_capture capture = {
-		.mode = session->scan_only ? CAPTURE_SCAN : CAPTURE_EXACT,
+		.mode = session->scan_only ? CAPTURE_SCAN
+			: facts->windows   ? CAPTURE_BUDGET
+					   : CAPTURE_EXACT,
 		.started_at = started,
 		.duration_s = (double)duration_ns / 1e9,
 		.budget_percent = session->options.budget_percent,
-		.overhead_percent = percent,
-		.duty = 1,
+		.overhead_percent = overhead(session, duration_ns),
+		.duty = facts->duty,
+		.windows = facts->windows,
 		.lost_known = session->members.count,
 	};
 	int err;
@@ -146,7 +177,7 @@ static int add_capture(const struct session *session, const struct build_options
 		capture.stop_ms_max = fmax(capture.stop_ms_max, (double)look->stop_ns_max / 1e6);
 	}
 	err = report_builder_set_capture(builder, &capture);
-	return err ? err : add_plan(session, percent, builder);
+	return err ? err : add_plan(session, capture.overhead_percent, builder);
 }
 
 /* Losses */

@@ -47,6 +47,12 @@ static int on_event(void *user, const struct hf_event *event)
 	return --ingest->batch_left ? 0 : -EAGAIN;
 }
 
+void ingest_emit(struct ingest *ingest, const struct hf_event *event)
+{
+	ingest->batch_left++;
+	on_event(ingest, event);
+}
+
 /* One batch. True: there may be more. */
 static bool consume(struct ingest *ingest)
 {

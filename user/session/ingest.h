@@ -33,6 +33,9 @@ DEFINE_CLEANUP(struct ingest *, ingest_free);
 int ingest_call(struct ingest *ingest, void (*fn)(struct accounts *accounts, void *user),
 		void *user);
 
+/* As if it had come from the ring: into the recording and the accounts. From a function that ingest_call() runs only. */
+void ingest_emit(struct ingest *ingest, const struct hf_event *event);
+
 /* Reads what is left in the ring and ends the thread: the accounts are the caller's from here on. */
 void ingest_stop(struct ingest *ingest);
 

@@ -97,6 +97,8 @@ int look_start(struct look *look, const struct look_options *options, int pid, u
 		.mapping_count = options->mapping_count,
 		.questions = options->questions,
 		.question_count = options->question_count,
+		.watched = options->watched,
+		.watched_count = options->watched_count,
 	};
 	int err;
 
@@ -149,6 +151,7 @@ void look_finish(struct look *look, const struct look_options *options, uint64_t
 	struct heap_snapshot *snapshot = NULL;
 	uint64_t gap_ns = LOOK_GAP_NS;
 
+	look->last = NULL;
 	look->error = heap_scan_finish(look->scan, &snapshot);
 	look->scan = NULL;
 	if (look->error) {
@@ -167,6 +170,7 @@ void look_finish(struct look *look, const struct look_options *options, uint64_t
 	/* From when it stood still, not from when we had thought about it. */
 	look->next_ns = snapshot->time_ns + gap_ns;
 	keep(look, snapshot);
+	look->last = is_kept(look, snapshot) ? snapshot : NULL;
 }
 
 void look_replay(struct look *look, struct heap_snapshot *snapshot, bool newest, bool census)

@@ -34,11 +34,14 @@ struct look_options {
 	size_t mapping_count;
 	const struct heap_question *questions; /* with a census */
 	size_t question_count;
+	const struct heap_known *watched; /* blocks that may be gone */
+	size_t watched_count;
 };
 
 struct look {
-	struct heap_scan *scan;       /* under way; NULL: none */
-	struct heap_snapshot *newest; /* the last complete one, or the only one */
+	struct heap_scan *scan;           /* under way; NULL: none */
+	const struct heap_snapshot *last; /* what the last one gave, if it is kept; NULL: it is not */
+	struct heap_snapshot *newest;     /* the last complete one, or the only one */
 	struct heap_snapshot *census; /* the last one with types of all blocks; may be the newest */
 	struct heap_snapshot
 		*first; /* the first census, if keep_first: what grew is held against it */

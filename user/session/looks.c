@@ -119,6 +119,21 @@ static struct look_options options_of(const struct session *session, bool census
 	};
 }
 
+/* Blocks whose release nobody may see: are they there? */
+static void list_watched(struct session *session, struct member *member, struct known_vec *ret)
+{
+	vec_clear(&member->watched);
+	if (!session->governor ||
+	    governor_list_watched(session->governor, member, &member->watched))
+		return;
+	for (size_t i = 0; i < member->watched.count; i++) {
+		const struct watched_block *block = &member->watched.items[i];
+
+		if (vec_push(ret, (struct heap_known){block->address, block->size_bytes}))
+			return;
+	}
+}
+
 /* Where the allocator is none that is understood, what was traced is all that is known of its blocks. */
 static int start(struct session *session, struct member *member, bool census)
 {
@@ -129,6 +144,7 @@ static int start(struct session *session, struct member *member, bool census)
 		.blocks = member->look.only_traced,
 		.look = &member->look,
 	};
+	struct known_vec watched = VEC_INIT;
 	int err;
 
 	if (census)
@@ -143,9 +159,13 @@ static int start(struct session *session, struct member *member, bool census)
 	options.mapping_count = request.mappings.count;
 	options.questions = request.questions;
 	options.question_count = census ? member->look.asking.count : 0;
+	list_watched(session, member, &watched);
+	options.watched = watched.items;
+	options.watched_count = watched.count;
 	err = look_start(&member->look, &options, request.pid, clock_now_ns());
 	vec_done(&request.known);
 	vec_done(&request.mappings);
+	vec_done(&watched);
 	return err;
 }
 
@@ -154,6 +174,8 @@ static void finish(struct session *session, struct member *member)
 	struct look_options options = options_of(session, false);
 
 	look_finish(&member->look, &options, clock_now_ns());
+	if (!member->look.error && session->governor && member->look.last)
+		governor_take_look(session->governor, member, &member->watched, member->look.last);
 	if (member->look.error)
 		log_debug_err(member->look.error, "the heap of pid %d was not seen",
 			      member->target->key.pid);
@@ -195,7 +217,8 @@ void looks_tick(struct session *session, uint64_t now_ns)
 {
 	struct member *member;
 
-	if (!session->options.looks || session->looked_at)
+	if (!session->options.looks || session->looked_at ||
+	    !governor_allows_look(session->governor))
 		return;
 	member = longest_due(session, now_ns);
 	if (!member || start(session, member, wants_census(&member->look, now_ns, LOOK_CENSUS_NS)))

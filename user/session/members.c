@@ -20,6 +20,8 @@ void member_free(struct member *member)
 	target_free(member->target);
 	gauge_free(member->gauge);
 	look_done(&member->look);
+	watch_free(member->watch);
+	vec_done(&member->watched);
 	look_book_done(&member->look_book);
 	free(member->trouble);
 	free(member);
@@ -116,6 +118,10 @@ static int probe_member(struct session *session, struct member *member, struct h
 		return error_set_errno(error, HF_E_INTERNAL, -err,
 				       "unwind tables of process %d can't be loaded: %s", pid,
 				       strerror(-err));
+	if (!governor_probes_all(session->governor)) {
+		member->probed = true;
+		return 0; /* whoever called tells the governor once the member is listed */
+	}
 	err = probe_attach(session->probe, member->target, &member->allocators, &member->attached,
 			   error);
 	member->probed = !err;
@@ -212,6 +218,7 @@ static void member_exited(struct session *session, struct member *member)
 	if (session->looked_at == member)
 		looks_stop(session);
 	member->ended = true;
+	governor_members_changed(session->governor);
 	member->target->ended_wall_ns = clock_wall_ns();
 	probe_forget_process(session->probe, member->target->key.pid);
 }
@@ -253,6 +260,7 @@ static void follow_child(struct session *session, const struct life *life)
 	send_maps(session, life->pid);
 	if (vec_push(&session->members, member))
 		return;
+	governor_members_changed(session->governor);
 	log_info("attached pid=%d child of %d after %.1f ms", life->pid, life->parent_pid,
 		 (double)member->gap_ns / 1e6);
 	member = NULL;
@@ -313,6 +321,7 @@ static int probe_anew(struct session *session, struct member *member, struct all
 	probe_detach(session->probe, pid);
 	member->attached = (struct probe_attached){0};
 	err = probe_member(session, member, error);
+	governor_members_changed(session->governor);
 	member->gap_ns = clock_now_ns() - member->execed_ns;
 	return err;
 }
@@ -378,6 +387,11 @@ static void look_for_more(struct session *session, struct member *member)
 	    allocator_set_add(&member->allocators, &found) ||
 	    member->allocators.first_new == member->allocators.function_count)
 		return;
+	if (!governor_probes_all(session->governor)) {
+		governor_members_changed(session->governor);
+		note_late(member);
+		return;
+	}
 	if (probe_attach(session->probe, member->target, &member->allocators, &added, &error)) {
 		log_warn("process %d: an allocator that came later is not traced: %s",
 			 member->target->key.pid, error.what.buf);

@@ -169,6 +169,11 @@ static char *meta_text(struct session *session)
 	json_object_set_new(meta, "stopped_ns", number(session->stopped_ns));
 	json_object_set_new(meta, "budget_percent", json_real(options->budget_percent));
 	json_object_set_new(meta, "exact", json_boolean(options->exact));
+	json_object_set_new(meta, "overhead_percent", json_real(session->facts.overhead_percent));
+	json_object_set_new(meta, "duty", json_real(session->facts.duty));
+	json_object_set_new(meta, "cores", json_real(session->facts.cores));
+	json_object_set_new(meta, "windows", number(session->facts.windows));
+	json_object_set_new(meta, "sites_followed", number(session->facts.sites_followed));
 	json_object_set_new(meta, "no_stop", json_boolean(options->no_stop));
 	json_object_set_new(meta, "follow", json_boolean(options->follow));
 	json_object_set_new(meta, "way", text(probe_way_name(probe_way(session->probe))));

@@ -198,6 +198,25 @@ static int take_custom(struct session *session, const json_t *list)
 	return err;
 }
 
+static double real(const json_t *meta, const char *name, double missing)
+{
+	const json_t *value = json_object_get(meta, name);
+	double number = json_number_value(value);
+
+	return value && number >= 0 && number < 1e9 ? number : missing;
+}
+
+static void take_facts(const json_t *meta, struct governor_facts *ret)
+{
+	*ret = (struct governor_facts){
+		.overhead_percent = real(meta, "overhead_percent", -1),
+		.duty = real(meta, "duty", 1),
+		.cores = real(meta, "cores", 0),
+		.windows = number(meta, "windows"),
+		.sites_followed = number(meta, "sites_followed"),
+	};
+}
+
 static int take_session(struct session *session, const json_t *meta)
 {
 	struct replayed *replayed = session->replayed;
@@ -210,6 +229,7 @@ static int take_session(struct session *session, const json_t *meta)
 	session->options.budget_percent = budget > 0 && budget <= 100 ? budget : 0;
 	session->options.exact = flag(meta, "exact");
 	session->options.no_stop = flag(meta, "no_stop");
+	take_facts(meta, &session->facts);
 	err = keep_text(session, text(meta, "way"), &replayed->way);
 	if (!err)
 		err = keep_text(session, text(meta, "missing"), &replayed->missing);

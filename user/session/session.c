@@ -104,6 +104,8 @@ int session_new(const struct session_options *options, struct session **ret, str
 	if (err)
 		return err;
 	err = start_ingest(session);
+	if (!err && !options->exact && probe_way(session->probe) != PROBE_WAY_PERF)
+		err = governor_new(session, &session->governor);
 	if (err)
 		return error_set_errno(error, HF_E_INTERNAL, -err, "can't start: %s",
 				       strerror(-err));
@@ -116,6 +118,7 @@ void session_free(struct session *session)
 	if (!session)
 		return;
 	session_detach(session);
+	governor_free(session->governor);
 	ingest_free(session->ingest);
 	probe_free(session->probe);
 	accounts_free(session->accounts);
@@ -139,12 +142,17 @@ void session_free(struct session *session)
 
 int session_attach(struct session *session, int pid, struct hf_error *error)
 {
+	int err;
+
 	/* Loading the programs is not watching. */
 	if (!session->started_ns) {
 		session->started_ns = session->last_tick_ns = clock_now_ns();
 		session->started_wall_ns = clock_wall_ns();
 	}
-	return members_attach(session, pid, error);
+	err = members_attach(session, pid, error);
+	if (!err)
+		governor_attached(session->governor);
+	return err;
 }
 
 int session_pid(const struct session *session)
@@ -174,6 +182,23 @@ static uint64_t first_rss(const struct session *session)
 	return count ? gauge_at(gauge, count - 1)->rss_bytes : 0;
 }
 
+/* What tracing costs and how much it sees, until now. */
+static void update_facts(struct session *session, uint64_t now_ns)
+{
+	uint64_t elapsed_ns = now_ns - session->started_ns;
+
+	if (session->governor) {
+		governor_facts(session->governor, now_ns, &session->facts);
+		return;
+	}
+	session->facts = (struct governor_facts){
+		.exact = true,
+		.duty = 1,
+		.overhead_percent =
+			overhead_percent(session->last_allocs, session->last_frees, elapsed_ns),
+	};
+}
+
 /* What the tick's owner gets to see, from the numbers of this tick and those of the last. */
 static void fill_view(struct session *session, const struct judge_request *request,
 		      struct session_view *view)
@@ -182,20 +207,24 @@ static void fill_view(struct session *session, const struct judge_request *reque
 	uint64_t allocs = request->allocs - session->last_allocs;
 	uint64_t frees = request->frees - session->last_frees;
 	double seconds = (double)(passed_ns ? passed_ns : 1) / 1e9;
+	bool all = governor_probes_all(session->governor);
 
+	update_facts(session, request->now_ns);
 	probe_losses(session->probe, &session->loss);
 	*view = (struct session_view){
 		.elapsed_ns = request->now_ns - session->started_ns,
 		.verdict = session->verdict,
 		.events = request->events,
 		.lost_events = lost_events(&session->loss),
-		.allocs_per_second = (double)allocs / seconds,
+		.allocs_per_second = all ? (double)allocs / seconds
+					 : session->facts.allocs_per_second,
 		.frees_per_second = (double)frees / seconds,
 		.live_bytes = request->live_bytes,
 		.live_count = request->live_count,
 		.unmatched_frees = request->unmatched_frees,
 		.rss_bytes = first_rss(session),
-		.overhead_percent = overhead_percent(allocs, frees, passed_ns),
+		.overhead_percent = session->governor ? session->facts.last_overhead_percent
+						      : overhead_percent(allocs, frees, passed_ns),
 		.running = members_running(session),
 	};
 	session->last_tick_ns = request->now_ns;
@@ -245,6 +274,9 @@ int session_run(struct session *session, uint64_t for_ns, session_tick_fn tick, 
 			     &session->timer_fd);
 	if (err)
 		return err;
+	err = governor_start(session->governor);
+	if (err)
+		return err;
 	looks_tick(session, clock_now_ns());
 	err = for_ns ? loop_run_for(session->loop, for_ns) : loop_run(session->loop);
 	loop_remove(session->loop, session->timer_fd);
@@ -270,6 +302,7 @@ void session_detach(struct session *session)
 	if (session->detached || !session->ingest)
 		return;
 	session->detached = true;
+	governor_stop(session->governor);
 	session->stopped_ns = clock_now_ns();
 	probe_detach(session->probe, 0);
 	log_part("detached", session->stopped_ns);
@@ -291,6 +324,7 @@ void session_detach(struct session *session)
 	session->verdict = request.verdict;
 	session->last_allocs = request.allocs;
 	session->last_frees = request.frees;
+	update_facts(session, session->stopped_ns);
 	probe_losses(session->probe, &session->loss);
 }
 

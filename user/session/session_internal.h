@@ -11,6 +11,7 @@
 #include "base/vec.h"
 #include "capture/probe/probe.h"
 #include "session/accounts.h"
+#include "session/governor.h"
 #include "session/ingest.h"
 #include "session/look.h"
 #include "session/look_block.h"
@@ -23,7 +24,9 @@ struct member {
 	struct allocator_set allocators;
 	struct probe_attached attached;
 	struct gauge *gauge;
-	struct look look; /* at its heap */
+	struct look look;              /* at its heap */
+	struct watch *watch;           /* its sampled blocks; NULL: none */
+	struct watched_blocks watched; /* those that the look under way was asked about */
 	bool ended, child;
 	bool probed;                /* its allocator's functions are */
 	uint64_t gap_ns;            /* child: from its first instruction to its probes */
@@ -62,13 +65,16 @@ struct session {
 	struct probe *probe;
 	struct accounts *accounts;
 	struct ingest *ingest;
-	struct mailbox *lives; /* struct life, from ingest */
+	struct governor *governor; /* NULL: every call is traced, whatever it costs */
+	struct mailbox *lives;     /* struct life, from ingest */
 	struct loop *loop;
 	VEC(struct member *) members;
 	uint64_t children_missed; /* they ended before anyone could look */
 	uint64_t started_ns, started_wall_ns, stopped_ns;
 	int timer_fd, signal_fd;
 	bool detached;
+	struct governor_facts
+		facts;        /* as of the last tick, or the end; from the recording in a replay */
 	bool scan_only;       /* nothing is traced: its heap is looked at */
 	char *scan_broke_off; /* why there were fewer looks than asked for; NULL: there were not */
 	/* The run under way. */

@@ -180,7 +180,14 @@ static int judge_lost(const struct verdict_process *in, const struct site_contex
 		.now_ns = context->now_ns,
 	};
 	size_t growing = findings->count;
+	_cleanup_free_ struct lost_entry *entries =
+		calloc((in->lost ? in->lost->entries.count : 0) + 1, sizeof(*entries));
 
+	if (!entries)
+		return -ENOMEM;
+	leak.entries = entries;
+	if (in->lost)
+		lost_evidence_share(in->lost, entries);
 	for (size_t i = 0; in->lost && i < in->lost->entries.count; i++) {
 		site_id site = in->lost->entries.items[i].site;
 		/* A site has one entry: what is added here is not looked for again. */
@@ -536,10 +543,24 @@ static void judge_overall(struct verdict *v)
 	judge_unexplained(v);
 }
 
+/* Where only windows are seen; else none. */
+static int estimate_sites(const struct ledger *ledger, struct ledger_estimate **ret)
+{
+	struct ledger_counts counts = {0};
+
+	if (ledger)
+		ledger_counts(ledger, &counts);
+	if (!counts.windows)
+		return 0;
+	*ret = calloc(ledger_site_count(ledger) + 1, sizeof(**ret));
+	return *ret ? ledger_estimate_sites(ledger, *ret) : -ENOMEM;
+}
+
 static int judge_process(const struct verdict_process *in, struct site_context *context,
 			 struct process_verdict *out, struct finding_vec *findings)
 {
 	size_t first = findings->count, sites = in->ledger ? ledger_site_count(in->ledger) : 0;
+	_cleanup_free_ struct ledger_estimate *estimates = NULL;
 	bool rose;
 	int err;
 
@@ -556,7 +577,11 @@ static int judge_process(const struct verdict_process *in, struct site_context *
 	context->series = in->series;
 	context->start_ns = in->start_ns;
 	context->rss_growth = rose ? out->rss_growth_bytes_per_second : 0;
-	err = judge_sites(in->ledger, context, out, findings);
+	err = estimate_sites(in->ledger, &estimates);
+	context->estimates = estimates;
+	if (!err)
+		err = judge_sites(in->ledger, context, out, findings);
+	context->estimates = NULL;
 	if (!err)
 		err = judge_lost(in, context, out, findings, first);
 	if (!err)

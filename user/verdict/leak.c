@@ -82,6 +82,9 @@ static void explain(const struct lost_evidence *evidence, const struct witness *
 			      (struct evidence){EVIDENCE_UNCHANGED,
 						(double)e->unchanged_count / (double)e->fresh_count,
 						VERDICT_UNCHANGED_SHARE});
+	if (e->samples)
+		give_evidence(f, (struct evidence){EVIDENCE_SAMPLED, (double)e->sampled,
+						   (double)e->samples});
 	if (e->indirect_count)
 		give_evidence(f, (struct evidence){EVIDENCE_FOLLOWS, (double)e->indirect_count,
 						   (double)e->count});
@@ -183,7 +186,7 @@ static void widen(const struct leak_context *context, struct witness *w)
 bool leak_judge(const struct leak_context *context, size_t entry, struct finding *found)
 {
 	const struct lost_evidence *evidence = context->evidence;
-	const struct lost_entry *e = &evidence->entries.items[entry];
+	const struct lost_entry *e = &context->entries[entry];
 	struct witness w = {
 		.entry = e,
 		.rate = lost_evidence_rate(evidence, e),

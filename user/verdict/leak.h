@@ -8,7 +8,8 @@
 
 struct leak_context {
 	const struct lost_evidence *evidence;
-	const struct ledger *ledger; /* NULL: none */
+	const struct lost_entry *entries; /* by lost_evidence_share() */
+	const struct ledger *ledger;      /* NULL: none */
 	double observed_s;
 	uint64_t now_ns;
 };

@@ -25,6 +25,7 @@ void lost_evidence_done(struct lost_evidence *evidence)
 		free(evidence->entries.items[i].class_name);
 	vec_done(&evidence->entries);
 	vec_done(&evidence->blocks);
+	vec_done(&evidence->samples);
 	map64_done(&evidence->by_site);
 }
 
@@ -67,6 +68,33 @@ static int find_entry(struct lost_evidence *evidence, site_id site, const struct
 	return map64_put(&evidence->by_site, key, *ret);
 }
 
+static bool is_sampled(const struct ledger *ledger, site_id site)
+{
+	struct ledger_counts counts;
+
+	if (!site || ledger_site(ledger, site)->followed)
+		return false;
+	ledger_counts(ledger, &counts);
+	return counts.windows > 0;
+}
+
+static int count_sample(struct lost_evidence *evidence, uint32_t site_entry,
+			const struct heap_type *type, uint64_t size_bytes)
+{
+	struct lost_sample sample = {.site_entry = site_entry, .count = 1};
+	int err = find_entry(evidence, 0, type, size_bytes, &sample.type_entry);
+
+	for (size_t i = 0; !err && i < evidence->samples.count; i++) {
+		struct lost_sample *known = &evidence->samples.items[i];
+
+		if (known->type_entry == sample.type_entry && known->site_entry == site_entry) {
+			known->count++;
+			return 0;
+		}
+	}
+	return err ? err : vec_push(&evidence->samples, sample);
+}
+
 /* A block that is confirmed as lost for the first time. */
 static int take_block(struct lost_evidence *evidence, const struct heap_snapshot *snapshot,
 		      const struct heap_lost *lost, const struct ledger *ledger,
@@ -94,7 +122,10 @@ static int take_block(struct lost_evidence *evidence, const struct heap_snapshot
 	entry->unchanged_count += lost->unchanged;
 	entry->look_bytes += ret->size_bytes;
 	entry->last_fresh_ns = lost->first_ns;
-	return 0;
+	return is_sampled(ledger, site)
+		       ? count_sample(evidence, ret->entry, &snapshot->types[lost->type],
+				      lost->size_bytes)
+		       : 0;
 }
 
 static void count_returned(struct lost_evidence *evidence, const struct lost_block *block)
@@ -248,6 +279,109 @@ int lost_evidence_take(struct lost_evidence *evidence, const struct heap_snapsho
 	return 0;
 }
 
+/* A part of @from goes to @to, as far as it can be told by proportion. */
+static void add_part(const struct lost_entry *from, double part, struct lost_entry *to)
+{
+	to->count += (uint64_t)llround(part * (double)from->count);
+	to->bytes += (uint64_t)llround(part * (double)from->bytes);
+	to->indirect_count += (uint64_t)llround(part * (double)from->indirect_count);
+	to->fresh_count += (uint64_t)llround(part * (double)from->fresh_count);
+	to->fresh_bytes += (uint64_t)llround(part * (double)from->fresh_bytes);
+	to->unchanged_count += (uint64_t)llround(part * (double)from->unchanged_count);
+	to->fresh_squares += part * from->fresh_squares;
+	to->look_squares += part * part * from->look_squares;
+	to->look_products += part * from->look_products;
+	to->returned += from->returned;
+	if (from->fresh_looks > to->fresh_looks)
+		to->fresh_looks = from->fresh_looks;
+	if (from->last_fresh_ns > to->last_fresh_ns)
+		to->last_fresh_ns = from->last_fresh_ns;
+	if (from->oldest_ns < to->oldest_ns)
+		to->oldest_ns = from->oldest_ns;
+}
+
+/* A request of one size gets blocks of two: glibc leaves a piece that is too small to stand alone with its neighbour. */
+#define SAME_REQUEST_BYTES 16
+
+/* May @sample tell where lost blocks of @type come from? Those that are no objects look different by what they hold. */
+static bool is_alike(const struct lost_entry *type, const struct lost_entry *sample)
+{
+	return type->kind != HEAP_CLASS && sample->kind != HEAP_CLASS &&
+	       type->size_bytes - sample->size_bytes + SAME_REQUEST_BYTES <= 2 * SAME_REQUEST_BYTES;
+}
+
+/* The samples by which a type is shared out: its own; where it has none, those of types that are alike. */
+struct share {
+	const struct lost_evidence *evidence;
+	size_t type;
+	bool alike;
+	uint64_t all, counting;
+};
+
+static bool has_part(const struct share *share, const struct lost_sample *s)
+{
+	const struct lost_entry *entries = share->evidence->entries.items;
+
+	return s->type_entry == share->type ||
+	       (share->alike && is_alike(&entries[share->type], &entries[s->type_entry]));
+}
+
+static bool counts(const struct share *share, const struct lost_sample *s)
+{
+	return has_part(share, s) && (s->count > 1 || share->all == 1);
+}
+
+static void sum_samples(struct share *share)
+{
+	const struct lost_samples *samples = &share->evidence->samples;
+
+	share->all = share->counting = 0;
+	for (size_t i = 0; i < samples->count; i++)
+		if (has_part(share, &samples->items[i]))
+			share->all += samples->items[i].count;
+	for (size_t i = 0; i < samples->count; i++)
+		if (counts(share, &samples->items[i]))
+			share->counting += samples->items[i].count;
+}
+
+static void share_out(const struct lost_evidence *evidence, size_t type, struct lost_entry *ret)
+{
+	struct share share = {.evidence = evidence, .type = type};
+	const struct lost_entry from = ret[type];
+
+	sum_samples(&share);
+	if (!share.all) {
+		share.alike = true;
+		sum_samples(&share);
+	}
+	for (size_t i = 0; i < evidence->samples.count; i++) {
+		const struct lost_sample *s = &evidence->samples.items[i];
+		struct lost_entry *to = &ret[s->site_entry];
+
+		if (!counts(&share, s))
+			continue;
+		add_part(&from, (double)s->count / (double)share.counting, to);
+		if (share.alike)
+			continue; /* they were counted with their own type */
+		to->samples += share.all;
+		to->sampled += s->count;
+	}
+	if (!share.counting)
+		return;
+	ret[type].count = ret[type].bytes = ret[type].fresh_count = ret[type].fresh_bytes = 0;
+	ret[type].returned = 0;
+}
+
+void lost_evidence_share(const struct lost_evidence *evidence, struct lost_entry *ret)
+{
+	if (!evidence->entries.count)
+		return;
+	memcpy(ret, evidence->entries.items, evidence->entries.count * sizeof(*ret));
+	for (size_t i = 0; evidence->samples.count && i < evidence->entries.count; i++)
+		if (!evidence->entries.items[i].site)
+			share_out(evidence, i, ret);
+}
+
 /* Two-sided 95 % quantile of Student's t (Hill 1970, to the first term that matters). */
 static double student(double degrees)
 {
@@ -295,5 +429,11 @@ struct lost_rate lost_evidence_rate(const struct lost_evidence *evidence,
 	}
 	rate.low = fmax(0, low);
 	rate.high = high;
+	if (entry->samples) {
+		/* And that of the share by which it was told (Wilson 1927). */
+		rate.low *= estimate_share_low((double)entry->sampled, (double)entry->samples) *
+			    (double)entry->samples / (double)entry->sampled;
+		rate.high = fmax(rate.high, rate.bytes_per_second);
+	}
 	return rate;
 }

@@ -39,7 +39,18 @@ struct lost_entry {
 	uint64_t last_fresh_ns; /* the newest of these missed its blocks first then */
 	uint64_t returned;
 	uint64_t oldest_ns; /* first missed then, or allocated, whichever is earlier */
+	/* By lost_evidence_share(): blocks of these sizes whose allocation fell into a window, and of them this site's;
+	 * its numbers are then estimates. 0: they are not. */
+	uint64_t samples, sampled;
 };
+
+/* Where calls are traced in windows: fresh losses of a type and size that were sampled, by site. */
+struct lost_sample {
+	uint32_t type_entry, site_entry; /* indexes */
+	uint64_t count;
+};
+
+VEC_STRUCT(lost_samples, struct lost_sample);
 
 struct lost_block {
 	uint64_t address, size_bytes;
@@ -66,6 +77,7 @@ struct lost_evidence {
 	uint64_t fresh_looks;    /* that may have found fresh losses */
 	double second_squares;   /* over these, sum of the squares of the seconds between them */
 	VEC(struct lost_entry) entries;
+	struct lost_samples samples;
 	struct map64 by_site;      /* site, or hash of type and size -> entry + 1 */
 	struct lost_blocks blocks; /* confirmed, ascending */
 	struct lost_block merged;  /* the one at hand */
@@ -80,6 +92,14 @@ void lost_evidence_done(struct lost_evidence *evidence);
 /* A snapshot that is not complete says nothing, and changes nothing. -ENOMEM: it is as before. @ledger: NULL: none. */
 int lost_evidence_take(struct lost_evidence *evidence, const struct heap_snapshot *snapshot,
 		       const struct ledger *ledger);
+
+/*
+ * The entries, with what windows did not see shared out: lost blocks of a type and size belong to the sites of those
+ * that were sampled, in proportion (their interval: lost_evidence_rate()). One sample more than another may be
+ * chance, so a site counts from two on, or where there is only one at all. @ret: evidence->entries.count of them;
+ * an entry that was shared out is empty. Names are the evidence's.
+ */
+void lost_evidence_share(const struct lost_evidence *evidence, struct lost_entry *ret);
 
 struct lost_rate {
 	double bytes_per_second, low, high; /* 95 % interval */

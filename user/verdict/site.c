@@ -309,6 +309,14 @@ static bool falls_back(const struct site_context *context, const struct look *lo
 	return second - first < VERDICT_FLOOR * (double)look->site->peak_bytes;
 }
 
+/* For how many of its blocks one that is seen stands. */
+static double scale_of(const struct site_context *context, const struct call_site *site, site_id id)
+{
+	if (!context->estimates || !site->outstanding_bytes)
+		return 1;
+	return context->estimates[id - 1].outstanding_bytes / (double)site->outstanding_bytes;
+}
+
 bool site_judge(struct site_context *context, const struct call_site *site, site_id id,
 		struct finding *ret)
 {
@@ -325,15 +333,15 @@ bool site_judge(struct site_context *context, const struct call_site *site, site
 				     VERDICT_NOISE * (double)site->outstanding_bytes)
 		return false; /* blocks of other sizes come in their places: it wanders */
 	look_needed(&look);
-	slope = look.trend.slope_per_second;
+	slope = look.trend.slope_per_second * scale_of(context, site, id);
 	estimate_poisson_factors(fmax((double)site->outstanding_count, (double)look.rises), &low,
 				 &high);
 	*ret = (struct finding){
 		.site = id,
 		.state = VERDICT_WATCHING,
 		.growth_bytes_per_second = slope,
-		.growth_low = fmin(look.trend.low, slope * low),
-		.growth_high = fmax(look.trend.high, slope * high),
+		.growth_low = fmin(look.trend.low * scale_of(context, site, id), slope * low),
+		.growth_high = fmax(look.trend.high * scale_of(context, site, id), slope * high),
 	};
 	if (look.decelerating)
 		ret->state = VERDICT_WARMING;

@@ -9,7 +9,8 @@
 struct site_context {
 	const struct series *series;
 	uint64_t start_ns, now_ns;
-	double rss_growth;                             /* bytes/s; 0: RSS does not grow */
+	const struct ledger_estimate *estimates; /* by site id - 1; NULL: every call is seen */
+	double rss_growth;                       /* bytes/s; 0: RSS does not grow */
 	struct series_point points[SERIES_MAX_POINTS]; /* of the site at hand */
 	struct envelope envelope;                      /* their minima */
 };

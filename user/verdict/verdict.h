@@ -168,7 +168,9 @@ struct verdict_process {
 	X(FREE, "free")     /* value: bytes/s of free memory inside the heap; reference: RSS's */  \
 	X(FILES, "files")   /* value: bytes/s of mapped files' pages; reference: RSS's */          \
 	X(SHARED, "shared") /* value: bytes/s of shared memory; reference: RSS's */                \
-	X(LOOKS, "looks")   /* value: looks at the heap */
+	X(LOOKS, "looks")   /* value: looks at the heap */                                         \
+	X(SAMPLED,                                                                                 \
+	  "sampled") /* value: lost blocks whose allocation fell into a window; reference: of all sites */
 
 enum evidence_kind {
 #define X(upper, name) EVIDENCE_##upper,

@@ -66,6 +66,9 @@ struct heap_scan_options {
 	/* Answered with a census only. */
 	const struct heap_question *questions;
 	size_t question_count;
+	/* Is a live block of (at least) that size there? Answered where a walker lists the blocks. */
+	const struct heap_known *watched;
+	size_t watched_count;
 };
 
 struct heap_scan;
@@ -181,6 +184,8 @@ struct heap_snapshot {
 	size_t answer_count;
 	const struct heap_lost *lost; /* ascending; confirmed and suspected ones */
 	size_t lost_total;
+	const uint8_t *watched; /* as asked: 1: there is; 0: not; NULL: not known */
+	size_t watched_count;
 };
 
 /* Frees it and all it points to. */

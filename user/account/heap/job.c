@@ -93,6 +93,9 @@ static _Noreturn void run_guard(struct heap_scan *scan, const struct heap_scan_o
 	pid_t self, worker;
 
 	settle_in(maker);
+	/* A copy of a link's descriptor would keep its probes in the target. */
+	close_range(3, (unsigned int)scan->fd - 1, 0);
+	close_range((unsigned int)scan->fd + 1, ~0u, 0);
 	self = getpid();
 	worker = fork();
 	if (!worker) {

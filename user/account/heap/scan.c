@@ -525,6 +525,22 @@ static int answer(struct scan *scan, struct heap_holder *answers)
 	return err;
 }
 
+/* NULL: nothing can be said. */
+static uint8_t *look_at_watched(const struct scan *scan)
+{
+	const struct heap_scan_options *o = scan->options;
+	uint8_t *there = scan->snapshot.complete && scan->image.walker->set != HEAP_TRACED_ONLY
+				 ? calloc(o->watched_count + 1, 1)
+				 : NULL;
+	struct block_ref block;
+
+	for (size_t i = 0; there && i < o->watched_count; i++)
+		there[i] = block_find(&scan->image.place.map, o->watched[i].address, &block) &&
+			   block.start == o->watched[i].address &&
+			   block.end - block.start >= o->watched[i].size_bytes;
+	return there;
+}
+
 static int pack(struct scan *scan, int fd)
 {
 	struct heap_snapshot *s = &scan->snapshot;
@@ -533,6 +549,7 @@ static int pack(struct scan *scan, int fd)
 	uint32_t *order = calloc(count + 1, sizeof(*order));
 	struct heap_holder *answers = calloc(scan->options->question_count + 1, sizeof(*answers));
 	struct heap_type *types = NULL;
+	uint8_t *watched = look_at_watched(scan);
 	struct rusage usage;
 	int err = groups && order && answers ? 0 : -ENOMEM;
 
@@ -564,6 +581,8 @@ static int pack(struct scan *scan, int fd)
 	s->group_count = count;
 	s->lost = scan->told.items;
 	s->lost_total = scan->told.count;
+	s->watched = watched;
+	s->watched_count = watched ? scan->options->watched_count : 0;
 	getrusage(RUSAGE_SELF, &usage);
 	s->memory_peak_bytes = (uint64_t)usage.ru_maxrss * 1024;
 	if (!err)
@@ -572,6 +591,7 @@ static int pack(struct scan *scan, int fd)
 	free(groups);
 	free(answers);
 	free(order);
+	free(watched);
 	return err;
 }
 

@@ -56,13 +56,14 @@ static size_t pack_array(struct strbuf *out, const void *items, size_t bytes)
 static void pack_all(struct strbuf *out, const struct heap_snapshot *from)
 {
 	struct packed packed = {.snapshot = *from};
-	size_t types, groups, lost, answers;
+	size_t types, groups, lost, answers, watched;
 
 	strbuf_add(out, &packed, sizeof(packed));
 	types = pack_array(out, from->types, from->type_count * sizeof(*from->types));
 	groups = pack_array(out, from->groups, from->group_count * sizeof(*from->groups));
 	answers = pack_array(out, from->answers, from->answer_count * sizeof(*from->answers));
 	lost = pack_array(out, from->lost, from->lost_total * sizeof(*from->lost));
+	watched = pack_array(out, from->watched, from->watched_count);
 	for (size_t i = 0; i < from->type_count && !out->failed; i++) {
 		const char *name = pack_string(out, from->types[i].name);
 
@@ -87,6 +88,7 @@ static void pack_all(struct strbuf *out, const struct heap_snapshot *from)
 	packed.snapshot.types = (const struct heap_type *)types;
 	packed.snapshot.groups = (const struct heap_group *)groups;
 	packed.snapshot.lost = (const struct heap_lost *)lost;
+	packed.snapshot.watched = (const uint8_t *)watched;
 	packed.bytes = out->len;
 	if (!out->failed)
 		memcpy(out->buf, &packed, sizeof(packed));
@@ -144,11 +146,12 @@ static bool are_inside(uint64_t bytes, const struct heap_snapshot *s, uint64_t *
 {
 	*ret_end = sizeof(struct packed);
 	return s->type_count <= bytes && s->group_count <= bytes && s->lost_total <= bytes &&
-	       s->answer_count <= bytes &&
+	       s->answer_count <= bytes && s->watched_count <= bytes &&
 	       is_inside(bytes, s->types, s->type_count * sizeof(*s->types), ret_end) &&
 	       is_inside(bytes, s->groups, s->group_count * sizeof(*s->groups), ret_end) &&
 	       is_inside(bytes, s->answers, s->answer_count * sizeof(*s->answers), ret_end) &&
-	       is_inside(bytes, s->lost, s->lost_total * sizeof(*s->lost), ret_end);
+	       is_inside(bytes, s->lost, s->lost_total * sizeof(*s->lost), ret_end) &&
+	       is_inside(bytes, s->watched, s->watched_count, ret_end);
 }
 
 static bool unpack_all(char *base, uint64_t bytes)
@@ -186,6 +189,7 @@ static bool unpack_all(char *base, uint64_t bytes)
 	s->types = types;
 	s->groups = groups;
 	s->lost = lost;
+	s->watched = s->watched_count ? (const uint8_t *)(base + (uintptr_t)s->watched) : NULL;
 	return ok;
 }
 

@@ -14,7 +14,8 @@ static int inherit_site(const struct heir *heir, const struct allocation *from, 
 {
 	const struct call_site *site = ledger_site(heir->parent, from->site);
 	struct call_site *own;
-	int err = site_table_get(&heir->child->sites, site->stack, site->class, ret);
+	struct site_key key = {site->stack, site->class, site->followed};
+	int err = site_table_get(&heir->child->sites, &key, ret);
 
 	if (err)
 		return err;

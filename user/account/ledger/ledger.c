@@ -28,6 +28,7 @@ int ledger_new(uint64_t memory_bytes, struct ledger **ret)
 	site_table_init(&ledger->sites, &ledger->memory, hash_u64(4, seed));
 	thread_table_init(&ledger->threads, &ledger->memory, hash_u64(5, seed));
 	range_set_init(&ledger->ranges, &ledger->memory);
+	sampling_init(&ledger->sampling, &ledger->memory);
 	*ret = ledger;
 	return 0;
 }
@@ -40,6 +41,7 @@ void ledger_free(struct ledger *ledger)
 	site_table_done(&ledger->sites);
 	thread_table_done(&ledger->threads);
 	range_set_done(&ledger->ranges);
+	sampling_done(&ledger->sampling);
 	free(ledger);
 }
 
@@ -61,6 +63,15 @@ int ledger_copy_sites(const struct ledger *ledger, struct ledger **ret)
 	copy->threads.forgotten = ledger->threads.forgotten;
 	thread_table_init(&copy->threads, &copy->memory, 0);
 	range_set_init(&copy->ranges, &copy->memory);
+	sampling_init(&copy->sampling, &copy->memory);
+	copy->sample = ledger->sample;
+	copy->followed_allocs = ledger->followed_allocs;
+	copy->followed_bytes = ledger->followed_bytes;
+	err = sampling_copy(&ledger->sampling, &copy->sampling);
+	if (err) {
+		ledger_free(copy);
+		return err;
+	}
 	*ret = copy;
 	return 0;
 }
@@ -118,9 +129,22 @@ static int keep_block(struct ledger *ledger, const struct block *block)
 	return 0;
 }
 
+static void count_sample(struct ledger *ledger, const struct ledger_alloc *alloc, site_id site)
+{
+	if (alloc->followed) {
+		ledger->followed_allocs++;
+		ledger->followed_bytes += alloc->size_bytes;
+		return;
+	}
+	sample_add(&site_table_at(&ledger->sites, site)->sample, &ledger->sampling,
+		   alloc->size_bytes);
+	sample_add(&ledger->sample, &ledger->sampling, alloc->size_bytes);
+}
+
 int ledger_record_alloc(struct ledger *ledger, const struct ledger_alloc *alloc)
 {
 	struct block block = {.size_bytes = alloc->size_bytes, .time_ns = alloc->time_ns};
+	struct site_key site = {alloc->stack, alloc->class, alloc->followed};
 	struct thread_state *thread;
 	int err;
 
@@ -135,12 +159,36 @@ int ledger_record_alloc(struct ledger *ledger, const struct ledger_alloc *alloc)
 		if (thread->free_count)
 			thread_confirm_free(thread, ledger_family(alloc->class));
 	}
-	err = site_table_get(&ledger->sites, alloc->stack, alloc->class, &block.site);
+	err = site_table_get(&ledger->sites, &site, &block.site);
 	if (err)
 		return refuse(ledger, err);
 	site_count_alloc(&ledger->sites, block.site, alloc->size_bytes, alloc->time_ns);
+	count_sample(ledger, alloc, block.site);
 	err = keep_block(ledger, &block);
 	return err ? refuse(ledger, err) : 0;
+}
+
+bool ledger_has(const struct ledger *ledger, uint64_t address, uint8_t class, uint64_t born_ns)
+{
+	struct block block;
+	uint64_t key;
+
+	return key_of(ledger, address, class, &key) &&
+	       block_table_find(&ledger->blocks, key, &block) && block.time_ns == born_ns;
+}
+
+void ledger_forget(struct ledger *ledger, uint64_t address, uint8_t class, uint64_t now_ns)
+{
+	struct site_release how = {.time_ns = now_ns, .ended = true};
+	struct block block;
+	uint64_t key;
+
+	if (!key_of(ledger, address, class, &key) ||
+	    !block_table_remove(&ledger->blocks, key, &block))
+		return;
+	how.bytes = block.size_bytes;
+	end_block(ledger, &block, &how);
+	ledger->counts.forgotten++;
 }
 
 /* Without memory to remember it, the free is final. */
@@ -242,6 +290,7 @@ void ledger_counts(const struct ledger *ledger, struct ledger_counts *ret)
 	ret->histogram_lost = ledger->sites.histogram_lost;
 	ret->threads_forgotten = ledger->threads.forgotten;
 	ret->memory_bytes = ledger->memory.used_bytes;
+	ret->windows = ledger->sampling.count;
 }
 
 void ledger_begin_window(struct ledger *ledger)
@@ -265,6 +314,13 @@ size_t ledger_changed_sites(const struct ledger *ledger, const site_id **ret_ids
 	return ledger->sites.changed_count;
 }
 
+static double block_weight(const struct ledger *ledger, const struct block *block)
+{
+	return ledger_site(ledger, block->site)->followed
+		       ? 1
+		       : sampling_live_weight(&ledger->sampling, block->time_ns);
+}
+
 static struct allocation to_allocation(const struct ledger *ledger, const struct block *block)
 {
 	uint8_t family = ledger_family(ledger_site(ledger, block->site)->class);
@@ -273,7 +329,8 @@ static struct allocation to_allocation(const struct ledger *ledger, const struct
 					      (uint64_t)family << LEDGER_FAMILY_SHIFT,
 				   .size_bytes = block->size_bytes,
 				   .time_ns = block->time_ns,
-				   .site = block->site};
+				   .site = block->site,
+				   .weight = block_weight(ledger, block)};
 }
 
 struct visit {
@@ -303,7 +360,8 @@ static struct allocation range_allocation(const struct range *range)
 	return (struct allocation){.address = range->start,
 				   .size_bytes = range->end - range->start,
 				   .time_ns = range->time_ns,
-				   .site = range->site};
+				   .site = range->site,
+				   .weight = 1};
 }
 
 int ledger_for_each_mapping(const struct ledger *ledger,

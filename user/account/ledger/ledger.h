@@ -67,9 +67,20 @@ static inline uint32_t histogram_at(const struct histogram *histogram, unsigned 
 	return at < histogram->count ? histogram->slots[at] : 0;
 }
 
+/* What was seen of a site in windows; the ledger's business: read with ledger_estimate(). */
+struct sample_sums {
+	uint64_t allocs, bytes; /* in the window numbered below */
+	double size_squares;
+	double est_allocs,
+		est_bytes; /* of the windows before it, weighted; and of each the square */
+	double square_allocs, square_bytes, poisson_allocs, poisson_bytes;
+	uint32_t window;
+};
+
 struct call_site {
 	stack_id stack;
 	uint8_t class;   /* enum site_class */
+	bool followed;   /* every call is seen; else only those in windows, if there are windows */
 	uint32_t window; /* the ledger's business */
 	uint64_t allocs, frees, alloc_bytes,
 		free_bytes; /* frees: blocks or mapping pieces that ended */
@@ -82,6 +93,7 @@ struct call_site {
 	 * ledger_window_min(). */
 	uint64_t window_min_bytes;
 	struct histogram lifetime_ns_log2, size_log2;
+	struct sample_sums sample;
 };
 
 struct ledger_counts {
@@ -96,6 +108,8 @@ struct ledger_counts {
 	uint64_t histogram_lost; /* increments that found no memory for their slot */
 	uint64_t threads_forgotten; /* more threads at once than are kept apart; see LEDGER_MAX_THREADS */
 	uint64_t memory_bytes; /* used by this ledger */
+	uint64_t windows;      /* that ended: 0: every call is seen */
+	uint64_t forgotten; /* blocks that were let go without a free: it was not seen, or may not have been */
 };
 
 /* Threads whose pending state is kept; with more, the one known longest is forgotten first. */
@@ -118,6 +132,7 @@ struct ledger_alloc {
 	stack_id stack;
 	uint32_t tid;
 	uint8_t class;
+	bool followed; /* its call is always seen: a site of its own, beside that of what is seen in windows */
 };
 
 /* -EINVAL: address 0 or a class that does not fit. */
@@ -135,6 +150,35 @@ void ledger_record_free(struct ledger *ledger, const struct ledger_release *rele
 void ledger_undo_free(struct ledger *ledger, uint32_t tid, uint64_t address);
 /* The thread ended: forget its pending state. */
 void ledger_thread_exit(struct ledger *ledger, uint32_t tid);
+
+/*
+ * Where calls are traced only now and then: a window ended (until_ns). What was recorded since the last one ended, and is
+ * not of followed calls, was seen in it. Its counts are those of @seen_ns, a part of @stands_for_ns; its blocks that
+ * are kept on, those of @lived_ns (until known_ns, when their contents were noted; whoever ends the window forgets
+ * the younger ones). Windows end in their order. -EINVAL, -ENOSPC, -ENOMEM: what was seen counts to the next.
+ */
+struct ledger_window {
+	uint64_t until_ns, known_ns, stands_for_ns, seen_ns, lived_ns;
+};
+
+int ledger_end_window(struct ledger *ledger, const struct ledger_window *window);
+
+/* With 95 % intervals; where every call is seen low and high are the number itself. */
+struct ledger_estimate {
+	double allocs, allocs_low, allocs_high;
+	double alloc_bytes, alloc_bytes_low, alloc_bytes_high;
+	double outstanding_count, outstanding_bytes, outstanding_low, outstanding_high; /* bytes */
+};
+
+/* Of all allocations of blocks; without what is outstanding (0). */
+void ledger_estimate_total(const struct ledger *ledger, struct ledger_estimate *ret);
+/* Of every site, into ret[0 .. ledger_site_count() - 1]; site id i at i - 1. Looks at each live block once. */
+int ledger_estimate_sites(const struct ledger *ledger, struct ledger_estimate *ret);
+
+/* The block that is there is gone, or not known to be there any more: it counts as freed, at an unknown time. */
+void ledger_forget(struct ledger *ledger, uint64_t address, uint8_t class, uint64_t now_ns);
+/* The live block of that class at @address. */
+bool ledger_has(const struct ledger *ledger, uint64_t address, uint8_t class, uint64_t born_ns);
 
 /*
  * Mappings of the program itself, kept as ranges: a map replaces what it overlaps (MAP_FIXED), an unmap
@@ -172,6 +216,7 @@ int ledger_copy_sites(const struct ledger *ledger, struct ledger **ret);
 struct allocation {
 	uint64_t address, size_bytes, time_ns;
 	site_id site;
+	double weight; /* for how many it stands */
 };
 
 /* Every live block (heap and custom classes; order unspecified) until @visit returns non-zero, which is

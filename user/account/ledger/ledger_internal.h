@@ -7,6 +7,7 @@
 #include "account/ledger/ledger.h"
 #include "account/ledger/memory_bound.h"
 #include "account/ledger/range_set.h"
+#include "account/ledger/sampling.h"
 #include "account/ledger/site_table.h"
 #include "account/ledger/thread_table.h"
 
@@ -16,6 +17,9 @@ struct ledger {
 	struct site_table sites;
 	struct range_set ranges;
 	struct thread_table threads;
+	struct sampling sampling;
+	struct sample_sums sample; /* of all blocks that are not of followed calls */
+	uint64_t followed_allocs, followed_bytes;
 	struct ledger_counts
 		counts; /* memory and what the parts count are filled in when asked for */
 };

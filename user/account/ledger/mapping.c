@@ -111,6 +111,7 @@ int ledger_record_map(struct ledger *ledger, const struct ledger_alloc *map)
 {
 	struct cut cut = {.ledger = ledger, .time_ns = map->time_ns};
 	struct range range = {.time_ns = map->time_ns};
+	struct site_key key = {map->stack, map->class, true};
 	int err = range_of(map->address, map->size_bytes, map->class, &range);
 
 	if (err)
@@ -118,7 +119,7 @@ int ledger_record_map(struct ledger *ledger, const struct ledger_alloc *map)
 	confirm(ledger, map->tid);
 	cut_ranges(&cut, range.start, range.end);
 	ledger->counts.allocs++;
-	err = site_table_get(&ledger->sites, map->stack, map->class, &range.site);
+	err = site_table_get(&ledger->sites, &key, &range.site);
 	if (!err) {
 		site_count_alloc(&ledger->sites, range.site, range.end - range.start, map->time_ns);
 		err = range_set_insert(&ledger->ranges, &range);

@@ -122,9 +122,10 @@ static int reserve(struct site_table *table, void **array, size_t *capacity, siz
 }
 
 /* Where the site is, or belongs; a free slot has the tag already. There is always a free one. */
-static struct site_slot *index_slot(const struct site_table *table, stack_id stack, uint8_t class)
+static struct site_slot *index_slot(const struct site_table *table, const struct site_key *key)
 {
-	uint64_t hash = hash_u64((uint64_t) class << 32 | stack, table->seed);
+	uint64_t word = (uint64_t)key->followed << 40 | (uint64_t)key->class << 32 | key->stack;
+	uint64_t hash = hash_u64(word, table->seed);
 	uint32_t tag = (uint32_t)(hash >> 32);
 
 	for (size_t at = hash;; at++) {
@@ -138,7 +139,8 @@ static struct site_slot *index_slot(const struct site_table *table, stack_id sta
 		if (slot->tag != tag)
 			continue;
 		site = site_table_at(table, slot->id);
-		if (site->stack == stack && site->class == class)
+		if (site->stack == key->stack && site->class == key->class &&
+		    site->followed == key->followed)
 			return slot;
 	}
 }
@@ -163,8 +165,9 @@ static int index_grow(struct site_table *table)
 	table->index_capacity = capacity;
 	for (site_id id = 1; id <= table->count; id++) {
 		const struct call_site *site = site_table_at(table, id);
+		struct site_key key = {site->stack, site->class, site->followed};
 
-		index_slot(table, site->stack, site->class)->id = id;
+		index_slot(table, &key)->id = id;
 	}
 	return 0;
 }
@@ -187,7 +190,7 @@ static int chunk_add(struct site_table *table)
 	return 0;
 }
 
-static int site_add(struct site_table *table, stack_id stack, uint8_t class, site_id *ret)
+static int site_add(struct site_table *table, const struct site_key *key, site_id *ret)
 {
 	struct call_site *site;
 	int err = table->count < MAX_SITES ? index_grow(table) : -ENOSPC;
@@ -201,18 +204,19 @@ static int site_add(struct site_table *table, stack_id stack, uint8_t class, sit
 		return err;
 	*ret = (site_id)++table->count;
 	site = site_table_at(table, *ret);
-	site->stack = stack;
-	site->class = class;
-	index_slot(table, stack, class)->id = *ret;
+	site->stack = key->stack;
+	site->class = key->class;
+	site->followed = key->followed;
+	index_slot(table, key)->id = *ret;
 	return 0;
 }
 
-int site_table_get(struct site_table *table, stack_id stack, uint8_t class, site_id *ret)
+int site_table_get(struct site_table *table, const struct site_key *key, site_id *ret)
 {
-	site_id id = table->count ? index_slot(table, stack, class)->id : 0;
+	site_id id = table->count ? index_slot(table, key)->id : 0;
 
 	if (!id)
-		return site_add(table, stack, class, ret);
+		return site_add(table, key, ret);
 	*ret = id;
 	return 0;
 }

@@ -46,7 +46,13 @@ int site_table_copy(const struct site_table *from, struct site_table *to);
 
 struct call_site *site_table_at(const struct site_table *table, site_id id);
 /* Made if unknown. -ENOSPC, -ENOMEM. */
-int site_table_get(struct site_table *table, stack_id stack, uint8_t class, site_id *ret);
+struct site_key {
+	stack_id stack;
+	uint8_t class;
+	bool followed;
+};
+
+int site_table_get(struct site_table *table, const struct site_key *key, site_id *ret);
 void site_table_begin_window(struct site_table *table);
 
 /* Counts an allocation, kept or not. */

@@ -205,15 +205,18 @@ static int attach_call(struct probe *probe, const struct probe_list *list, struc
 	return err ? err : attach_perf(s->progs.alloc_entry, false, list, ret_links);
 }
 
-static int attach_list(struct probe *probe, enum link_kind kind, const struct probe_list *list,
-		       struct fd_vec *ret_links)
+int links_attach_bare(struct probe *probe, enum link_kind kind, const struct probe_list *list,
+		      struct fd_vec *ret_links)
 {
 	struct bpf_program *program;
 
+	if (!list->offsets.count)
+		return 0;
 	if (kind == LINK_CALL)
 		return attach_call(probe, list, ret_links);
-	program = kind == LINK_ENTRY ? probe->skeleton->progs.alloc_entry
-				     : probe->skeleton->progs.alloc_ret_insn;
+	program = kind == LINK_ENTRY      ? probe->skeleton->progs.alloc_entry
+		  : kind == LINK_RET_INSN ? probe->skeleton->progs.alloc_ret_insn
+					  : probe->skeleton->progs.call_site;
 	if (probe->way == PROBE_WAY_PERF)
 		return attach_perf(program, false, list, ret_links);
 	return attach_multi_each(program, TYPE_UPROBE_MULTI, 0, list, ret_links);
@@ -231,7 +234,7 @@ static void attach_shielded(void *argument)
 {
 	struct attach_work *work = argument;
 
-	work->err = attach_list(work->probe, work->kind, work->list, work->ret_links);
+	work->err = links_attach_bare(work->probe, work->kind, work->list, work->ret_links);
 }
 
 int links_attach(struct probe *probe, enum link_kind kind, const struct probe_list *list,

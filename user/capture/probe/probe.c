@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -75,6 +76,20 @@ static void choose_programs(struct holdfast_bpf *skeleton, enum probe_way way)
 	bpf_program__set_expected_attach_type(skeleton->progs.alloc_entry, type);
 	bpf_program__set_expected_attach_type(skeleton->progs.alloc_return, type);
 	bpf_program__set_expected_attach_type(skeleton->progs.alloc_ret_insn, type);
+	bpf_program__set_expected_attach_type(skeleton->progs.call_site, type);
+}
+
+#define HITS_BYTES (HF_MAX_CALL_SITES * sizeof(uint64_t))
+
+static int map_hits(const struct holdfast_bpf *skeleton, uint64_t **ret)
+{
+	void *hits = mmap(NULL, HITS_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
+			  bpf_map__fd(skeleton->maps.call_site_hits), 0);
+
+	if (hits == MAP_FAILED)
+		return -errno;
+	*ret = hits;
+	return 0;
 }
 
 static int load_way(struct probe *probe, enum probe_way way)
@@ -91,6 +106,8 @@ static int load_way(struct probe *probe, enum probe_way way)
 	skeleton->rodata->follow_children = probe->options.follow;
 	skeleton->rodata->test_stop_every = probe->options.test_stop_every;
 	err = holdfast_bpf__load(skeleton);
+	if (!err)
+		err = map_hits(skeleton, &probe->site_hits);
 	if (err) {
 		holdfast_bpf__destroy(skeleton);
 		return err;
@@ -174,6 +191,9 @@ void probe_free(struct probe *probe)
 		vec_done(&probe->processes.items[i].call_links);
 		vec_done(&probe->processes.items[i].entry_links);
 	}
+	sites_forget(probe, 0);
+	if (probe->site_hits)
+		munmap(probe->site_hits, HITS_BYTES);
 	vec_done(&probe->processes);
 	vec_done(&probe->tables);
 	vec_done(&probe->tracepoints);
@@ -295,6 +315,7 @@ void probe_forget_process(struct probe *probe, int pid)
 	if (!process)
 		return;
 	bpf_map__delete_elem(probe->skeleton->maps.processes, &key, sizeof(key), 0);
+	sites_forget(probe, pid);
 	links_close(&process->call_links);
 	links_close(&process->entry_links);
 	vec_done(&process->call_links);
@@ -317,6 +338,7 @@ void probe_detach(struct probe *probe, int pid)
 
 	if (!pid && probe->skeleton)
 		probe->skeleton->bss->gate_closed = true;
+	sites_forget(probe, pid);
 	for (size_t i = 0; i < probe->processes.count; i++) {
 		struct probed_process *process = &probe->processes.items[i];
 
@@ -337,6 +359,11 @@ void probe_detach(struct probe *probe, int pid)
 		key = probe->processes.items[i].pid;
 		bpf_map__delete_elem(probe->skeleton->maps.processes, &key, sizeof(key), 0);
 	}
+}
+
+void probe_calls_over(struct probe *probe)
+{
+	probe->skeleton->bss->window++;
 }
 
 int probe_ring_fd(const struct probe *probe)

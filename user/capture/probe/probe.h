@@ -89,6 +89,9 @@ int probe_attach(struct probe *probe, const struct target *target, const struct 
  * breakpoints are gone. */
 void probe_detach(struct probe *probe, int pid);
 
+/* No function of an allocator is probed for now: of the calls under way the return will not be seen. */
+void probe_calls_over(struct probe *probe);
+
 /* The ring buffer's map, for capture/feed. */
 int probe_ring_fd(const struct probe *probe);
 /* Totals since probe_new(). Any thread. */

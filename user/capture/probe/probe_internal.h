@@ -37,6 +37,14 @@ struct table_slot {
 	uint32_t first_block, page_count;
 };
 
+/* Call sites that were added together. */
+struct site_group {
+	uint32_t id;
+	int pid;
+	struct fd_vec links;
+	VEC(uint32_t) indexes;
+};
+
 struct probe {
 	struct probe_options options;
 	struct holdfast_bpf *skeleton;
@@ -52,6 +60,11 @@ struct probe {
 	struct strbuf missing;
 	uint64_t seed;
 	int cpu_count;
+	/* Call sites: by index in the kernel's table. */
+	VEC(struct site_group) site_groups;
+	uint64_t sites_used[HF_MAX_CALL_SITES / 64];
+	uint64_t *site_hits; /* the table of counts, mapped */
+	uint32_t site_next, group_serial;
 	int seccomp_checked; /* 0: not yet, 1: fine, or what probe_selftest_seccomp() answers */
 };
 
@@ -67,6 +80,9 @@ int space_load(struct probe *probe, const struct target *target,
 	       const struct probed_process *process, uint64_t *ret_space);
 void space_release(struct probe *probe, const struct probed_process *process);
 
+/* sites.c: takes the call sites of a process out, or all (pid 0). */
+void sites_forget(struct probe *probe, int pid);
+
 /* links.c: BPF links. A descriptor or -errno. */
 struct probe_list {
 	int path_fd; /* of the binary */
@@ -78,14 +94,32 @@ struct probe_list {
 void probe_list_done(struct probe_list *list);
 bool links_have_multi(void);
 enum link_kind {
-	LINK_ENTRY,    /* the program at the place */
-	LINK_CALL,     /* entry and return of the function */
-	LINK_RET_INSN, /* at the function's ret instructions */
+	LINK_ENTRY,     /* the program at the place */
+	LINK_CALL,      /* entry and return of the function */
+	LINK_RET_INSN,  /* at the function's ret instructions */
+	LINK_CALL_SITE, /* at calls, and behind them */
+	LINK_KINDS,
 };
 /* Appends the links made to @ret_links, also on failure. */
 int links_attach(struct probe *probe, enum link_kind kind, const struct probe_list *list,
 		 struct fd_vec *ret_links);
+/* The same, not shielded: for a caller that is. */
+int links_attach_bare(struct probe *probe, enum link_kind kind, const struct probe_list *list,
+		      struct fd_vec *ret_links);
 int links_attach_tracepoints(struct probe *probe);
+/* plan.c: the probes of one module, by kind of link. */
+struct probe_plan {
+	const struct module *module;
+	struct probe_list lists[LINK_KINDS];
+};
+
+void probe_plan_done(struct probe_plan *plan);
+/* Of the functions from set->functions[first] on that are in its module. */
+int probe_plan_make(struct probe_plan *plan, const struct allocator_set *set, size_t first,
+		    struct probe_attached *attached);
+/* Is the module of the function at @index that of one in [first, index)? */
+bool probe_plan_has(const struct allocator_set *set, size_t first, size_t index);
+
 /* Closes all at once, each in a process of its own: a close waits 35-80 ms for the kernel. */
 void links_close(struct fd_vec *links);
 

@@ -207,6 +207,7 @@ static void put_finding(struct json_out *j, const struct report *r, const struct
 	put_interval(j, "growth_interval", f->growth_low, f->growth_high);
 	json_out_u64(j, "outstanding_bytes", f->outstanding_bytes);
 	json_out_u64(j, "outstanding_count", f->outstanding_count);
+	json_out_bool(j, "estimated", f->estimated);
 	json_out_u64(j, "lost_bytes", f->lost_bytes);
 	json_out_u64(j, "lost_count", f->lost_count);
 	json_out_double(j, "oldest_s", f->oldest_s);
@@ -258,6 +259,7 @@ static void put_site(struct json_out *j, const struct report *r, const struct re
 	json_out_u64(j, "temporary_count", s->temporary_count);
 	put_histogram(j, "lifetime_ns_log2", s->lifetime_ns_log2, s->lifetime_slots);
 	put_histogram(j, "size_log2", s->size_log2, s->size_slots);
+	json_out_bool(j, "estimated", s->estimated);
 	put_interval(j, "interval", s->interval_low, s->interval_high);
 	json_out_string(j, "state", verdict_state_name(s->state));
 	json_out_double(j, "growth_bytes_per_second", s->growth_bytes_per_second);

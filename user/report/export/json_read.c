@@ -320,6 +320,7 @@ static void read_finding(struct json_in *in, const json_t *o, struct report_find
 	f->seconds_to_firm = json_in_double(in, o, "seconds_to_firm");
 	f->outstanding_bytes = json_in_u64(in, o, "outstanding_bytes");
 	f->outstanding_count = json_in_u64(in, o, "outstanding_count");
+	f->estimated = json_in_bool(in, o, "estimated");
 	f->lost_bytes = json_in_u64(in, o, "lost_bytes");
 	f->lost_count = json_in_u64(in, o, "lost_count");
 	f->oldest_s = json_in_double(in, o, "oldest_s");
@@ -362,6 +363,7 @@ static void read_site(struct json_in *in, const json_t *o, struct report_site *s
 	s->alloc_bytes = json_in_u64(in, o, "alloc_bytes");
 	s->outstanding_bytes = json_in_u64(in, o, "outstanding_bytes");
 	s->outstanding_count = json_in_u64(in, o, "outstanding_count");
+	s->estimated = json_in_bool(in, o, "estimated");
 	s->peak_bytes = json_in_u64(in, o, "peak_bytes");
 	s->temporary_count = json_in_u64(in, o, "temporary_count");
 	s->growth_bytes_per_second = json_in_double(in, o, "growth_bytes_per_second");

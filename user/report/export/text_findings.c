@@ -91,6 +91,7 @@ static void add_stack(struct text_out *t, const struct report *r, struct report_
 
 static void add_lost_amount(struct text_out *t, const struct report_finding *f)
 {
+	strbuf_addstr(t->out, f->estimated ? "about " : "");
 	strbuf_add_grouped(t->out, f->lost_count);
 	strbuf_addstr(t->out, !strcmp(f->allocator, "mmap") ? " mapping" : " block");
 	strbuf_addstr(t->out, f->lost_count == 1 ? " of " : "s of ");
@@ -113,6 +114,7 @@ static void add_amount(struct text_out *t, const struct report_finding *f)
 		add_lost_amount(t, f);
 		return;
 	}
+	strbuf_addstr(t->out, f->estimated ? "about " : "");
 	strbuf_add_grouped(t->out, f->outstanding_count);
 	strbuf_addstr(t->out, stack ? " thread stack" : mapped ? " mapping" : " block");
 	strbuf_addstr(t->out, f->outstanding_count == 1 ? " of " : "s of ");

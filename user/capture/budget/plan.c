@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "capture/budget/plan.h"
+
+#include <math.h>
+
+#define JITTER 0.3
+
+double budget_cost_ns(const struct budget_costs *costs, const struct budget_hits *hits)
+{
+	return costs->alloc_ns * (double)hits->allocs + costs->free_ns * (double)hits->frees +
+	       costs->followed_ns * (double)hits->followed;
+}
+
+double budget_allowed_ns(double percent, double cores, uint64_t elapsed_ns)
+{
+	return percent / 100 * fmax(1, cores) * (double)elapsed_ns;
+}
+
+static double clamp(double value, double low, double high)
+{
+	return value < low ? low : value > high ? high : value;
+}
+
+struct budget_step budget_next(const struct budget_window *last, double share, double debt_ns,
+			       uint64_t random)
+{
+	double on = fmax(1, (double)last->on_ns);
+	double taken = fmax(last->cost_ns / on, 1e-6); /* of the time while it was open */
+	/* As long as a period's share pays for. What comes beside the asked time is known from the last one. */
+	double hold = clamp(share * (double)BUDGET_PERIOD_NS / taken, (double)BUDGET_HOLD_MIN_NS,
+			    (double)BUDGET_HOLD_MAX_NS);
+	/* What was spent ahead is paid back over a while: a watch without any window would see nothing. */
+	double rate = clamp(share - debt_ns / (double)BUDGET_PAY_BACK_NS, share / 3, share * 1.5);
+	double gap = last->cost_ns / rate - on;
+	double jitter = 1 - JITTER + 2 * JITTER * ((double)(random >> 11) / (double)(1ULL << 53));
+
+	gap = clamp(gap, hold / 4, (double)BUDGET_GAP_MAX_NS);
+	return (struct budget_step){.hold_ns = (uint64_t)hold, .gap_ns = (uint64_t)(gap * jitter)};
+}

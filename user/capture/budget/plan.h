@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How to stay within the budget: what the target's calls would cost if all were seen, and how much of the time may be
+ * looked at if that is too much.
+ *
+ * A budget is a share of the time that the target runs: of one core, or of as many as it keeps busy. Costs are what a
+ * hit takes from the target (calibrated on this machine) times how many there were. Pure.
+ */
+#ifndef HOLDFAST_BUDGET_PLAN_H
+#define HOLDFAST_BUDGET_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct budget_costs {       /* ns, of the target's time */
+	double alloc_ns;    /* a call of malloc and the like, entry and return, with its stack */
+	double free_ns;     /* a call of free */
+	double followed_ns; /* a call that is followed at its site: at the call and behind it */
+};
+
+struct budget_hits {
+	uint64_t allocs, frees, followed;
+};
+
+double budget_cost_ns(const struct budget_costs *costs, const struct budget_hits *hits);
+
+/* The target's time that may be taken, in ns, of @elapsed_ns in which it kept @cores busy. */
+double budget_allowed_ns(double percent, double cores, uint64_t elapsed_ns);
+
+/* Lets short bursts pass: so much of what is allowed may be spent ahead. */
+#define BUDGET_BURST_NS 250000000ULL
+/* Every call is seen again once that would take no more than this share of what is allowed, and this often in a row. */
+#define BUDGET_EXACT_SHARE   0.6
+#define BUDGET_EXACT_WINDOWS 4
+/* The rest is for what is not reckoned: caches and branch tables that a trap leaves cold. */
+#define BUDGET_MARGIN 0.85
+/* Windows get at least so much of what is allowed, whatever else is spent. */
+#define BUDGET_WINDOWS_LEAST 0.25
+
+/* What the last window was like. */
+struct budget_window {
+	uint64_t on_ns; /* its probes were in for so long */
+	double cost_ns; /* and took so much */
+};
+
+struct budget_step {
+	uint64_t hold_ns; /* how long the next is to be open */
+	uint64_t gap_ns;  /* from the end of the last one to its opening */
+};
+
+/* The shortest window that is worth its opening, and the longest. */
+#define BUDGET_HOLD_MIN_NS 6000000ULL
+#define BUDGET_HOLD_MAX_NS 400000000ULL
+/* A window is opened about so often, if its cost allows. */
+#define BUDGET_PERIOD_NS  800000000ULL
+#define BUDGET_GAP_MAX_NS 20000000000ULL
+/* What was spent beyond what is allowed, or not spent, is made up for in so long. */
+#define BUDGET_PAY_BACK_NS 20000000000ULL
+
+/*
+ * @share: of the time that windows may take (0.01). @debt_ns: what was spent beyond that so far, or less than 0.
+ * @random: evenly drawn: windows at regular times would see a regular program always at the same work.
+ */
+struct budget_step budget_next(const struct budget_window *last, double share, double debt_ns,
+			       uint64_t random);
+
+#endif

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "session/governor.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/hashmap.h"
+#include "base/log.h"
+#include "session/governor_internal.h"
+
+#define CHECK_NS      (100 * NS_PER_MS)
+#define FIRST_LOOK_NS (10 * NS_PER_MS)
+#define POLL_NS       (500 * NS_PER_MS)
+/* A window is too short to tell a rate from chance with fewer calls. */
+#define HITS_TELL 50
+/* Twice the budget, over so long, is no accident. */
+#define WATCHDOG_NS (5 * NS_PER_S)
+
+int governor_new(struct session *session, struct governor **ret)
+{
+	struct governor *g = calloc(1, sizeof(*g));
+
+	if (!g)
+		return -ENOMEM;
+	g->session = session;
+	g->exact = true;
+	g->check_fd = g->phase_fd = -1;
+	g->costs = (struct budget_costs){.alloc_ns = 3000, .free_ns = 1100, .followed_ns = 3500};
+	g->random = hash_seed_random();
+	*ret = g;
+	return 0;
+}
+
+void governor_free(struct governor *g)
+{
+	if (!g)
+		return;
+	window_thread_free(g->thread);
+	probe_window_free(g->window);
+	free(g);
+}
+
+static uint64_t process_cpu_ns(int pid)
+{
+	struct timespec spent;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(pid, &clock) || clock_gettime(clock, &spent))
+		return 0;
+	return (uint64_t)spent.tv_sec * NS_PER_S + (uint64_t)spent.tv_nsec;
+}
+
+/* Of all processes that run. */
+static uint64_t cpu_ns(const struct governor *g)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < g->session->members.count; i++)
+		if (!g->session->members.items[i]->ended)
+			sum += process_cpu_ns(g->session->members.items[i]->target->key.pid);
+	return sum;
+}
+
+static void sum_hits(struct accounts *accounts, void *user)
+{
+	struct budget_hits *hits = user;
+	struct ledger_counts counts;
+
+	for (size_t i = 0; i < accounts_count(accounts); i++) {
+		const struct account *account = accounts_at(accounts, i);
+
+		ledger_counts(account->ledger, &counts);
+		hits->followed += account->sampling.followed;
+		hits->allocs += counts.allocs - account->sampling.followed;
+		hits->frees += counts.frees + counts.unmatched_frees - counts.forgotten;
+	}
+}
+
+void governor_spend(struct governor *g, const struct budget_hits *hits)
+{
+	double cost = budget_cost_ns(&g->costs, hits);
+
+	g->spent_ns += cost;
+	g->burst_ns += cost;
+}
+
+/* Time passes: more may be spent. */
+static void allow(struct governor *g, uint64_t now_ns)
+{
+	uint64_t passed_ns = now_ns - g->checked_ns, cpu = cpu_ns(g);
+	double cores = cpu > g->cpu_ns && passed_ns ? (double)(cpu - g->cpu_ns) / (double)passed_ns
+						    : 0;
+	double allowed;
+
+	/* Evened out over a second or so. */
+	g->cores = g->cores * 0.9 + cores * 0.1;
+	g->cpu_ns = cpu;
+	g->checked_ns = now_ns;
+	allowed = budget_allowed_ns(g->session->options.budget_percent, g->cores, passed_ns);
+	g->allowed_ns += allowed;
+	g->burst_ns -= allowed;
+	if (g->burst_ns < 0)
+		g->burst_ns = 0;
+}
+
+static struct budget_hits new_hits(struct governor *g)
+{
+	struct budget_hits now = {0}, passed;
+
+	ingest_call(g->session->ingest, sum_hits, &now);
+	passed = (struct budget_hits){now.allocs - g->hits.allocs, now.frees - g->hits.frees,
+				      now.followed - g->hits.followed};
+	g->hits = now;
+	return passed;
+}
+
+double governor_other_share(const struct governor *g)
+{
+	uint64_t elapsed_ns = clock_now_ns() - g->session->started_ns, stops_ns = 0;
+
+	for (size_t i = 0; i < g->session->members.count; i++)
+		stops_ns += g->session->members.items[i]->look.stop_ns_total;
+	return elapsed_ns ? ((double)stops_ns + g->followed_ns) / (double)elapsed_ns : 0;
+}
+
+static void take_probes_out(struct governor *g)
+{
+	for (size_t i = 0; i < g->session->members.count; i++) {
+		const struct member *member = g->session->members.items[i];
+
+		if (!member->ended && member->probed)
+			probe_detach(g->session->probe, member->target->key.pid);
+	}
+	probe_calls_over(g->session->probe);
+}
+
+/* The time in which all was seen was a window, too. */
+static void see_some(struct governor *g)
+{
+	uint64_t signed_ns, now_ns;
+
+	log_info("too many calls for the budget: windows from now on");
+	if (windows_begin(g)) {
+		log_warn("no windows: every call is traced on");
+		return;
+	}
+	survivors_keep_lists(g, true);
+	signed_ns = clock_now_ns();
+	survivors_sign_all(g);
+	take_probes_out(g);
+	now_ns = clock_now_ns();
+	survivors_end_window(g, signed_ns);
+	windows_end_exact(g, signed_ns, now_ns);
+	g->exact = false;
+	windows_schedule(g, FIRST_LOOK_NS);
+}
+
+void governor_see_all(struct governor *g)
+{
+	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
+	int err = 0;
+
+	log_info("few calls: every one is traced from now on");
+	windows_end(g);
+	survivors_sign(g);
+	survivors_keep_lists(g, false);
+	for (size_t i = 0; !err && i < g->session->members.count; i++) {
+		struct member *member = g->session->members.items[i];
+
+		if (member->ended || !member->probed)
+			continue;
+		member->allocators.first_new = 0;
+		err = probe_attach(g->session->probe, member->target, &member->allocators,
+				   &member->attached, &error);
+		if (err)
+			log_debug_err(err, "process %d", member->target->key.pid);
+	}
+	g->exact = true;
+	g->burst_ns = 0;
+}
+
+/* Is it more than a burst? */
+static bool is_too_much(const struct governor *g)
+{
+	return g->burst_ns >
+	       budget_allowed_ns(g->session->options.budget_percent, g->cores, BUDGET_BURST_NS);
+}
+
+static void check(struct governor *g)
+{
+	uint64_t now_ns = clock_now_ns(), passed_ns = now_ns - g->checked_ns;
+	struct budget_hits hits = new_hits(g);
+	double before = g->spent_ns;
+
+	if (g->exact) {
+		governor_spend(g, &hits);
+		g->rate = passed_ns ? (double)hits.allocs / ((double)passed_ns / NS_PER_S) : 0;
+		g->seen_ns += passed_ns;
+	} else {
+		governor_spend(g, &(struct budget_hits){.followed = hits.followed});
+		g->followed_ns += g->spent_ns - before;
+	}
+	allow(g, now_ns);
+	if (g->exact && is_too_much(g))
+		see_some(g);
+}
+
+/* What is seen at once after the first process came, before anything else is done. */
+void governor_attached(struct governor *g)
+{
+	struct timespec moment = {.tv_nsec = FIRST_LOOK_NS};
+	struct budget_hits hits;
+	uint64_t passed_ns;
+	double allowed;
+
+	if (!g)
+		return;
+	if (!g->checked_ns) {
+		g->checked_ns = clock_now_ns();
+		g->ended_ns = g->session->started_ns;
+	}
+	if (!g->exact) {
+		governor_members_changed(g);
+		return;
+	}
+	g->cpu_ns = cpu_ns(g);
+	nanosleep(&moment, NULL);
+	passed_ns = clock_now_ns() - g->checked_ns;
+	hits = new_hits(g);
+	governor_spend(g, &hits);
+	allowed = budget_allowed_ns(g->session->options.budget_percent, 1, passed_ns);
+	allow(g, clock_now_ns());
+	g->seen_ns += passed_ns;
+	if (hits.allocs + hits.frees >= HITS_TELL && budget_cost_ns(&g->costs, &hits) > 2 * allowed)
+		see_some(g);
+}
+
+static int on_check(void *user, uint32_t expirations)
+{
+	struct governor *g = user;
+
+	(void)expirations;
+	check(g);
+	/* While a window is open its own end does that, at the right moment. */
+	if (g->exact || g->phase != WINDOW_IDLE)
+		return 0;
+	survivors_sign(g);
+	if (clock_now_ns() - g->polled_ns >= POLL_NS) {
+		survivors_poll(g);
+		g->polled_ns = clock_now_ns();
+	}
+	return 0;
+}
+
+int governor_start(struct governor *g)
+{
+	return g ? loop_add_timer(g->session->loop, CHECK_NS, on_check, g, &g->check_fd) : 0;
+}
+
+void governor_stop(struct governor *g)
+{
+	if (!g)
+		return;
+	if (g->check_fd >= 0)
+		loop_remove(g->session->loop, g->check_fd);
+	g->check_fd = -1;
+	check(g);
+	if (g->exact)
+		return;
+	windows_stop(g);
+	survivors_poll(g);
+}
+
+bool governor_probes_all(const struct governor *g)
+{
+	return !g || g->exact;
+}
+
+void governor_facts(struct governor *g, uint64_t now_ns, struct governor_facts *ret)
+{
+	uint64_t elapsed_ns = now_ns - g->session->started_ns;
+	uint64_t passed_ns = now_ns - g->told_ns;
+	double cores = g->cores > 1 ? g->cores : 1;
+
+	*ret = (struct governor_facts){
+		.exact = g->exact,
+		.windows = g->windows,
+		.duty = elapsed_ns ? (double)g->seen_ns / (double)elapsed_ns : 1,
+		.overhead_percent = elapsed_ns ? g->spent_ns / (double)elapsed_ns / cores * 100 : 0,
+		.cores = cores,
+		.hold_ns = g->step.hold_ns,
+		.sites_followed = g->sites_followed,
+		.sites_dropped = g->sites_dropped,
+		.allocs_per_second = g->rate,
+	};
+	if (ret->duty > 1)
+		ret->duty = 1;
+	if (passed_ns)
+		g->told_percent =
+			(g->spent_ns - g->told_spent_ns) / (double)passed_ns / cores * 100;
+	ret->last_overhead_percent = g->told_percent;
+	g->told_ns = now_ns;
+	g->told_spent_ns = g->spent_ns;
+}

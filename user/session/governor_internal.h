@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the governor's files share. */
+#ifndef HOLDFAST_SESSION_GOVERNOR_INTERNAL_H
+#define HOLDFAST_SESSION_GOVERNOR_INTERNAL_H
+
+#include "capture/budget/plan.h"
+#include "session/governor.h"
+#include "session/session_internal.h"
+#include "session/window_thread.h"
+
+enum window_phase { WINDOW_IDLE, WINDOW_OPENING, WINDOW_OPEN, WINDOW_CLOSING };
+
+struct governor {
+	struct session *session;
+	struct budget_costs costs;
+	bool exact;
+	int check_fd, phase_fd; /* timers; -1: the loop does not run */
+	/* Spending: since the session began, and since the last check. */
+	double spent_ns, allowed_ns, burst_ns, followed_ns, cores;
+	uint64_t checked_ns, cpu_ns;
+	struct budget_hits hits;            /* at the last check */
+	double told_percent, told_spent_ns; /* since the facts were asked for last */
+	uint64_t told_ns;
+	uint64_t over_since_ns; /* 0: it is not */
+	/* Windows. */
+	struct window_thread *thread;
+	struct probe_window *window; /* of the members as they are; NULL: to be made */
+	enum window_phase phase;
+	bool members_changed; /* while it was open */
+	bool loop_has_fds;
+	struct budget_step step;
+	uint64_t signed_ns; /* when what the blocks of the open window hold was noted; 0: not yet */
+	uint64_t ended_ns;  /* the last one */
+	uint64_t windows, seen_ns;
+	unsigned int calm; /* windows in a row that would have allowed to see all */
+	double rate;       /* allocations a second, in the last window or check */
+	uint64_t random, polled_ns;
+	uint64_t sites_followed, sites_dropped;
+};
+
+/* windows.c */
+void windows_schedule(struct governor *governor, uint64_t in_ns);
+void windows_stop(struct governor *governor);
+int windows_begin(struct governor *governor);
+void windows_end(struct governor *governor);
+/* All was seen up to now; what the blocks hold was noted at @known_ns. */
+void windows_end_exact(struct governor *governor, uint64_t known_ns, uint64_t now_ns);
+/* governor.c: counts what hits cost. */
+void governor_spend(struct governor *governor, const struct budget_hits *hits);
+/* Share of the time that stops and followed calls take. */
+double governor_other_share(const struct governor *governor);
+void governor_see_all(struct governor *governor);
+
+/* survivors.c: blocks whose release nobody may see. */
+/* Notes what those hold that came since the last call. */
+void survivors_sign(struct governor *governor);
+/* And of all that were handed out before lists were kept. */
+void survivors_sign_all(struct governor *governor);
+/* The same, but those of the window that came after @signed_ns are let go. */
+void survivors_end_window(struct governor *governor, uint64_t signed_ns);
+void survivors_poll(struct governor *governor);
+void survivors_keep_lists(struct governor *governor, bool on);
+
+#endif

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Windows, one after the other: IDLE -timer-> OPENING -probes in-> OPEN -timer-> (contents are noted) CLOSING -probes
+ * gone-> (what was seen is weighed) IDLE.
+ */
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "base/clock.h"
+#include "base/hashmap.h"
+#include "base/log.h"
+#include "session/governor_internal.h"
+
+/* The thread that holds the window closes it by itself so much later, should we be late. */
+#define OVERTIME_NS (20 * NS_PER_MS)
+/* With fewer events the times of the link calls tell when probes were in. */
+#define EVENTS_TELL 32
+#define RETRY_NS    NS_PER_S
+
+static void drop_window(struct governor *g)
+{
+	probe_window_free(g->window);
+	g->window = NULL;
+}
+
+static int make_window(struct governor *g)
+{
+	int err = g->window ? 0 : probe_window_new(g->session->probe, &g->window);
+
+	for (size_t i = 0; !err && i < g->session->members.count; i++) {
+		const struct member *member = g->session->members.items[i];
+
+		if (!member->ended && member->probed)
+			err = probe_window_add(g->window, member->target, &member->allocators);
+	}
+	if (err)
+		drop_window(g);
+	return err;
+}
+
+/* What one process's window has shown. */
+struct seen {
+	uint64_t allocs, frees, followed, first_ns, last_ns;
+};
+
+static void reset_seen(struct accounts *accounts, void *user)
+{
+	(void)user;
+	for (size_t i = 0; i < accounts_count(accounts); i++) {
+		struct account_sampling *s = &accounts_at(accounts, i)->sampling;
+
+		s->allocs = s->frees = s->first_ns = s->last_ns = 0;
+	}
+}
+
+static void sum_seen(struct accounts *accounts, void *user)
+{
+	struct seen *seen = user;
+
+	for (size_t i = 0; i < accounts_count(accounts); i++) {
+		const struct account_sampling *s = &accounts_at(accounts, i)->sampling;
+
+		seen->allocs += s->allocs;
+		seen->frees += s->frees;
+		if (s->first_ns && (!seen->first_ns || s->first_ns < seen->first_ns))
+			seen->first_ns = s->first_ns;
+		if (s->last_ns > seen->last_ns)
+			seen->last_ns = s->last_ns;
+	}
+}
+
+static void arm(struct governor *g, uint64_t in_ns)
+{
+	if (g->phase_fd >= 0)
+		loop_set_timer(g->session->loop, g->phase_fd, in_ns ? in_ns : 1, 0);
+}
+
+void windows_schedule(struct governor *g, uint64_t in_ns)
+{
+	g->phase = WINDOW_IDLE;
+	arm(g, in_ns);
+}
+
+static void open_next(struct governor *g)
+{
+	int err = g->window ? 0 : make_window(g);
+
+	if (!err) {
+		ingest_call(g->session->ingest, reset_seen, NULL);
+		err = window_thread_open(g->thread, g->window, g->step.hold_ns + OVERTIME_NS);
+	}
+	if (err) {
+		log_debug_err(err, "no window this time");
+		windows_schedule(g, RETRY_NS);
+		return;
+	}
+	g->phase = WINDOW_OPENING;
+	g->signed_ns = 0;
+}
+
+/* Before the probes go: afterwards nobody sees which of the blocks are handed out anew. */
+static void close_open(struct governor *g)
+{
+	g->signed_ns = clock_now_ns();
+	survivors_sign(g);
+	window_thread_close(g->thread);
+	g->phase = WINDOW_CLOSING;
+}
+
+static void emit_window(struct governor *g, int pid, const struct ledger_window *w)
+{
+	struct hf_event_window event = {
+		.h = {.kind = HF_EVENT_WINDOW,
+		      .size_bytes = sizeof(event),
+		      .time_ns = w->until_ns,
+		      .pid = (uint32_t)pid,
+		      .tid = (uint32_t)pid},
+		.until_ns = w->until_ns,
+		.known_ns = w->known_ns,
+		.stands_for_ns = w->stands_for_ns,
+		.seen_ns = w->seen_ns,
+		.lived_ns = w->lived_ns,
+	};
+
+	ingest_emit(g->session->ingest, &event.h);
+}
+
+struct weighing {
+	struct governor *governor;
+	struct ledger_window window;
+};
+
+static void weigh(struct accounts *accounts, void *user)
+{
+	const struct weighing *w = user;
+
+	for (size_t i = 0; i < accounts_count(accounts); i++) {
+		const struct account *account = accounts_at(accounts, i);
+
+		if (!account->ended_ns)
+			emit_window(w->governor, account->pid, &w->window);
+	}
+}
+
+static void end_window(struct governor *g, uint64_t from_ns, uint64_t known_ns, uint64_t until_ns)
+{
+	struct weighing w = {g,
+			     {.until_ns = until_ns,
+			      .known_ns = known_ns,
+			      .stands_for_ns = until_ns - g->ended_ns,
+			      .seen_ns = until_ns - from_ns,
+			      .lived_ns = known_ns - from_ns}};
+
+	ingest_call(g->session->ingest, weigh, &w);
+	g->seen_ns += until_ns - from_ns;
+	g->ended_ns = until_ns;
+	g->windows++;
+}
+
+void windows_end_exact(struct governor *g, uint64_t known_ns, uint64_t now_ns)
+{
+	if (known_ns > g->ended_ns)
+		end_window(g, g->ended_ns, known_ns, now_ns);
+	g->windows--;
+}
+
+/* When probes were in, by the events where there are enough of them. */
+static void true_times(const struct seen *seen, const struct probe_window_times *times,
+		       uint64_t *ret_from_ns, uint64_t *ret_until_ns)
+{
+	*ret_from_ns = times->opened_ns;
+	*ret_until_ns = times->closing_ns;
+	if (seen->allocs + seen->frees < EVENTS_TELL || seen->first_ns < times->open_ns ||
+	    seen->last_ns > times->closed_ns)
+		return;
+	*ret_from_ns = seen->first_ns;
+	*ret_until_ns = seen->last_ns;
+}
+
+/* Would it be cheap enough to see all? */
+static void watch_calm(struct governor *g, const struct seen *seen, double on_ns)
+{
+	struct budget_hits all = {.allocs = seen->allocs, .frees = seen->frees};
+	double cost = budget_cost_ns(&g->costs, &all);
+	double allowed =
+		budget_allowed_ns(g->session->options.budget_percent, g->cores, (uint64_t)on_ns);
+
+	g->calm = cost < BUDGET_EXACT_SHARE * allowed ? g->calm + 1 : 0;
+}
+
+static void plan_next(struct governor *g, const struct seen *seen, uint64_t on_ns)
+{
+	struct budget_hits hits = {.allocs = seen->allocs, .frees = seen->frees};
+	struct budget_window last = {.on_ns = on_ns, .cost_ns = budget_cost_ns(&g->costs, &hits)};
+	double allowed = budget_allowed_ns(g->session->options.budget_percent, g->cores, NS_PER_S) /
+			 NS_PER_S * BUDGET_MARGIN;
+	double others = governor_other_share(g);
+	double share = allowed - others > BUDGET_WINDOWS_LEAST * allowed
+			       ? allowed - others
+			       : BUDGET_WINDOWS_LEAST * allowed;
+
+	g->random = hash_u64(g->random + 1, g->random);
+	g->step = budget_next(&last, share, g->spent_ns - BUDGET_MARGIN * g->allowed_ns, g->random);
+	log_debug("window %lu: on %.1f ms, %lu allocs, %lu frees, cost %.2f ms; next in %.0f ms "
+		  "for %.0f ms, others %.2f %%",
+		  (unsigned long)g->windows, (double)on_ns / 1e6, (unsigned long)seen->allocs,
+		  (unsigned long)seen->frees, last.cost_ns / 1e6, (double)g->step.gap_ns / 1e6,
+		  (double)g->step.hold_ns / 1e6, others * 100);
+}
+
+static void take_closed(struct governor *g)
+{
+	struct probe_window_times times;
+	struct seen seen = {0};
+	uint64_t from_ns, until_ns, known_ns;
+	int err = window_thread_take(g->thread, &times);
+
+	ingest_call(g->session->ingest, sum_seen, &seen);
+	if (err) {
+		log_debug_err(err, "a window could not be opened");
+		drop_window(g);
+		windows_schedule(g, RETRY_NS);
+		return;
+	}
+	true_times(&seen, &times, &from_ns, &until_ns);
+	known_ns = g->signed_ns && g->signed_ns < until_ns ? g->signed_ns : until_ns;
+	if (known_ns <= from_ns)
+		known_ns = until_ns;
+	survivors_end_window(g, g->signed_ns ? g->signed_ns : from_ns);
+	end_window(g, from_ns, known_ns, until_ns);
+	governor_spend(g, &(struct budget_hits){.allocs = seen.allocs, .frees = seen.frees});
+	g->rate = (double)seen.allocs / ((double)(until_ns - from_ns) / NS_PER_S);
+	watch_calm(g, &seen, (double)(until_ns - from_ns));
+	plan_next(g, &seen, until_ns - from_ns);
+	if (g->members_changed)
+		drop_window(g);
+	g->members_changed = false;
+	windows_schedule(g, g->step.gap_ns);
+	if (g->calm >= BUDGET_EXACT_WINDOWS)
+		governor_see_all(g);
+}
+
+static int on_phase(void *user, uint32_t expirations)
+{
+	struct governor *g = user;
+
+	(void)expirations;
+	if (g->exact)
+		return 0;
+	if (g->phase == WINDOW_IDLE)
+		open_next(g);
+	else if (g->phase == WINDOW_OPEN)
+		close_open(g);
+	return 0;
+}
+
+static int on_opened(void *user, uint32_t events)
+{
+	struct governor *g = user;
+
+	(void)events;
+	window_thread_clear_opened(g->thread);
+	if (g->phase != WINDOW_OPENING)
+		return 0;
+	g->phase = WINDOW_OPEN;
+	arm(g, g->step.hold_ns);
+	return 0;
+}
+
+static int on_closed(void *user, uint32_t events)
+{
+	(void)events;
+	take_closed(user);
+	return 0;
+}
+
+/* Once; afterwards it only waits. */
+static int start_thread(struct governor *g)
+{
+	int err = g->thread ? 0 : window_thread_new(&g->thread);
+
+	if (err || g->loop_has_fds)
+		return err;
+	err = loop_add_fd(g->session->loop, window_thread_opened_fd(g->thread), EPOLLIN, on_opened,
+			  g);
+	if (!err)
+		err = loop_add_fd(g->session->loop, window_thread_closed_fd(g->thread), EPOLLIN,
+				  on_closed, g);
+	if (!err)
+		err = loop_add_timer(g->session->loop, NS_PER_S, on_phase, g, &g->phase_fd);
+	g->loop_has_fds = !err;
+	return err;
+}
+
+int windows_begin(struct governor *g)
+{
+	int err = start_thread(g);
+
+	if (err)
+		return err;
+	g->calm = 0;
+	g->step.hold_ns = BUDGET_HOLD_MIN_NS;
+	drop_window(g);
+	return 0;
+}
+
+void windows_end(struct governor *g)
+{
+	if (g->phase != WINDOW_IDLE) {
+		if (g->phase == WINDOW_OPENING || g->phase == WINDOW_OPEN)
+			close_open(g);
+		take_closed(g);
+	}
+	drop_window(g);
+	if (g->phase_fd >= 0)
+		loop_set_timer(g->session->loop, g->phase_fd, 0, 0);
+}
+
+void windows_stop(struct governor *g)
+{
+	windows_end(g);
+	if (g->loop_has_fds) {
+		loop_remove(g->session->loop, window_thread_opened_fd(g->thread));
+		loop_remove(g->session->loop, window_thread_closed_fd(g->thread));
+		loop_remove(g->session->loop, g->phase_fd);
+	}
+	g->loop_has_fds = false;
+	g->phase_fd = -1;
+	window_thread_free(g->thread);
+	g->thread = NULL;
+}
+
+void governor_members_changed(struct governor *g)
+{
+	if (!g || g->exact)
+		return;
+	survivors_keep_lists(g, true);
+	if (g->phase == WINDOW_IDLE)
+		drop_window(g);
+	else
+		g->members_changed = true;
+}
+
+bool governor_allows_look(const struct governor *g)
+{
+	return !g || g->exact || g->phase == WINDOW_IDLE || g->phase == WINDOW_CLOSING;
+}
