@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "capture/probe/calibrate.h"
 #include "session/session_internal.h"
 
 #define LIFE_SLOTS      65536
@@ -103,6 +104,9 @@ int session_new(const struct session_options *options, struct session **ret, str
 	err = probe_new(&probe, &session->probe, error);
 	if (err)
 		return err;
+	/* Before there is a second thread. */
+	if (probe_calibrate(session->probe, false, &session->costs))
+		cost_defaults(&session->costs);
 	err = start_ingest(session);
 	if (!err && !options->exact && probe_way(session->probe) != PROBE_WAY_PERF)
 		err = governor_new(session, &session->governor);

@@ -9,6 +9,7 @@
 #include "base/loop.h"
 #include "base/mailbox.h"
 #include "base/vec.h"
+#include "capture/budget/cost.h"
 #include "capture/probe/probe.h"
 #include "session/accounts.h"
 #include "session/governor.h"
@@ -63,6 +64,7 @@ struct session {
 	struct session_options options;
 	struct module_set *modules;
 	struct probe *probe;
+	struct probe_costs costs;
 	struct accounts *accounts;
 	struct ingest *ingest;
 	struct governor *governor; /* NULL: every call is traced, whatever it costs */

@@ -65,11 +65,10 @@ void probe_list_done(struct probe_list *list)
 	vec_done(&list->cookies);
 }
 
-static int attach_multi(const struct bpf_program *program, uint32_t type, uint32_t flags,
-			const struct probe_list *list)
+static int attach_multi(int program, uint32_t type, uint32_t flags, const struct probe_list *list)
 {
 	struct link_create_uprobe_multi attr = {
-		.prog_fd = bpf_program__fd(program),
+		.prog_fd = program,
 		.attach_type = type,
 		.offsets = (uintptr_t)list->offsets.items,
 		.cookies = (uintptr_t)list->cookies.items,
@@ -87,7 +86,7 @@ static int attach_multi(const struct bpf_program *program, uint32_t type, uint32
 }
 
 /* A refused place (a function that begins with a prefix the kernel rejects) must not cost all the others. */
-static int attach_multi_each(const struct bpf_program *program, uint32_t type, uint32_t flags,
+static int attach_multi_each(int program, uint32_t type, uint32_t flags,
 			     const struct probe_list *list, struct fd_vec *ret_links)
 {
 	int fd = attach_multi(program, type, flags, list), err = 0;
@@ -147,8 +146,7 @@ static int perf_attributes(bool on_return, const char *path, struct perf_event_a
 }
 
 /* One link; it holds the event, which needs no descriptor of its own. */
-static int attach_perf_one(const struct bpf_program *program, struct perf_event_attr *attr, int pid,
-			   uint64_t cookie)
+static int attach_perf_one(int program, struct perf_event_attr *attr, int pid, uint64_t cookie)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, options, .perf_event.bpf_cookie = cookie);
 	_cleanup_close_ int event =
@@ -156,11 +154,11 @@ static int attach_perf_one(const struct bpf_program *program, struct perf_event_
 
 	if (event < 0)
 		return -errno;
-	return bpf_link_create(bpf_program__fd(program), event, BPF_PERF_EVENT, &options);
+	return bpf_link_create(program, event, BPF_PERF_EVENT, &options);
 }
 
-static int attach_perf(const struct bpf_program *program, bool on_return,
-		       const struct probe_list *list, struct fd_vec *ret_links)
+static int attach_perf(int program, bool on_return, const struct probe_list *list,
+		       struct fd_vec *ret_links)
 {
 	struct perf_event_attr attr = {0};
 	char path[32];
@@ -184,25 +182,33 @@ static int attach_perf(const struct bpf_program *program, bool on_return,
 	return ret_links->count ? 0 : err;
 }
 
+/* One program at the places of a list. */
+static int attach_one(int program, enum link_hook hook, bool perf, const struct probe_list *list,
+		      struct fd_vec *ret_links)
+{
+	if (perf)
+		return attach_perf(program, hook == HOOK_RETURN, list, ret_links);
+	return attach_multi_each(program,
+				 hook == HOOK_SESSION ? TYPE_UPROBE_SESSION : TYPE_UPROBE_MULTI,
+				 hook == HOOK_RETURN ? UPROBE_MULTI_RETURN : 0, list, ret_links);
+}
+
 static int attach_call(struct probe *probe, const struct probe_list *list, struct fd_vec *ret_links)
 {
 	struct holdfast_bpf *s = probe->skeleton;
+	bool perf = probe->way == PROBE_WAY_PERF;
 	int err;
 
 	if (probe->way == PROBE_WAY_SESSION)
-		return attach_multi_each(s->progs.alloc_session, TYPE_UPROBE_SESSION, 0, list,
-					 ret_links);
+		return attach_one(bpf_program__fd(s->progs.alloc_session), HOOK_SESSION, false,
+				  list, ret_links);
 	/* The return first: a call whose return comes without its entry is counted, the other way round it
 	 * would look like a call that never ended. */
-	if (probe->way == PROBE_WAY_MULTI) {
-		err = attach_multi_each(s->progs.alloc_return, TYPE_UPROBE_MULTI,
-					UPROBE_MULTI_RETURN, list, ret_links);
-		return err ? err
-			   : attach_multi_each(s->progs.alloc_entry, TYPE_UPROBE_MULTI, 0, list,
-					       ret_links);
-	}
-	err = attach_perf(s->progs.alloc_return, true, list, ret_links);
-	return err ? err : attach_perf(s->progs.alloc_entry, false, list, ret_links);
+	err = attach_one(bpf_program__fd(s->progs.alloc_return), HOOK_RETURN, perf, list,
+			 ret_links);
+	return err ? err
+		   : attach_one(bpf_program__fd(s->progs.alloc_entry), HOOK_ENTRY, perf, list,
+				ret_links);
 }
 
 int links_attach_bare(struct probe *probe, enum link_kind kind, const struct probe_list *list,
@@ -217,14 +223,15 @@ int links_attach_bare(struct probe *probe, enum link_kind kind, const struct pro
 	program = kind == LINK_ENTRY      ? probe->skeleton->progs.alloc_entry
 		  : kind == LINK_RET_INSN ? probe->skeleton->progs.alloc_ret_insn
 					  : probe->skeleton->progs.call_site;
-	if (probe->way == PROBE_WAY_PERF)
-		return attach_perf(program, false, list, ret_links);
-	return attach_multi_each(program, TYPE_UPROBE_MULTI, 0, list, ret_links);
+	return attach_one(bpf_program__fd(program), HOOK_ENTRY, probe->way == PROBE_WAY_PERF, list,
+			  ret_links);
 }
 
 struct attach_work {
 	struct probe *probe;
 	enum link_kind kind;
+	int program; /* -1: the product's, by kind */
+	enum link_hook hook;
 	const struct probe_list *list;
 	struct fd_vec *ret_links;
 	int err;
@@ -234,20 +241,43 @@ static void attach_shielded(void *argument)
 {
 	struct attach_work *work = argument;
 
-	work->err = links_attach_bare(work->probe, work->kind, work->list, work->ret_links);
+	work->err = work->program < 0
+			    ? links_attach_bare(work->probe, work->kind, work->list, work->ret_links)
+			    : attach_one(work->program, work->hook,
+					 work->probe->way == PROBE_WAY_PERF, work->list,
+					 work->ret_links);
+}
+
+static int attach_in_shield(struct attach_work *work)
+{
+	struct shield shield;
+
+	if (!work->list->offsets.count)
+		return 0;
+	shield_start(&shield, attach_shielded, work);
+	shield_wait(&shield);
+	return work->err;
 }
 
 int links_attach(struct probe *probe, enum link_kind kind, const struct probe_list *list,
 		 struct fd_vec *ret_links)
 {
-	struct attach_work work = {probe, kind, list, ret_links, 0};
-	struct shield shield;
+	struct attach_work work = {
+		.probe = probe, .kind = kind, .program = -1, .list = list, .ret_links = ret_links};
 
-	if (!list->offsets.count)
-		return 0;
-	shield_start(&shield, attach_shielded, &work);
-	shield_wait(&shield);
-	return work.err;
+	return attach_in_shield(&work);
+}
+
+int links_attach_program(struct probe *probe, int program, enum link_hook hook,
+			 const struct probe_list *list, struct fd_vec *ret_links)
+{
+	struct attach_work work = {.probe = probe,
+				   .program = program,
+				   .hook = hook,
+				   .list = list,
+				   .ret_links = ret_links};
+
+	return attach_in_shield(&work);
 }
 
 static int attach_tracepoint(struct probe *probe, const struct bpf_program *program,

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "capture/probe/probe_internal.h"
+#include "capture/probe/subject.h"
 #include "holdfast.skel.h"
 
 #define RING_DEFAULT_BYTES (16u << 20)
@@ -174,6 +175,7 @@ int probe_new(const struct probe_options *options, struct probe **ret, struct hf
 	if (err)
 		return error_set_errno(error, HF_E_INTERNAL, -err, "out of memory");
 	err = load(probe, error);
+	probe->bare_syscall_ns = subject_syscall_ns();
 	if (!err)
 		err = links_attach_tracepoints(probe);
 	if (err)

@@ -65,7 +65,8 @@ struct probe {
 	uint64_t sites_used[HF_MAX_CALL_SITES / 64];
 	uint64_t *site_hits; /* the table of counts, mapped */
 	uint32_t site_next, group_serial;
-	int seccomp_checked; /* 0: not yet, 1: fine, or what probe_selftest_seccomp() answers */
+	double bare_syscall_ns; /* a system call's, before our tracepoints came */
+	int seccomp_checked;    /* 0: not yet, 1: fine, or what probe_selftest_seccomp() answers */
 };
 
 struct probed_process *probe_find_process(struct probe *probe, int pid);
@@ -106,6 +107,10 @@ int links_attach(struct probe *probe, enum link_kind kind, const struct probe_li
 /* The same, not shielded: for a caller that is. */
 int links_attach_bare(struct probe *probe, enum link_kind kind, const struct probe_list *list,
 		      struct fd_vec *ret_links);
+/* The same for a program of the caller's, by the probe's way; perf events know no sessions. */
+enum link_hook { HOOK_ENTRY, HOOK_RETURN, HOOK_SESSION };
+int links_attach_program(struct probe *probe, int program, enum link_hook hook,
+			 const struct probe_list *list, struct fd_vec *ret_links);
 int links_attach_tracepoints(struct probe *probe);
 /* plan.c: the probes of one module, by kind of link. */
 struct probe_plan {
