@@ -214,6 +214,32 @@ page_data()
 	[ "$status" -eq 0 ] || grep -q '^ *do: ' out
 }
 
+@test "doctor measures what a probe hit costs, and keeps it" {
+	local kept="/var/cache/holdfast/calibration-$(uname -r)"
+	"$HF" doctor > out || [ $? -eq 1 ]
+	grep -qE '^ok +probe costs +a hit at an emulated instruction [0-9.]+ .*; measured now$' out
+	[ "$(stat -c '%a %u %F' "$kept")" = '600 0 regular file' ]
+	grep -qE '^emulated_ns=[0-9]+$' "$kept"
+	sed 's/^emulated_ns=.*/emulated_ns=rubbish/' -i "$kept"
+	"$HF" doctor --json doctor.json --quiet || [ $? -eq 1 ]
+	json '[c["text"] for c in d["checks"] if c["name"] == "probe costs" and "malloc (entry and return)" in c["text"]]' doctor.json
+	grep -qE '^emulated_ns=[0-9]+$' "$kept"
+}
+
+@test "the figures are taken from where they are kept; without them all goes on" {
+	local kept="/var/cache/holdfast/calibration-$(uname -r)"
+	"$HF" doctor --quiet || [ $? -eq 1 ]
+	"$HF" hunt --for 1s --log-level debug "$pid" 2> err > out || [ $? -le 2 ]
+	grep -qE "probe costs (in )?$kept" err
+	rm "$kept"
+	ln -s "$PWD/elsewhere" "$kept"
+	"$HF" hunt --for 1s --log-level debug "$pid" 2> err > out || [ $? -le 2 ]
+	grep -q 'probe costs measured' err
+	[ -L "$kept" ]
+	[ ! -e elsewhere ]
+	rm "$kept"
+}
+
 @test "doctor as nobody: something is missing, with a remedy" {
 	cp "$HF" /tmp/holdfast.$$
 	chmod 755 /tmp/holdfast.$$

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "capture/feed/ring.h"
 #include "capture/probe/probe.h"
+#include "capture/probe/usage.h"
 #include "cmocka_all.h"
 
 #define THREADS 2
@@ -172,6 +173,29 @@ static void check_losses(const struct run *run)
 		assert_int_equal(losses.count[i], 0);
 }
 
+/* Each thread's round: two calls that allocate, one that frees. */
+static void check_usage(struct run *run)
+{
+	struct probe_usage before, usage;
+	uint64_t calls = 2 * THREADS * ROUNDS, frees = THREADS * ROUNDS;
+
+	assert_int_equal(probe_usage_count(run->probe, true), 0);
+	assert_int_equal(probe_usage(run->probe, &before), 0);
+	program_work(&run->program);
+	assert_int_equal(probe_usage(run->probe, &usage), 0);
+	assert_int_equal(probe_usage_count(run->probe, false), 0);
+	if (probe_way(run->probe) == PROBE_WAY_SESSION) {
+		assert_int_equal(usage.session_hits - before.session_hits, 2 * calls);
+		assert_int_equal(usage.entry_hits - before.entry_hits, frees);
+	} else {
+		assert_int_equal(usage.return_hits - before.return_hits, calls);
+		assert_int_equal(usage.entry_hits - before.entry_hits, calls + frees);
+	}
+	assert_true(usage.syscall_hits - before.syscall_hits >= 2 * 2 * THREADS);
+	assert_in_range((usage.program_ns - before.program_ns) / calls, 50, 1000000);
+	ring_feed_consume(run->feed);
+}
+
 static void check_way(enum probe_way way)
 {
 	unsigned char during[64][16] = {{0}}, after[64][16] = {{0}};
@@ -186,8 +210,7 @@ static void check_way(enum probe_way way)
 	}
 	assert_in_range(run.set.function_count, 1, 64);
 	read_code(&run, during);
-	program_work(&run.program);
-	ring_feed_consume(run.feed);
+	check_usage(&run);
 	assert_int_equal(run.allocs, 2 * THREADS * ROUNDS);
 	assert_int_equal(run.frees, 2 * THREADS * ROUNDS);
 	check_losses(&run);

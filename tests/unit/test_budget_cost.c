@@ -134,16 +134,16 @@ static void a_call_at_a_dear_place_costs_its_step_once(void **state)
 
 	(void)state;
 	fill(&costs);
-	assert_true(cost_of_entry(&costs, COST_EMULATED) == 900);
-	assert_true(cost_of_entry(&costs, COST_NOP5) == 600);
-	assert_true(cost_of_entry(&costs, COST_STEPPED) == 14000);
-	assert_true(cost_of_call(&costs, COST_EMULATED, true) == 1800);
-	assert_true(cost_of_call(&costs, COST_EMULATED, false) == 2100);
-	assert_true(cost_of_call(&costs, COST_STEPPED, true) == 14900);
-	assert_true(cost_of_call(&costs, COST_NOP5, true) == 1500);
+	assert_float_equal(cost_of_entry(&costs, COST_EMULATED), 900 * COST_IN_COMPANY, 0.1);
+	assert_float_equal(cost_of_entry(&costs, COST_NOP5), 600 * COST_IN_COMPANY, 0.1);
+	assert_float_equal(cost_of_entry(&costs, COST_STEPPED), 14000 * COST_IN_COMPANY, 0.1);
+	assert_float_equal(cost_of_call(&costs, COST_EMULATED, true), 1800 * COST_IN_COMPANY, 0.1);
+	assert_float_equal(cost_of_call(&costs, COST_EMULATED, false), 2100 * COST_IN_COMPANY, 0.1);
+	assert_float_equal(cost_of_call(&costs, COST_STEPPED, true), 14900 * COST_IN_COMPANY, 0.1);
+	assert_float_equal(cost_of_call(&costs, COST_NOP5, true), 1500 * COST_IN_COMPANY, 0.1);
 	costs.session_ns = 200; /* noise: never below nothing */
 	costs.nop5_ns = 600;
-	assert_true(cost_of_call(&costs, COST_NOP5, true) == 200);
+	assert_float_equal(cost_of_call(&costs, COST_NOP5, true), 200 * COST_IN_COMPANY, 0.1);
 }
 
 static void hits_cost_their_traps_and_programs_without_the_counting(void **state)
@@ -155,6 +155,10 @@ static void hits_cost_their_traps_and_programs_without_the_counting(void **state
 	fill(&costs);
 	costs.count_bias_ns = 40;
 	assert_true(cost_of_hits(&costs, &hits, 1800, 900) == 18000 + 4500 + 19000);
+	hits.steps = 2;
+	assert_float_equal(cost_of_hits(&costs, &hits, 1800, 900),
+			   18000 + 4500 + 19000 + 2 * 14000 * COST_IN_COMPANY, 0.1);
+	hits.steps = 0;
 	hits.program_ns = 100;
 	assert_true(cost_of_hits(&costs, &hits, 1800, 900) == 18000 + 4500);
 }

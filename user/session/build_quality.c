@@ -140,12 +140,17 @@ static int add_plan(const struct session *session, double percent, struct report
 	return err ? err : report_builder_add_plan(builder, line.buf);
 }
 
-/* Recordings of before had no figure of their own. */
+/* Of a recording of before, or where nothing kept to a budget: by the model. */
 static double overhead(const struct session *session, uint64_t duration_ns)
 {
-	return session->facts.overhead_percent >= 0
-		       ? session->facts.overhead_percent
-		       : overhead_percent(session->last_allocs, session->last_frees, duration_ns);
+	double counting = duration_ns ? session->overhead.counting_ns / (double)duration_ns * 100
+				      : 0;
+
+	if (session->facts.overhead_percent >= 0)
+		return session->facts.overhead_percent;
+	return overhead_percent(&session->overhead, session->last_allocs, session->last_frees,
+				duration_ns) +
+	       counting;
 }
 
 static int add_capture(const struct session *session, const struct build_options *options,

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "capture/probe/calibrate.h"
 #include "capture/probe/probe.h"
 #include "process/target/allocator.h"
 #include "process/target/target.h"
@@ -114,6 +115,43 @@ static void check_uprobes(struct examination *e, struct check *c)
 	}
 }
 
+static void add_cost(struct strbuf *text, const char *what, double ns)
+{
+	strbuf_addf(text, "%s%s ", text->len ? ", " : "", what);
+	clock_add_duration(text, (uint64_t)ns);
+}
+
+/* Anew each time: who asks a doctor wants to know how it is today. */
+static void check_costs(struct examination *e, struct check *c)
+{
+	struct probe_costs costs;
+
+	if (!e->probe) {
+		c->state = CHECK_LIMITED;
+		strbuf_addstr(&c->text, "can't be measured without BPF");
+		return;
+	}
+	if (probe_calibrate(e->probe, true, &costs) && probe_calibrate(e->probe, false, &costs)) {
+		c->state = CHECK_LIMITED;
+		strbuf_addstr(&c->text, "can't be measured: estimates reckon with usual figures");
+		strbuf_addstr(&c->fix, "see --log-level debug for the reason");
+		return;
+	}
+	add_cost(&c->text, "a hit at an emulated instruction", costs.emulated_ns);
+	add_cost(&c->text, "nop5", costs.nop5_ns);
+	add_cost(&c->text, "single-stepped", costs.stepped_ns);
+	add_cost(&c->text, "malloc (entry and return)",
+		 cost_of_call(&costs, COST_EMULATED, probe_way(e->probe) == PROBE_WAY_SESSION) /
+			 COST_IN_COMPANY);
+	add_cost(&c->text, "any system call of the machine", costs.syscall_pair_ns);
+	if (costs.measured_at_s + 2 >= clock_wall_ns() / NS_PER_S) {
+		strbuf_addstr(&c->text, "; measured now");
+	} else {
+		strbuf_addstr(&c->text, "; measured at ");
+		clock_add_rfc3339(&c->text, costs.measured_at_s * NS_PER_S);
+	}
+}
+
 static void check_seccomp(struct examination *e, struct check *c)
 {
 	int err = e->probe ? probe_selftest_seccomp(e->probe) : 0;
@@ -202,6 +240,7 @@ static const struct {
 	{"BTF", check_btf},
 	{"BPF", check_bpf},
 	{"uprobes", check_uprobes},
+	{"probe costs", check_costs},
 	{"seccomp", check_seccomp},
 	{"tracepoints", check_tracepoints},
 	{"debug files", check_debug_files},

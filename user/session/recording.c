@@ -178,6 +178,11 @@ static char *meta_text(struct session *session)
 	json_object_set_new(meta, "follow", json_boolean(options->follow));
 	json_object_set_new(meta, "way", text(probe_way_name(probe_way(session->probe))));
 	json_object_set_new(meta, "missing", text(probe_missing(session->probe)));
+	json_object_set_new(meta, "alloc_cost_ns",
+			    json_real(session->overhead.factor * session->overhead.alloc_ns));
+	json_object_set_new(meta, "free_cost_ns",
+			    json_real(session->overhead.factor * session->overhead.free_ns));
+	json_object_set_new(meta, "counting_ns", json_real(session->overhead.counting_ns));
 	json_object_set_new(meta, "custom", custom_names(options));
 	for (size_t i = 0; i < session->members.count; i++)
 		json_array_append_new(processes, process_facts(session, session->members.items[i]));

@@ -217,6 +217,24 @@ static void take_facts(const json_t *meta, struct governor_facts *ret)
 	};
 }
 
+/* What a call of the target cost as it was recorded; usual figures where that is not told. */
+static void take_costs(struct overhead *overhead, const json_t *meta)
+{
+	double alloc_ns = json_number_value(json_object_get(meta, "alloc_cost_ns"));
+	double free_ns = json_number_value(json_object_get(meta, "free_cost_ns"));
+	double counting_ns = json_number_value(json_object_get(meta, "counting_ns"));
+	struct probe_costs usual;
+
+	cost_defaults(&usual);
+	overhead_init(overhead, &usual);
+	if (alloc_ns > 0 && alloc_ns < COST_MAX_NS && free_ns > 0 && free_ns < COST_MAX_NS) {
+		overhead->alloc_ns = alloc_ns;
+		overhead->free_ns = free_ns;
+	}
+	if (counting_ns > 0 && counting_ns < 1e18)
+		overhead->counting_ns = counting_ns;
+}
+
 static int take_session(struct session *session, const json_t *meta)
 {
 	struct replayed *replayed = session->replayed;
@@ -227,6 +245,7 @@ static int take_session(struct session *session, const json_t *meta)
 	session->started_wall_ns = number(meta, "started_wall_ns");
 	session->stopped_ns = number(meta, "stopped_ns");
 	session->options.budget_percent = budget > 0 && budget <= 100 ? budget : 0;
+	take_costs(&session->overhead, meta);
 	session->options.exact = flag(meta, "exact");
 	session->options.no_stop = flag(meta, "no_stop");
 	take_facts(meta, &session->facts);

@@ -152,6 +152,7 @@ int session_attach(struct session *session, int pid, struct hf_error *error)
 	if (!session->started_ns) {
 		session->started_ns = session->last_tick_ns = clock_now_ns();
 		session->started_wall_ns = clock_wall_ns();
+		overhead_start(session);
 	}
 	err = members_attach(session, pid, error);
 	if (!err)
@@ -198,8 +199,7 @@ static void update_facts(struct session *session, uint64_t now_ns)
 	session->facts = (struct governor_facts){
 		.exact = true,
 		.duty = 1,
-		.overhead_percent =
-			overhead_percent(session->last_allocs, session->last_frees, elapsed_ns),
+		.overhead_percent = -1, /* to be told by the model, from all events */
 	};
 }
 
@@ -213,6 +213,7 @@ static void fill_view(struct session *session, const struct judge_request *reque
 	double seconds = (double)(passed_ns ? passed_ns : 1) / 1e9;
 	bool all = governor_probes_all(session->governor);
 
+	overhead_tick(session, request->allocs, request->frees);
 	update_facts(session, request->now_ns);
 	probe_losses(session->probe, &session->loss);
 	*view = (struct session_view){
@@ -227,8 +228,10 @@ static void fill_view(struct session *session, const struct judge_request *reque
 		.live_count = request->live_count,
 		.unmatched_frees = request->unmatched_frees,
 		.rss_bytes = first_rss(session),
-		.overhead_percent = session->governor ? session->facts.last_overhead_percent
-						      : overhead_percent(allocs, frees, passed_ns),
+		.overhead_percent = session->governor
+					    ? session->facts.last_overhead_percent
+					    : overhead_percent(&session->overhead, allocs, frees,
+							       passed_ns),
 		.running = members_running(session),
 	};
 	session->last_tick_ns = request->now_ns;
@@ -328,6 +331,7 @@ void session_detach(struct session *session)
 	session->verdict = request.verdict;
 	session->last_allocs = request.allocs;
 	session->last_frees = request.frees;
+	overhead_stop(session, request.allocs, request.frees);
 	update_facts(session, session->stopped_ns);
 	probe_losses(session->probe, &session->loss);
 }

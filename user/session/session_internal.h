@@ -11,6 +11,7 @@
 #include "base/vec.h"
 #include "capture/budget/cost.h"
 #include "capture/probe/probe.h"
+#include "capture/probe/usage.h"
 #include "session/accounts.h"
 #include "session/governor.h"
 #include "session/ingest.h"
@@ -60,11 +61,24 @@ struct replayed {
 	struct strmap modules; /* path and build id -> struct recorded_module *, in the arena */
 };
 
+/* What tracing costs, see overhead.c. */
+struct overhead {
+	double alloc_ns, free_ns;       /* of an event, by the table of costs */
+	double factor;                  /* times as much it is with this target */
+	double counted_ns, modelled_ns; /* of the calls while runs were counted: sums */
+	double counting_ns;             /* what that cost: a sum */
+	bool counting;                  /* since */
+	struct probe_usage before;
+	uint64_t allocs, frees;
+	unsigned int ticks;
+};
+
 struct session {
 	struct session_options options;
 	struct module_set *modules;
 	struct probe *probe;
 	struct probe_costs costs;
+	struct overhead overhead;
 	struct accounts *accounts;
 	struct ingest *ingest;
 	struct governor *governor; /* NULL: every call is traced, whatever it costs */
@@ -125,8 +139,15 @@ struct judge_request {
 
 void judge(struct accounts *accounts, void *request);
 
-/* overhead.c: an estimate from hits and what one costs. */
-double overhead_percent(uint64_t allocs, uint64_t frees, uint64_t duration_ns);
+/* overhead.c: an estimate from events, what their hits cost here, and what our programs take with these stacks. */
+void overhead_init(struct overhead *overhead, const struct probe_costs *costs);
+/* Before the first probe; at each tick, with the totals of events; after the last of them. */
+void overhead_start(struct session *session);
+void overhead_tick(struct session *session, uint64_t allocs, uint64_t frees);
+void overhead_stop(struct session *session, uint64_t allocs, uint64_t frees);
+/* Of one core. What counting itself cost is not in it. */
+double overhead_percent(const struct overhead *overhead, uint64_t allocs, uint64_t frees,
+			uint64_t duration_ns);
 
 /* build.c */
 struct build_options {

@@ -9,7 +9,6 @@
 #include "base/units.h"
 
 #define FORMAT  "holdfast-costs 1"
-#define MAX_NS  1e7 /* no trap takes 10 ms; what says so is damaged */
 #define DRIFT   1.6 /* a system call that takes so many times as long, or as short */
 #define COUNTED (sizeof(fields) / sizeof(fields[0]))
 
@@ -65,7 +64,7 @@ static int take_fields(char **rest, struct probe_costs *ret)
 	uint64_t number;
 
 	for (size_t i = 0; i < COUNTED; i++) {
-		if (take_number(rest, fields[i].name, &number) || (double)number > MAX_NS)
+		if (take_number(rest, fields[i].name, &number) || (double)number > COST_MAX_NS)
 			return -EINVAL;
 		*field_at(ret, i) = (double)number;
 	}
@@ -101,19 +100,24 @@ bool cost_still_holds(const struct probe_costs *costs, double bare_syscall_ns)
 	       bare_syscall_ns * DRIFT > costs->bare_syscall_ns;
 }
 
-double cost_of_entry(const struct probe_costs *costs, enum cost_place place)
+static double trap_at(const struct probe_costs *costs, enum cost_place place)
 {
 	if (place == COST_STEPPED)
 		return costs->stepped_ns;
 	return place == COST_NOP5 ? costs->nop5_ns : costs->emulated_ns;
 }
 
+double cost_of_entry(const struct probe_costs *costs, enum cost_place place)
+{
+	return COST_IN_COMPANY * trap_at(costs, place);
+}
+
 double cost_of_call(const struct probe_costs *costs, enum cost_place place, bool session)
 {
 	double whole = session ? costs->session_ns : costs->return_ns;
-	double ns = whole - costs->emulated_ns + cost_of_entry(costs, place);
+	double ns = whole - costs->emulated_ns + trap_at(costs, place);
 
-	return ns > 0 ? ns : whole;
+	return COST_IN_COMPANY * (ns > 0 ? ns : whole);
 }
 
 double cost_of_hits(const struct probe_costs *costs, const struct cost_hits *hits,
@@ -122,5 +126,5 @@ double cost_of_hits(const struct probe_costs *costs, const struct cost_hits *hit
 	double program_ns = (double)hits->program_ns - (double)hits->runs * costs->count_bias_ns;
 
 	return hits->calls * call_trap_ns + hits->entries * entry_trap_ns +
-	       (program_ns > 0 ? program_ns : 0);
+	       hits->steps * cost_of_entry(costs, COST_STEPPED) + (program_ns > 0 ? program_ns : 0);
 }

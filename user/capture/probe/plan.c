@@ -145,6 +145,22 @@ static struct hf_probe_cookie plan_cookie(const struct allocator_set *set,
 	return cookie;
 }
 
+/* What the kernel does at the place that most hits will be at. */
+static void note_place(const struct allocator_function *f, const struct placement_request *code,
+		       const struct placement *place, struct probe_attached *attached)
+{
+	static const uint8_t nop5[] = {0x0f, 0x1f, 0x44, 0x00, 0x00};
+	enum cost_place found = place->kind == PLACEMENT_STEPPED ? COST_STEPPED : COST_EMULATED;
+
+	if (place->offset + sizeof(nop5) <= code->size &&
+	    !memcmp(code->code + place->offset, nop5, sizeof(nop5)))
+		found = COST_NOP5;
+	if (f->cookie.function == HF_FN_MALLOC || f->cookie.function == HF_FN_CUSTOM)
+		attached->call_place = found;
+	else if (f->cookie.function == HF_FN_FREE)
+		attached->free_place = found;
+}
+
 static int plan_function(struct probe_plan *plan, const struct allocator_set *set,
 			 const struct allocator_function *f, struct probe_attached *attached)
 {
@@ -168,6 +184,7 @@ static int plan_function(struct probe_plan *plan, const struct allocator_set *se
 	}
 	log_debug("probe %s+%u in %s, %s", f->name, place.offset, plan->module->path,
 		  place.kind == PLACEMENT_EMULATED ? "emulated" : "single-stepped");
+	note_place(f, &request, &place, attached);
 	attached->functions++;
 	attached->emulated += place.kind == PLACEMENT_EMULATED;
 	return 0;

@@ -169,6 +169,7 @@ int probe_new(const struct probe_options *options, struct probe **ret, struct hf
 	libbpf_set_print(print_to_log);
 	strbuf_init(&probe->missing);
 	probe->options = *options;
+	probe->counting_fd = -1;
 	probe->seed = hash_seed_random();
 	probe->cpu_count = libbpf_num_possible_cpus();
 	err = unwind_rules_new(&probe->rules);
@@ -189,6 +190,8 @@ void probe_free(struct probe *probe)
 	if (!probe)
 		return;
 	probe_detach(probe, 0);
+	if (probe->counting_fd >= 0)
+		close(probe->counting_fd);
 	for (size_t i = 0; i < probe->processes.count; i++) {
 		vec_done(&probe->processes.items[i].call_links);
 		vec_done(&probe->processes.items[i].entry_links);

@@ -24,6 +24,7 @@
 
 #include "base/cleanup.h"
 #include "base/err.h"
+#include "capture/budget/cost.h"
 #include "process/target/allocator.h"
 #include "process/target/target.h"
 
@@ -78,6 +79,7 @@ struct probe_attached {
 	size_t emulated;  /* of them at an instruction that the kernel emulates */
 	size_t skipped;   /* could not be probed: named in the log */
 	uint64_t attach_ns;
+	enum cost_place call_place, free_place; /* of malloc, or what serves for it; of free */
 };
 
 /* The functions from set->first_new on; should it fail, those before keep their probes.

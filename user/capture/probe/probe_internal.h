@@ -65,6 +65,7 @@ struct probe {
 	uint64_t sites_used[HF_MAX_CALL_SITES / 64];
 	uint64_t *site_hits; /* the table of counts, mapped */
 	uint32_t site_next, group_serial;
+	int counting_fd; /* runs of programs are counted while it is open; -1: they are not */
 	double bare_syscall_ns; /* a system call's, before our tracepoints came */
 	int seccomp_checked;    /* 0: not yet, 1: fine, or what probe_selftest_seccomp() answers */
 };

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "capture/probe/usage.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/log.h"
+#include "capture/probe/probe_internal.h"
+#include "holdfast.skel.h"
+
+int probe_usage_count(struct probe *probe, bool on)
+{
+	int fd;
+
+	if (!on) {
+		if (probe->counting_fd >= 0)
+			close(probe->counting_fd);
+		probe->counting_fd = -1;
+		return 0;
+	}
+	if (probe->counting_fd >= 0)
+		return 0;
+	fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	if (fd < 0)
+		return log_debug_err(fd, "runs of programs can't be counted");
+	probe->counting_fd = fd;
+	return 0;
+}
+
+static int add_program(const struct bpf_program *program, uint64_t *hits, uint64_t *ns,
+		       uint64_t *missed)
+{
+	struct bpf_prog_info info = {0};
+	uint32_t size = sizeof(info);
+	int fd = bpf_program__fd(program), err;
+
+	if (fd < 0) /* not loaded: this kernel has a better one */
+		return 0;
+	err = bpf_obj_get_info_by_fd(fd, &info, &size);
+	if (err)
+		return err;
+	*hits += info.run_cnt;
+	*ns += info.run_time_ns;
+	*missed += info.recursion_misses;
+	return 0;
+}
+
+int probe_usage(const struct probe *probe, struct probe_usage *ret)
+{
+	struct probe_usage usage = {0};
+	const struct holdfast_bpf *s = probe->skeleton;
+	const struct {
+		const struct bpf_program *program;
+		uint64_t *hits, *ns;
+	} counted[] = {
+		{s->progs.alloc_entry, &usage.entry_hits, &usage.program_ns},
+		{s->progs.alloc_session, &usage.session_hits, &usage.program_ns},
+		{s->progs.alloc_return, &usage.return_hits, &usage.program_ns},
+		{s->progs.alloc_ret_insn, &usage.ret_insn_hits, &usage.program_ns},
+		{s->progs.mapping_enter, &usage.syscall_hits, &usage.machine_ns},
+		{s->progs.mapping_exit, &usage.syscall_hits, &usage.machine_ns},
+		{s->progs.page_fault, &usage.fault_hits, &usage.machine_ns},
+	};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sizeof(counted) / sizeof(counted[0]); i++)
+		err = add_program(counted[i].program, counted[i].hits, counted[i].ns,
+				  &usage.missed);
+	if (err)
+		return err;
+	*ret = usage;
+	return 0;
+}
