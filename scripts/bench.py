@@ -356,15 +356,15 @@ def rows_programs(table, options):
 
 
 def add_sum(table, malloc_us, free_us):
-    """What session/overhead.c takes for a call of each kind, and whether the parts are the whole."""
+    """What session/overhead.c reckons with, by other means, and whether the parts are the whole."""
     session = table.median(trap_name("session", 1))
     entry = table.median(trap_name("emulated", 1))
     if session is None or entry is None:
         return
     table.add("a malloc: session trap + its programs", [session + malloc_us], "us",
-              note="ALLOC_NS of user/session/overhead.c")
+              note="hunt says it with --log-level debug")
     table.add("a free: emulated trap + its program", [entry + free_us], "us",
-              note="FREE_NS of user/session/overhead.c")
+              note="the same")
     whole = table.median(pair_name("exact", 1, 5))
     total = session + malloc_us + entry + free_us
     table.add("sum of the parts, a pair", [total], "us",
