@@ -299,7 +299,6 @@ static void take_free(struct accounts *accounts, struct account *account,
 	if (!account->sampling.on)
 		return;
 	account->sampling.frees++;
-	count_in_window(&account->sampling, event->time_ns);
 }
 
 static void take_undo(struct accounts *accounts, struct account *account,

@@ -27,7 +27,6 @@ int governor_new(struct session *session, struct governor **ret)
 	g->session = session;
 	g->exact = true;
 	g->check_fd = g->phase_fd = -1;
-	g->costs = (struct budget_costs){.alloc_ns = 3000, .free_ns = 1100, .followed_ns = 3500};
 	g->random = hash_seed_random();
 	*ret = g;
 	return 0;
@@ -40,6 +39,19 @@ void governor_free(struct governor *g)
 	window_thread_free(g->thread);
 	probe_window_free(g->window);
 	free(g);
+}
+
+/* By the calibration, and what our programs take with this target's stacks. */
+static void update_costs(struct governor *g)
+{
+	const struct overhead *o = &g->session->overhead;
+	const struct probe_costs *costs = &g->session->costs;
+
+	g->costs = (struct budget_costs){
+		.alloc_ns = o->factor * o->alloc_ns,
+		.free_ns = o->factor * o->free_ns,
+		.followed_ns = 2 * cost_of_entry(costs, COST_EMULATED) + costs->call_program_ns,
+	};
 }
 
 static uint64_t process_cpu_ns(int pid)
@@ -194,6 +206,7 @@ static void check(struct governor *g)
 	struct budget_hits hits = new_hits(g);
 	double before = g->spent_ns;
 
+	update_costs(g);
 	if (g->exact) {
 		governor_spend(g, &hits);
 		g->rate = passed_ns ? (double)hits.allocs / ((double)passed_ns / NS_PER_S) : 0;
@@ -217,6 +230,7 @@ void governor_attached(struct governor *g)
 
 	if (!g)
 		return;
+	update_costs(g);
 	if (!g->checked_ns) {
 		g->checked_ns = clock_now_ns();
 		g->ended_ns = g->session->started_ns;
@@ -288,7 +302,9 @@ void governor_facts(struct governor *g, uint64_t now_ns, struct governor_facts *
 		.exact = g->exact,
 		.windows = g->windows,
 		.duty = elapsed_ns ? (double)g->seen_ns / (double)elapsed_ns : 1,
-		.overhead_percent = elapsed_ns ? g->spent_ns / (double)elapsed_ns / cores * 100 : 0,
+		.overhead_percent = elapsed_ns ? (g->spent_ns + g->session->overhead.counting_ns) /
+							 (double)elapsed_ns / cores * 100
+					       : 0,
 		.cores = cores,
 		.hold_ns = g->step.hold_ns,
 		.sites_followed = g->sites_followed,

@@ -190,8 +190,6 @@ static uint64_t first_rss(const struct session *session)
 /* What tracing costs and how much it sees, until now. */
 static void update_facts(struct session *session, uint64_t now_ns)
 {
-	uint64_t elapsed_ns = now_ns - session->started_ns;
-
 	if (session->governor) {
 		governor_facts(session->governor, now_ns, &session->facts);
 		return;
@@ -228,10 +226,9 @@ static void fill_view(struct session *session, const struct judge_request *reque
 		.live_count = request->live_count,
 		.unmatched_frees = request->unmatched_frees,
 		.rss_bytes = first_rss(session),
-		.overhead_percent = session->governor
-					    ? session->facts.last_overhead_percent
-					    : overhead_percent(&session->overhead, allocs, frees,
-							       passed_ns),
+		.overhead_percent = session->governor ? session->facts.last_overhead_percent
+						      : overhead_percent(&session->overhead, allocs,
+									 frees, passed_ns),
 		.running = members_running(session),
 	};
 	session->last_tick_ns = request->now_ns;

@@ -170,7 +170,7 @@ static void true_times(const struct seen *seen, const struct probe_window_times 
 {
 	*ret_from_ns = times->opened_ns;
 	*ret_until_ns = times->closing_ns;
-	if (seen->allocs + seen->frees < EVENTS_TELL || seen->first_ns < times->open_ns ||
+	if (seen->allocs < EVENTS_TELL || seen->first_ns < times->open_ns ||
 	    seen->last_ns > times->closed_ns)
 		return;
 	*ret_from_ns = seen->first_ns;
