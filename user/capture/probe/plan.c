@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "capture/probe/placement.h"
 #include "capture/probe/probe_internal.h"
-#include "capture/probe/returns.h"
+#include "process/code/placement.h"
+#include "process/code/returns.h"
 
 #define FUNCTION_DEFAULT_BYTES 256u /* where the symbol has no size */
 #define FUNCTION_MAX_BYTES     4096u

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "capture/probe/placement.h"
+#include "process/code/placement.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "capture/probe/returns.h"
+#include "process/code/returns.h"
 
 #include <errno.h>
 

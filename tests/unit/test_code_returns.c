@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "capture/probe/returns.h"
+#include "process/code/returns.h"
 
 #define BASE 0x1000u
 #define SLOT 0x5000u

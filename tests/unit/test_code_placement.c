@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-#include "capture/probe/placement.h"
+#include "process/code/placement.h"
 
 #define BYTES(...) ((const uint8_t[]){__VA_ARGS__})
 #define FIND(bytes, args, stack, place)                                         \

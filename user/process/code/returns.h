@@ -9,8 +9,8 @@
  *
  * Hostile code ends the search: after RETURNS_MAX_INSTRUCTIONS, or at bytes that are no instruction.
  */
-#ifndef HOLDFAST_PROBE_RETURNS_H
-#define HOLDFAST_PROBE_RETURNS_H
+#ifndef HOLDFAST_CODE_RETURNS_H
+#define HOLDFAST_CODE_RETURNS_H
 
 #include <stdbool.h>
 #include <stddef.h>

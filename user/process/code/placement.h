@@ -11,8 +11,8 @@
  * emulate more: what we place is right there too, only not always the first possible place.
  * Pure: bytes in, offset out.
  */
-#ifndef HOLDFAST_PROBE_PLACEMENT_H
-#define HOLDFAST_PROBE_PLACEMENT_H
+#ifndef HOLDFAST_CODE_PLACEMENT_H
+#define HOLDFAST_CODE_PLACEMENT_H
 
 #include <stdbool.h>
 #include <stddef.h>
