@@ -252,3 +252,37 @@ void eh_frame_done(struct eh_frame *frame)
 	free(frame->fdes);
 	*frame = (struct eh_frame){0};
 }
+
+/* The entry at @offset without its length and with it its id. */
+static struct cursor entry_at(const struct eh_section *section, uint64_t offset, uint32_t *ret_id)
+{
+	struct cursor c = cursor_window(section->bytes, section->size, offset,
+					offset < section->size ? section->size - offset : 0);
+	struct cursor entry = next_entry(&c);
+
+	*ret_id = cursor_u32(&entry);
+	return entry;
+}
+
+int eh_frame_range(struct eh_section section, uint64_t offset, uint64_t *ret_start,
+		   uint64_t *ret_end)
+{
+	struct eh_cie cie = {.pointer_encoding = DW_EH_PE_absptr};
+	uint32_t id, zero;
+	struct cursor fde = entry_at(&section, offset, &id), c;
+	uint64_t id_offset = (uint64_t)(fde.p - section.bytes) - sizeof(id), start, size;
+
+	if (fde.bad || id == 0 || id > id_offset)
+		return -EINVAL;
+	c = entry_at(&section, id_offset - id, &zero);
+	if (c.bad || zero != 0)
+		return -EINVAL;
+	read_cie_header(&section, &c, &cie);
+	start = eh_read_encoded(&section, &fde, cie.pointer_encoding);
+	size = eh_read_encoded(&section, &fde, cie.pointer_encoding & EH_ENCODING_FORMAT);
+	if (c.bad || fde.bad || size > UINT64_MAX - start)
+		return -EINVAL;
+	*ret_start = start;
+	*ret_end = start + size;
+	return 0;
+}

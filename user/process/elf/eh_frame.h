@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The entries of an .eh_frame section. Behind unwind_table.h; nothing else should need it.
+ * The entries of an .eh_frame section. Behind unwind_table.h and elf_file.h; nothing else should need it.
  *
  * The bytes are hostile: no pointer between entries is followed except to a CIE that the walk through the
  * section has met itself, so the work is linear in the section's size.
@@ -29,5 +29,9 @@ struct eh_frame {
 /* @section's bytes must outlive the result. 0, -ENOMEM, or -EFBIG if the section has 4 GiB or more. */
 int eh_frame_init(struct eh_frame *ret, struct eh_section section);
 void eh_frame_done(struct eh_frame *frame);
+
+/* The code that the FDE at @offset of @section is about. -EINVAL: no FDE, or a damaged one. */
+int eh_frame_range(struct eh_section section, uint64_t offset, uint64_t *ret_start,
+		   uint64_t *ret_end);
 
 #endif

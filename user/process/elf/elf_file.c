@@ -366,6 +366,16 @@ const uint8_t *elf_file_image(const struct elf_file *file, uint64_t address, siz
 	return bytes;
 }
 
+int elf_file_read(const struct elf_file *file, uint64_t address, size_t size, uint8_t *ret)
+{
+	const struct elf_segment *segment = segment_at(file, address, size);
+
+	if (!segment)
+		return -ENOENT;
+	return elf_source_copy(file->source, segment->file_offset + (address - segment->address),
+			       size, ret);
+}
+
 int elf_view_strings(const struct elf_file *file, uint64_t offset, uint64_t size,
 		     struct elf_strings *ret)
 {

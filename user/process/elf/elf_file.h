@@ -86,6 +86,10 @@ int elf_file_section(const struct elf_file *file, const char *name, struct elf_s
  * one segment's part of the file. Owned by the file. */
 const uint8_t *elf_file_image(const struct elf_file *file, uint64_t address, size_t size);
 
+/* Copies the same bytes, which are then not kept: for code that is looked at once, as a whole. -ENOENT: not wholly in
+ * one segment's part of the file; -EINVAL: the file became shorter; or the error of pread(2). */
+int elf_file_read(const struct elf_file *file, uint64_t address, size_t size, uint8_t *ret);
+
 struct elf_symbol {
 	const char *name; /* owned by the file; NUL-terminated inside its string table */
 	uint64_t address, size;
@@ -107,9 +111,25 @@ int elf_file_find_symbol(const struct elf_file *file, const char *name, struct e
  * R_X86_64_GLOB_DAT). It may be undefined here. -ENOENT. */
 int elf_file_slot_symbol(const struct elf_file *file, uint64_t slot, struct elf_symbol *ret);
 
+/* A pointer that the dynamic linker stores. */
+struct elf_slot {
+	uint64_t address;
+	const char *name; /* of the symbol that it leads to, owned by the file; NULL: by @target */
+	uint64_t target;  /* an address as linked */
+	bool resolver;    /* @target is a function that tells where the pointer leads (IRELATIVE) */
+};
+
+/* Calls @visit for each (R_X86_64_JUMP_SLOT, _GLOB_DAT, _RELATIVE, _IRELATIVE), at most 16 Mi of them, in the file's
+ * order; stops at its first non-zero return value and returns that. -ENOMEM. */
+int elf_file_for_each_slot(const struct elf_file *file,
+			   int (*visit)(const struct elf_slot *slot, void *user), void *user);
+
 /* Does a function's unwind entry begin at @address? By .eh_frame_hdr's table, so also of stripped functions. False
  * if the file has none. */
 bool elf_file_frame_begins(const struct elf_file *file, uint64_t address);
+/* Of the function whose unwind entry covers @address; by the same table, and of no two entries that overlap. -ENOENT. */
+int elf_file_frame_at(const struct elf_file *file, uint64_t address, uint64_t *ret_start,
+		      uint64_t *ret_end);
 
 /* DT_NEEDED and DT_SONAME (NULL: none). The names are owned by the file. */
 int elf_file_for_each_needed(const struct elf_file *file,

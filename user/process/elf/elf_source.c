@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -156,4 +157,23 @@ int elf_source_view(struct elf_source *source, uint64_t offset, uint64_t size, c
 int elf_source_peek(struct elf_source *source, uint64_t offset, uint64_t size, const uint8_t **ret)
 {
 	return view(source, offset, size, PEEK_BYTES, ret);
+}
+
+int elf_source_copy(const struct elf_source *source, uint64_t offset, size_t size, uint8_t *ret)
+{
+	const uint8_t *found;
+	size_t got;
+	int err;
+
+	if (offset > source->size || size > source->size - offset)
+		return -EINVAL;
+	found = find_part(source, offset, size);
+	if (found) {
+		memcpy(ret, found, size);
+		return 0;
+	}
+	err = pread_full(source->fd, ret, size, offset, &got);
+	if (err)
+		return err;
+	return got == size ? 0 : -EINVAL;
 }

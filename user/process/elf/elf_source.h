@@ -29,5 +29,7 @@ uint64_t elf_source_size(const struct elf_source *source);
 int elf_source_view(struct elf_source *source, uint64_t offset, uint64_t size, const uint8_t **ret);
 /* The same for small pieces here and there: reads and keeps whole blocks. */
 int elf_source_peek(struct elf_source *source, uint64_t offset, uint64_t size, const uint8_t **ret);
+/* Copies without keeping, so without a limit. -EINVAL outside the file, or the error of pread(2). */
+int elf_source_copy(const struct elf_source *source, uint64_t offset, size_t size, uint8_t *ret);
 
 #endif

@@ -4,6 +4,8 @@
 
 #include "process/elf/elf_internal.h"
 
+#define MAX_SLOTS (UINT64_C(1) << 24) /* browsers have half a million */
+
 struct symbol_table {
 	const uint8_t *bytes; /* Elf64_Sym, not necessarily aligned */
 	uint64_t count;
@@ -146,4 +148,74 @@ int elf_file_slot_symbol(const struct elf_file *file, uint64_t slot, struct elf_
 	if (!number || number >= table.count || !symbol_at(&table, number, ret))
 		return -ENOENT;
 	return 0;
+}
+
+/* False: a relocation of another kind, or of a symbol that is not there. */
+static bool slot_of(const struct symbol_table *table, const Elf64_Rela *rela, struct elf_slot *ret)
+{
+	uint64_t number = ELF64_R_SYM(rela->r_info);
+	struct elf_symbol symbol;
+
+	*ret = (struct elf_slot){.address = rela->r_offset, .target = (uint64_t)rela->r_addend};
+	switch (ELF64_R_TYPE(rela->r_info)) {
+	case R_X86_64_JUMP_SLOT:
+	case R_X86_64_GLOB_DAT:
+		if (!number || number >= table->count || !symbol_at(table, number, &symbol))
+			return false;
+		ret->name = symbol.name;
+		ret->target = symbol.address;
+		return true;
+	case R_X86_64_IRELATIVE:
+		ret->resolver = true;
+		return true;
+	default:
+		return ELF64_R_TYPE(rela->r_info) == R_X86_64_RELATIVE;
+	}
+}
+
+struct slot_visit {
+	struct symbol_table table; /* count 0: the file has no dynamic symbols */
+	uint64_t left;
+	int (*visit)(const struct elf_slot *slot, void *user);
+	void *user;
+};
+
+static int visit_slots(const struct elf_file *file, const Elf64_Shdr *section, struct slot_visit *v)
+{
+	uint64_t count = section->sh_size / sizeof(Elf64_Rela);
+	const uint8_t *bytes;
+	struct elf_slot slot;
+	Elf64_Rela rela;
+	int answer =
+		elf_source_view(file->source, section->sh_offset, count * sizeof(rela), &bytes);
+
+	if (answer)
+		return answer == -ENOMEM ? answer : 0;
+	for (uint64_t i = 0; !answer && i < count && v->left; i++, v->left--) {
+		memcpy(&rela, bytes + i * sizeof(rela), sizeof(rela));
+		if (slot_of(&v->table, &rela, &slot))
+			answer = v->visit(&slot, v->user);
+	}
+	return answer;
+}
+
+int elf_file_for_each_slot(const struct elf_file *file,
+			   int (*visit)(const struct elf_slot *slot, void *user), void *user)
+{
+	struct slot_visit v = {.left = MAX_SLOTS, .visit = visit, .user = user};
+	int answer = open_table(file, SHT_DYNSYM, &v.table);
+
+	if (answer == -ENOENT)
+		v.table.count = 0;
+	else if (answer)
+		return answer;
+	answer = 0;
+	/* sh_link of a static program's is 0: it has no dynamic symbols */
+	for (size_t i = 1; !answer && i < file->section_count; i++) {
+		const Elf64_Shdr *s = &file->sections[i];
+
+		if (s->sh_type == SHT_RELA && s->sh_flags & SHF_ALLOC)
+			answer = visit_slots(file, s, &v);
+	}
+	return answer;
 }
