@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include <Zydis/Zydis.h>
+#include "process/code/instruction.h"
 
 #define PLACEMENT_REACH_BYTES 96 /* how far from the entry a place is looked for */
 #define INSN_NOP              0x90
@@ -75,42 +75,12 @@ enum placement_kind placement_kind_of(const uint8_t *code, size_t size)
 	return PLACEMENT_STEPPED;
 }
 
-struct decoder {
-	ZydisDecoder zydis;
-	ZydisDecodedInstruction insn;
-	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
-};
-
-static int decoder_init(struct decoder *d)
+static bool decode(struct instruction *in, const struct placement_request *r, size_t offset)
 {
-	return ZYAN_SUCCESS(ZydisDecoderInit(&d->zydis, ZYDIS_MACHINE_MODE_LONG_64,
-					     ZYDIS_STACK_WIDTH_64))
-		       ? 0
-		       : -EINVAL;
+	return offset < r->size && instruction_decode(in, r->code + offset, r->size - offset);
 }
 
-static bool decode(struct decoder *d, const struct placement_request *r, size_t offset)
-{
-	return offset < r->size &&
-	       ZYAN_SUCCESS(ZydisDecoderDecodeFull(&d->zydis, r->code + offset, r->size - offset,
-						   &d->insn, d->operands));
-}
-
-static bool writes_register(const struct decoder *d, ZydisRegister wanted)
-{
-	for (size_t i = 0; i < d->insn.operand_count; i++) {
-		const ZydisDecodedOperand *op = &d->operands[i];
-
-		if (op->type == ZYDIS_OPERAND_TYPE_REGISTER &&
-		    op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE &&
-		    ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, op->reg.value) ==
-			    wanted)
-			return true;
-	}
-	return false;
-}
-
-static bool writes_needed(const struct decoder *d, const struct placement_request *r)
+static bool writes_needed(const struct instruction *in, const struct placement_request *r)
 {
 	static const ZydisRegister arguments[] = {
 		ZYDIS_REGISTER_RDI, ZYDIS_REGISTER_RSI, ZYDIS_REGISTER_RDX,
@@ -118,37 +88,23 @@ static bool writes_needed(const struct decoder *d, const struct placement_reques
 	};
 
 	for (size_t i = 0; i < sizeof(arguments) / sizeof(arguments[0]); i++) {
-		if (r->arguments & (1u << i) && writes_register(d, arguments[i]))
+		if (r->arguments & (1u << i) && instruction_writes(in, arguments[i]))
 			return true;
 	}
-	return r->stack_unchanged && writes_register(d, ZYDIS_REGISTER_RSP);
-}
-
-static bool is_branch(const struct decoder *d)
-{
-	ZydisInstructionCategory c = d->insn.meta.category;
-
-	return c == ZYDIS_CATEGORY_COND_BR || c == ZYDIS_CATEGORY_UNCOND_BR ||
-	       c == ZYDIS_CATEGORY_CALL || c == ZYDIS_CATEGORY_RET ||
-	       c == ZYDIS_CATEGORY_INTERRUPT || c == ZYDIS_CATEGORY_SYSCALL;
+	return r->stack_unchanged && instruction_writes(in, ZYDIS_REGISTER_RSP);
 }
 
 /* Does any branch of the function go to (entry, place]? Then the place would be passed more than once, or
  * by a path that did not come from the entry's straight line. */
-static bool is_jumped_into(struct decoder *d, const struct placement_request *r, size_t place)
+static bool is_jumped_into(struct instruction *in, const struct placement_request *r, size_t place)
 {
-	ZyanU64 goal;
+	uint64_t goal;
 
-	for (size_t offset = 0; offset < r->size; offset += d->insn.length) {
-		if (!decode(d, r, offset))
+	for (size_t offset = 0; offset < r->size; offset += in->insn.length) {
+		if (!decode(in, r, offset))
 			return false; /* data behind the code, or its end */
-		if (!is_branch(d) || !d->insn.operand_count_visible ||
-		    d->operands[0].type != ZYDIS_OPERAND_TYPE_IMMEDIATE)
-			continue;
-		if (ZYAN_FAILED(ZydisCalcAbsoluteAddress(&d->insn, &d->operands[0],
-							 r->address + offset, &goal)))
-			continue;
-		if (goal >= r->address && goal <= r->address + place)
+		if (instruction_target(in, r->address + offset, &goal) && goal >= r->address &&
+		    goal <= r->address + place)
 			return true;
 	}
 	return false;
@@ -156,25 +112,25 @@ static bool is_jumped_into(struct decoder *d, const struct placement_request *r,
 
 int placement_find(const struct placement_request *r, struct placement *ret)
 {
-	struct decoder d;
+	struct instruction in;
 	size_t offset = 0;
 	enum placement_kind kind, entry_kind = PLACEMENT_REFUSED;
 
-	if (decoder_init(&d))
+	if (instruction_init(&in))
 		return -EINVAL;
-	while (offset < PLACEMENT_REACH_BYTES && decode(&d, r, offset)) {
-		kind = placement_kind_of(r->code + offset, d.insn.length);
+	while (offset < PLACEMENT_REACH_BYTES && decode(&in, r, offset)) {
+		kind = placement_kind_of(r->code + offset, in.insn.length);
 		if (offset == 0)
 			entry_kind = kind;
 		if (kind == PLACEMENT_EMULATED) {
-			if (offset && is_jumped_into(&d, r, offset))
+			if (offset && is_jumped_into(&in, r, offset))
 				break;
 			*ret = (struct placement){offset, kind};
 			return 0;
 		}
-		if (is_branch(&d) || writes_needed(&d, r))
+		if (instruction_branches(&in) || writes_needed(&in, r))
 			break;
-		offset += d.insn.length;
+		offset += in.insn.length;
 	}
 	if (entry_kind == PLACEMENT_REFUSED)
 		return -EINVAL;

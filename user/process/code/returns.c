@@ -3,10 +3,9 @@
 
 #include <errno.h>
 
-#include <Zydis/Zydis.h>
-
 #include "base/cleanup.h"
 #include "base/vec.h"
+#include "process/code/instruction.h"
 
 /* Code that was walked from start on, in a straight line. */
 struct stretch {
@@ -15,9 +14,7 @@ struct stretch {
 
 struct walk {
 	const struct returns_code *code;
-	ZydisDecoder zydis;
-	ZydisDecodedInstruction insn;
-	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
+	struct instruction in;
 	VEC(struct stretch) walked;
 	VEC(uint64_t) pending;
 	size_t instruction_count;
@@ -47,25 +44,16 @@ static int decode(struct walk *w, uint64_t address)
 	if (w->instruction_count++ == RETURNS_MAX_INSTRUCTIONS)
 		return -E2BIG;
 	bytes = w->code->read(w->code->user, address, &size);
-	if (!bytes ||
-	    ZYAN_FAILED(ZydisDecoderDecodeFull(&w->zydis, bytes, size, &w->insn, w->operands)))
-		return -EILSEQ;
-	return 0;
+	return bytes && instruction_decode(&w->in, bytes, size) ? 0 : -EILSEQ;
 }
 
 static bool branch_target(const struct walk *w, uint64_t address, uint64_t *ret)
 {
-	const ZydisDecodedOperand *op = &w->operands[0];
-	ZyanU64 goal;
+	uint64_t slot;
 
-	if (ZYAN_FAILED(ZydisCalcAbsoluteAddress(&w->insn, op, address, &goal)))
-		return false;
-	if (op->type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
-		*ret = goal;
-		return true;
-	}
-	return op->type == ZYDIS_OPERAND_TYPE_MEMORY && op->mem.base == ZYDIS_REGISTER_RIP &&
-	       w->code->slot(w->code->user, goal, ret);
+	return instruction_target(&w->in, address, ret) ||
+	       (instruction_slot(&w->in, address, &slot) &&
+		w->code->slot(w->code->user, slot, ret));
 }
 
 static int add_return(struct walk *w, uint64_t address)
@@ -76,20 +64,14 @@ static int add_return(struct walk *w, uint64_t address)
 	return 0;
 }
 
-static bool is_trap(const struct walk *w)
-{
-	return w->insn.mnemonic == ZYDIS_MNEMONIC_UD2 || w->insn.mnemonic == ZYDIS_MNEMONIC_INT3 ||
-	       w->insn.mnemonic == ZYDIS_MNEMONIC_HLT;
-}
-
 /* What the instruction does to the walk: *ret_next is where it goes on, or it ends (false). */
 static int step(struct walk *w, uint64_t address, uint64_t *ret_next, bool *ret_ends)
 {
-	uint64_t next = address + w->insn.length, target;
+	uint64_t next = address + w->in.insn.length, target;
 
 	*ret_next = next;
 	*ret_ends = false;
-	switch (w->insn.meta.category) {
+	switch (w->in.insn.meta.category) {
 	case ZYDIS_CATEGORY_RET:
 		*ret_ends = true;
 		return add_return(w, address);
@@ -103,7 +85,7 @@ static int step(struct walk *w, uint64_t address, uint64_t *ret_next, bool *ret_
 		return vec_push(&w->pending, target);
 	default:
 		/* Behind a call of abort() stands padding at most, then the next function. */
-		*ret_ends = is_trap(w) || w->code->begins(w->code->user, next);
+		*ret_ends = instruction_traps(&w->in) || w->code->begins(w->code->user, next);
 		return 0;
 	}
 }
@@ -120,10 +102,10 @@ static int walk_from(struct walk *w, uint64_t address)
 		if (!err)
 			err = step(w, address, &next, &ends);
 		if (!err && w->walked.count && w->walked.items[w->walked.count - 1].end == address)
-			w->walked.items[w->walked.count - 1].end += w->insn.length;
+			w->walked.items[w->walked.count - 1].end += w->in.insn.length;
 		else if (!err)
 			err = vec_push(&w->walked,
-				       (struct stretch){address, address + w->insn.length});
+				       (struct stretch){address, address + w->in.insn.length});
 		address = next;
 	}
 	return err;
@@ -134,8 +116,7 @@ int returns_find(const struct returns_code *code, uint64_t entry, struct returns
 	_cleanup_(walk_done) struct walk w = {.code = code};
 	int err = 0;
 
-	if (ZYAN_FAILED(
-		    ZydisDecoderInit(&w.zydis, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)))
+	if (instruction_init(&w.in))
 		return -ENOMEM;
 	err = vec_push(&w.pending, entry);
 	while (!err && w.pending.count)
