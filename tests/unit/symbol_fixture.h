@@ -8,6 +8,7 @@
 #ifndef HF_TESTS_SYMBOL_FIXTURE_H
 #define HF_TESTS_SYMBOL_FIXTURE_H
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

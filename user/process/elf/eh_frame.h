@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The entries of an .eh_frame section. Behind unwind_table.h and elf_file.h; nothing else should need it.
+ * The entries of an .eh_frame section. Behind unwind_table.h and elf_frames.h; nothing else should need it.
  *
  * The bytes are hostile: no pointer between entries is followed except to a CIE that the walk through the
  * section has met itself, so the work is linear in the section's size.

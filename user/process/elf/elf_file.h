@@ -127,9 +127,6 @@ int elf_file_for_each_slot(const struct elf_file *file,
 /* Does a function's unwind entry begin at @address? By .eh_frame_hdr's table, so also of stripped functions. False
  * if the file has none. */
 bool elf_file_frame_begins(const struct elf_file *file, uint64_t address);
-/* Of the function whose unwind entry covers @address; by the same table, and of no two entries that overlap. -ENOENT. */
-int elf_file_frame_at(const struct elf_file *file, uint64_t address, uint64_t *ret_start,
-		      uint64_t *ret_end);
 
 /* DT_NEEDED and DT_SONAME (NULL: none). The names are owned by the file. */
 int elf_file_for_each_needed(const struct elf_file *file,

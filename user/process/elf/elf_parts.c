@@ -7,7 +7,6 @@
 
 #include "base/bytes.h"
 #include "base/cleanup.h"
-#include "process/elf/eh_frame.h"
 #include "process/elf/elf_internal.h"
 
 #define MAX_NOTE_BYTES      ((uint64_t)1 << 20)
@@ -196,92 +195,6 @@ int elf_file_debuglink(const struct elf_file *file, const char **ret_name, uint3
 		return -EINVAL;
 	*ret_name = name;
 	*ret_crc = crc;
-	return 0;
-}
-
-/* .eh_frame_hdr's table: of (function, FDE), each 4 bytes signed from the section's start, sorted. */
-struct frame_index {
-	uint64_t address; /* the section's */
-	const uint8_t *entries;
-	uint64_t count;
-};
-
-/* LSB 5.0 Core 10.6.2; the only encodings that linkers write: the count 4 bytes, the table as above. */
-static bool open_frame_index(const struct elf_file *file, struct frame_index *ret)
-{
-	struct elf_section section;
-	struct cursor c;
-	uint32_t head;
-
-	if (elf_file_section(file, ".eh_frame_hdr", &section))
-		return false;
-	c = cursor_of(section.data, section.size);
-	head = cursor_u32(&c);
-	cursor_skip(&c, 4);
-	ret->address = section.address;
-	ret->count = cursor_u32(&c);
-	ret->entries = c.p;
-	return !c.bad && head == 0x3b031b01 && ret->count <= cursor_left(&c) / 8;
-}
-
-/* One number of the table: entry * 2 for a function, + 1 for its FDE. */
-static uint64_t frame_index_word(const struct frame_index *index, uint64_t word)
-{
-	int32_t offset;
-
-	memcpy(&offset, index->entries + word * 4, sizeof(offset));
-	return index->address + (uint64_t)(int64_t)offset;
-}
-
-/* How many entries begin at or before @address. */
-static uint64_t frames_up_to(const struct frame_index *index, uint64_t address)
-{
-	uint64_t low = 0, high = index->count;
-
-	while (low < high) {
-		uint64_t middle = low + (high - low) / 2;
-
-		if (frame_index_word(index, middle * 2) <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
-}
-
-bool elf_file_frame_begins(const struct elf_file *file, uint64_t address)
-{
-	struct frame_index index;
-	uint64_t count;
-
-	if (!open_frame_index(file, &index))
-		return false;
-	count = frames_up_to(&index, address);
-	return count && frame_index_word(&index, (count - 1) * 2) == address;
-}
-
-int elf_file_frame_at(const struct elf_file *file, uint64_t address, uint64_t *ret_start,
-		      uint64_t *ret_end)
-{
-	struct frame_index index;
-	struct elf_section section;
-	uint64_t count, fde, start, end;
-
-	if (!open_frame_index(file, &index) || elf_file_section(file, ".eh_frame", &section))
-		return -ENOENT;
-	count = frames_up_to(&index, address);
-	if (!count)
-		return -ENOENT;
-	fde = frame_index_word(&index, count * 2 - 1);
-	if (fde < section.address ||
-	    eh_frame_range((struct eh_section){section.data, section.size, section.address},
-			   fde - section.address, &start, &end) ||
-	    start != frame_index_word(&index, (count - 1) * 2) || address >= end)
-		return -ENOENT;
-	if (count < index.count && frame_index_word(&index, count * 2) < end)
-		return -ENOENT;
-	*ret_start = start;
-	*ret_end = end;
 	return 0;
 }
 
