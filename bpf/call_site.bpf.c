@@ -46,6 +46,20 @@ static __always_inline void enter_free(struct pt_regs *regs, const struct hf_cal
 	send_free(site->cookie.function, address, 0);
 }
 
+static __always_inline u64 size_of_call(const struct hf_call_site *site,
+					const struct arguments *args)
+{
+	u64 size = argument(args, site->cookie.size_arg);
+
+	if (site->extension == HF_EXTEND_UNSIGNED)
+		size = (u32)size;
+	else if (site->extension == HF_EXTEND_SIGNED)
+		size = (s64)(s32)size;
+	if (site->cookie.count_arg != HF_ARG_NONE)
+		size *= argument(args, site->cookie.count_arg);
+	return size * site->scale + site->added_bytes;
+}
+
 static __always_inline void enter_alloc(struct pt_regs *regs, const struct hf_call_site *site,
 					u32 index, const struct arguments *args)
 {
@@ -62,13 +76,15 @@ static __always_inline void enter_alloc(struct pt_regs *regs, const struct hf_ca
 	call = site_call_at(t, t->site_call_count);
 	call->sp = regs->sp;
 	call->site = index;
-	call->size = site->added_bytes + requested_bytes(args, site->cookie);
+	call->size = size_of_call(site, args);
 	call->result_address = argument(args, site->cookie.result_arg);
 	call->released = 0;
 	if (site->cookie.op == HF_OP_REALLOC)
 		call->released = argument(args, site->cookie.pointer_arg);
-	if (call->released)
+	if (call->released) {
+		call->released += site->pointer_offset;
 		send_free(site->cookie.function, call->released, HF_FREE_TENTATIVE);
+	}
 	t->site_call_count++;
 }
 

@@ -100,18 +100,26 @@ struct hf_probe_cookie {
 	__u8 id;    /* tells the functions of a process apart, modulo 256 */
 };
 
+#define HF_EXTEND_NONE     0u
+#define HF_EXTEND_UNSIGNED 1u /* its low 32 bits */
+#define HF_EXTEND_SIGNED   2u
+
 /* A call that is followed for good, in one process. */
 struct hf_call_site {
 	__u64 return_pc; /* behind the call */
 	__u64 inner_pcs
 		[HF_SITE_INNER_FRAMES]; /* return addresses of the calls that it leads to, innermost first */
 	struct hf_probe_cookie cookie; /* where the arguments are, as the call has them */
-	__u64 added_bytes;   /* to the size by its arguments; all of it if that is constant */
-	__u32 result_offset; /* what is returned is so far into the block */
-	__u32 inner_count;
+	__s64 added_bytes; /* to the size by its arguments, times scale; all of it if that is constant */
+	__u32 scale;
+	__s32 result_offset;  /* what is returned is so far into the block */
+	__s32 pointer_offset; /* what is passed on to realloc + this is the block */
+	__u8 extension;       /* of the size's argument: HF_EXTEND_* */
+	__u8 inner_count;
+	__u16 reserved;
 };
 
-HF_STATIC_ASSERT(sizeof(struct hf_call_site) == 56, "map layout");
+HF_STATIC_ASSERT(sizeof(struct hf_call_site) == 64, "map layout");
 HF_STATIC_ASSERT(sizeof(struct hf_mapping) == 32, "map layout");
 HF_STATIC_ASSERT(sizeof(struct hf_row_block) == 64, "map layout");
 HF_STATIC_ASSERT(sizeof(struct hf_process) == 40 + 16 * HF_FRESH_CODE, "map layout");

@@ -8,13 +8,18 @@
 #include "base/clock.h"
 #include "base/hashmap.h"
 #include "base/log.h"
+#include "session/followed.h"
 #include "session/governor_internal.h"
 
 #define CHECK_NS      (100 * NS_PER_MS)
 #define FIRST_LOOK_NS (10 * NS_PER_MS)
 #define POLL_NS       (500 * NS_PER_MS)
+#define CHOOSE_NS     (2 * NS_PER_S)
+#define LOOK_SLICE_NS (50 * NS_PER_MS)
 /* A window is too short to tell a rate from chance with fewer calls. */
 #define HITS_TELL 50
+/* What is left of a window for the target's own work is at least so much. */
+#define OWN_LEAST 0.03
 /* Twice the budget, over so long, is no accident. */
 #define WATCHDOG_NS (5 * NS_PER_S)
 
@@ -98,6 +103,16 @@ void governor_spend(struct governor *g, const struct budget_hits *hits)
 	g->burst_ns += cost;
 }
 
+void governor_saw(struct governor *g, uint64_t on_ns, const struct budget_hits *hits)
+{
+	double own = (double)on_ns - budget_cost_ns(&g->costs, hits);
+	double least = OWN_LEAST * (double)on_ns;
+
+	governor_spend(g, hits);
+	g->seen_ns += on_ns;
+	g->own_ns += (uint64_t)(own > least ? own : least);
+}
+
 /* Time passes: more may be spent. */
 static void allow(struct governor *g, uint64_t now_ns)
 {
@@ -148,6 +163,83 @@ static void take_probes_out(struct governor *g)
 	probe_calls_over(g->session->probe);
 }
 
+/* Followed calls */
+
+static struct followed *followed_of(struct governor *g, struct member *member)
+{
+	if (!member->followed && followed_new(g->session, member, &member->followed))
+		return NULL;
+	return member->followed;
+}
+
+/* Half the budget, as calls a second. */
+static double allowed_calls(const struct governor *g)
+{
+	return budget_allowed_ns(g->session->options.budget_percent, g->cores, NS_PER_S) *
+	       BUDGET_MARGIN * BUDGET_FOLLOWED_SHARE / g->costs.followed_ns;
+}
+
+static void choose(struct governor *g, struct member *member)
+{
+	struct way_counts counts = {.pid = member->target->key.pid};
+
+	map64_init(&counts.counts, hash_seed_random());
+	ingest_call(g->session->ingest, way_counts_take, &counts);
+	followed_choose(member->followed, &counts, g->own_ns, allowed_calls(g));
+	map64_done(&counts.counts);
+}
+
+/* A little at a time: looking for calls takes as long as the code is large. */
+static void follow_member(struct governor *g, struct member *member, bool due)
+{
+	uint64_t until_ns = clock_now_ns() + LOOK_SLICE_NS;
+	bool more;
+
+	if (!followed_of(g, member))
+		return;
+	do
+		more = followed_look(member->followed);
+	while (more && clock_now_ns() < until_ns);
+	if (!more && due)
+		choose(g, member);
+}
+
+static void follow_all(struct governor *g)
+{
+	uint64_t now_ns = clock_now_ns();
+	bool due = g->windows && now_ns - g->chosen_ns >= CHOOSE_NS;
+
+	for (size_t i = 0; i < g->session->members.count; i++) {
+		struct member *member = g->session->members.items[i];
+
+		if (!member->ended && member->probed)
+			follow_member(g, member, due);
+	}
+	if (due)
+		g->chosen_ns = now_ns;
+}
+
+static void check_followed(struct governor *g, uint64_t now_ns)
+{
+	uint64_t made = 0, count = 0, dropped = 0;
+
+	for (size_t i = 0; i < g->session->members.count; i++) {
+		struct followed *followed = g->session->members.items[i]->followed;
+
+		if (!followed || g->session->members.items[i]->ended)
+			continue;
+		if (followed_count(followed))
+			made += followed_check(followed, now_ns, allowed_calls(g));
+		count += followed_count(followed);
+		dropped += followed_dropped(followed);
+	}
+	if (count > g->sites_followed)
+		g->sites_followed = count;
+	g->sites_dropped = dropped;
+	g->followed_ns += g->costs.followed_ns * (double)made;
+	governor_spend(g, &(struct budget_hits){.followed = made});
+}
+
 /* The time in which all was seen was a window, too. */
 static void see_some(struct governor *g)
 {
@@ -183,6 +275,9 @@ void governor_see_all(struct governor *g)
 
 		if (member->ended || !member->probed)
 			continue;
+		probe_detach(g->session->probe, member->target->key.pid);
+		if (member->followed)
+			followed_pause(member->followed);
 		member->allocators.first_new = 0;
 		err = probe_attach(g->session->probe, member->target, &member->allocators,
 				   &member->attached, &error);
@@ -204,16 +299,13 @@ static void check(struct governor *g)
 {
 	uint64_t now_ns = clock_now_ns(), passed_ns = now_ns - g->checked_ns;
 	struct budget_hits hits = new_hits(g);
-	double before = g->spent_ns;
 
 	update_costs(g);
 	if (g->exact) {
-		governor_spend(g, &hits);
+		governor_saw(g, passed_ns, &hits);
 		g->rate = passed_ns ? (double)hits.allocs / ((double)passed_ns / NS_PER_S) : 0;
-		g->seen_ns += passed_ns;
 	} else {
-		governor_spend(g, &(struct budget_hits){.followed = hits.followed});
-		g->followed_ns += g->spent_ns - before;
+		check_followed(g, now_ns);
 	}
 	allow(g, now_ns);
 	if (g->exact && is_too_much(g))
@@ -243,10 +335,9 @@ void governor_attached(struct governor *g)
 	nanosleep(&moment, NULL);
 	passed_ns = clock_now_ns() - g->checked_ns;
 	hits = new_hits(g);
-	governor_spend(g, &hits);
+	governor_saw(g, passed_ns, &hits);
 	allowed = budget_allowed_ns(g->session->options.budget_percent, 1, passed_ns);
 	allow(g, clock_now_ns());
-	g->seen_ns += passed_ns;
 	if (hits.allocs + hits.frees >= HITS_TELL && budget_cost_ns(&g->costs, &hits) > 2 * allowed)
 		see_some(g);
 }
@@ -261,6 +352,7 @@ static int on_check(void *user, uint32_t expirations)
 	if (g->exact || g->phase != WINDOW_IDLE)
 		return 0;
 	survivors_sign(g);
+	follow_all(g);
 	if (clock_now_ns() - g->polled_ns >= POLL_NS) {
 		survivors_poll(g);
 		g->polled_ns = clock_now_ns();
@@ -285,6 +377,15 @@ void governor_stop(struct governor *g)
 		return;
 	windows_stop(g);
 	survivors_poll(g);
+}
+
+void governor_forget_member(struct governor *g, struct member *member)
+{
+	(void)g;
+	watch_free(member->watch);
+	member->watch = NULL;
+	followed_free(member->followed);
+	member->followed = NULL;
 }
 
 bool governor_probes_all(const struct governor *g)

@@ -32,9 +32,10 @@ struct governor {
 	uint64_t signed_ns; /* when what the blocks of the open window hold was noted; 0: not yet */
 	uint64_t ended_ns;  /* the last one */
 	uint64_t windows, seen_ns;
+	uint64_t own_ns;   /* of that, what our probes left for its own work */
 	unsigned int calm; /* windows in a row that would have allowed to see all */
 	double rate;       /* allocations a second, in the last window or check */
-	uint64_t random, polled_ns;
+	uint64_t random, polled_ns, chosen_ns;
 	uint64_t sites_followed, sites_dropped;
 };
 
@@ -49,6 +50,8 @@ void windows_end_exact(struct governor *governor, uint64_t known_ns, uint64_t no
 void governor_spend(struct governor *governor, const struct budget_hits *hits);
 /* Share of the time that stops and followed calls take. */
 double governor_other_share(const struct governor *governor);
+/* And that all calls were seen for so long. */
+void governor_saw(struct governor *governor, uint64_t on_ns, const struct budget_hits *hits);
 void governor_see_all(struct governor *governor);
 
 /* survivors.c: blocks whose release nobody may see. */

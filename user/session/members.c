@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "session/followed.h"
 #include "session/session_internal.h"
 
 #define GAUGE_SAMPLES   1024
@@ -21,6 +22,7 @@ void member_free(struct member *member)
 	gauge_free(member->gauge);
 	look_done(&member->look);
 	watch_free(member->watch);
+	followed_free(member->followed);
 	vec_done(&member->watched);
 	look_book_done(&member->look_book);
 	free(member->trouble);
@@ -411,6 +413,7 @@ static void member_execed(struct session *session, struct member *member, const 
 	member->execed_ns = life->time_ns;
 	member->looks = 0;
 	looks_forget(session, member);
+	governor_forget_member(session->governor, member);
 	target_execed(member->target, life->time_ns);
 	update_code(session, member);
 	target_refresh_names(member->target);

@@ -27,6 +27,7 @@ struct member {
 	struct probe_attached attached;
 	struct gauge *gauge;
 	struct look look;              /* at its heap */
+	struct followed *followed;     /* its calls that are followed for good; NULL: none yet */
 	struct watch *watch;           /* its sampled blocks; NULL: none */
 	struct watched_blocks watched; /* those that the look under way was asked about */
 	bool ended, child;

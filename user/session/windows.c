@@ -152,7 +152,6 @@ static void end_window(struct governor *g, uint64_t from_ns, uint64_t known_ns, 
 			      .lived_ns = known_ns - from_ns}};
 
 	ingest_call(g->session->ingest, weigh, &w);
-	g->seen_ns += until_ns - from_ns;
 	g->ended_ns = until_ns;
 	g->windows++;
 }
@@ -228,7 +227,8 @@ static void take_closed(struct governor *g)
 		known_ns = until_ns;
 	survivors_end_window(g, g->signed_ns ? g->signed_ns : from_ns);
 	end_window(g, from_ns, known_ns, until_ns);
-	governor_spend(g, &(struct budget_hits){.allocs = seen.allocs, .frees = seen.frees});
+	governor_saw(g, until_ns - from_ns,
+		     &(struct budget_hits){.allocs = seen.allocs, .frees = seen.frees});
 	g->rate = (double)seen.allocs / ((double)(until_ns - from_ns) / NS_PER_S);
 	watch_calm(g, &seen, (double)(until_ns - from_ns));
 	plan_next(g, &seen, until_ns - from_ns);

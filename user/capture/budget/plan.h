@@ -34,6 +34,8 @@ double budget_allowed_ns(double percent, double cores, uint64_t elapsed_ns);
 #define BUDGET_EXACT_WINDOWS 4
 /* The rest is for what is not reckoned: caches and branch tables that a trap leaves cold. */
 #define BUDGET_MARGIN 0.85
+/* Calls that are followed at their sites may take this share of what is allowed. */
+#define BUDGET_FOLLOWED_SHARE 0.5
 /* Windows get at least so much of what is allowed, whatever else is spent. */
 #define BUDGET_WINDOWS_LEAST 0.25
 

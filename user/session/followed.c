@@ -1,0 +1,500 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "session/followed.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/vec.h"
+#include "capture/probe/sites.h"
+#define call_site code_call_site
+#include "process/code/call_sites.h"
+#include "process/code/placement.h"
+#undef call_site
+#include "session/session_internal.h"
+
+#define SITES_MAX 20000 /* known */
+#define FOLLOWED_MAX \
+	2000 /* at once: each page of code with a probe is a page of the target's own */
+#define GROUP_SITES 64
+#define WAY_PCS     (HF_SITE_INNER_FRAMES + 1)
+/* One call alone may take so much of what is allowed. */
+#define ONE_SHARE 0.25
+
+/* A function whose calls are looked for. */
+struct goal {
+	struct code_goal code;
+	const struct module *module;   /* that defines it */
+	struct hf_probe_cookie cookie; /* arguments as its caller has them */
+	uint64_t inner_pcs[HF_SITE_INNER_FRAMES];
+	uint8_t inner_count;
+};
+
+enum site_state {
+	SITE_KNOWN,
+	SITE_FOLLOWED,
+	SITE_HOT, /* called too often, or it turned so */
+};
+
+struct site {
+	const struct module *module;
+	uint64_t call, result, place, start, end;
+	uint64_t return_pc; /* in the process */
+	uint64_t way;       /* hash of its return addresses, innermost first */
+	uint64_t hits;      /* at the last check */
+	double rate;        /* calls a second, by what windows saw */
+	uint32_t goal, index, group;
+	uint8_t state; /* enum site_state */
+};
+
+struct followed {
+	struct session *session;
+	struct member *member;
+	VEC(struct goal) goals;
+	VEC(struct site) sites;
+	VEC(uint32_t) looked; /* ids of modules */
+	size_t count, dropped;
+	uint64_t checked_ns;
+	bool cut; /* there are more calls than are kept */
+};
+
+static uint64_t way_add(uint64_t way, uint64_t pc)
+{
+	return hash_u64(pc, way + 1);
+}
+
+static struct code_size size_by(struct hf_probe_cookie cookie)
+{
+	struct code_size size = {.kind = CODE_SIZE_UNKNOWN, .scale = 1};
+
+	if (cookie.size_arg == HF_ARG_NONE)
+		return size;
+	size.kind = cookie.count_arg == HF_ARG_NONE ? CODE_SIZE_ARGUMENT : CODE_SIZE_PRODUCT;
+	size.argument = cookie.size_arg;
+	size.count_argument = cookie.count_arg;
+	return size;
+}
+
+/* Releases are not followed: what becomes of blocks is seen from outside. */
+static int add_functions(struct followed *f)
+{
+	const struct allocator_set *set = &f->member->allocators;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < set->function_count; i++) {
+		const struct allocator_function *function = &set->functions[i];
+		struct goal goal = {
+			.code = {.symbol = function->name,
+				 .address = function->address,
+				 .id = (uint32_t)f->goals.count,
+				 .returns_none = function->cookie.result_arg != HF_ARG_NONE,
+				 .pointer_argument = function->cookie.pointer_arg,
+				 .size = size_by(function->cookie)},
+			.module = function->module,
+			.cookie = function->cookie,
+		};
+
+		if (function->cookie.op != HF_OP_FREE)
+			err = vec_push(&f->goals, goal);
+	}
+	return err;
+}
+
+int followed_new(struct session *session, struct member *member, struct followed **ret)
+{
+	_cleanup_(followed_freep) struct followed *f = calloc(1, sizeof(*f));
+	int err;
+
+	if (!f)
+		return -ENOMEM;
+	f->session = session;
+	f->member = member;
+	err = add_functions(f);
+	if (err)
+		return err;
+	*ret = no_free_ptr(f);
+	return 0;
+}
+
+void followed_free(struct followed *f)
+{
+	if (!f)
+		return;
+	vec_done(&f->goals);
+	vec_done(&f->sites);
+	vec_done(&f->looked);
+	free(f);
+}
+
+size_t followed_count(const struct followed *f)
+{
+	return f->count;
+}
+
+size_t followed_dropped(const struct followed *f)
+{
+	return f->dropped;
+}
+
+static bool bias_of(const struct target *target, const struct module *module, uint64_t *ret)
+{
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		const struct target_mapping *m = &target->mappings[i];
+
+		if (m->module != module || m->until_ns != UINT64_MAX)
+			continue;
+		*ret = m->bias;
+		return true;
+	}
+	return false;
+}
+
+/* The cheapest place at which what came back is seen; @found is no jump. */
+static uint64_t place_of(const struct code_call_site *found)
+{
+	return found->result_kind != PLACEMENT_EMULATED && found->joined_place
+		       ? found->joined_place
+		       : found->result_place;
+}
+
+static int add_site(struct followed *f, const struct module *module, uint64_t bias,
+		    const struct code_call_site *found, uint32_t goal_index)
+{
+	const struct goal *goal = &f->goals.items[goal_index];
+	struct site site = {
+		.module = module,
+		.call = found->call,
+		.result = found->result,
+		.place = place_of(found),
+		.start = found->function_start,
+		.end = found->function_end,
+		.return_pc = found->result + bias,
+		.goal = goal_index,
+	};
+
+	if (found->is_jump || goal->code.size.kind == CODE_SIZE_UNKNOWN)
+		return 0;
+	if (f->sites.count >= SITES_MAX) {
+		f->cut = true;
+		return 0;
+	}
+	for (uint8_t i = 0; i < goal->inner_count; i++)
+		site.way = way_add(site.way, goal->inner_pcs[i]);
+	site.way = way_add(site.way, site.return_pc);
+	return vec_push(&f->sites, site);
+}
+
+VEC_STRUCT(code_goal_vec, struct code_goal);
+
+static int list_goals(const struct followed *f, const struct module *module, size_t first,
+		      struct code_goal_vec *ret)
+{
+	int err = 0;
+
+	for (size_t i = first; !err && i < f->goals.count; i++) {
+		struct code_goal goal = f->goals.items[i].code;
+
+		if (f->goals.items[i].module != module)
+			goal.address = 0;
+		err = vec_push(ret, goal);
+	}
+	return err;
+}
+
+/* The calls in @module of goals from @first on. */
+static int look_at(struct followed *f, const struct module *module, size_t first)
+{
+	struct code_goal_vec goals = VEC_INIT;
+	struct call_sites found = {0};
+	uint64_t bias, began_ns = clock_now_ns();
+	int err;
+
+	if (!module->elf || !bias_of(f->member->target, module, &bias))
+		return 0;
+	err = list_goals(f, module, first, &goals);
+	if (!err)
+		err = call_sites_find(module->elf, goals.items, goals.count,
+				      SITES_MAX - f->sites.count, &found);
+	for (size_t i = 0; !err && i < found.count; i++)
+		err = add_site(f, module, bias, &found.items[i],
+			       (uint32_t)first + found.items[i].goal);
+	log_debug("%zu calls in %s, %.1f ms", found.count, module->path,
+		  (double)(clock_now_ns() - began_ns) / NS_PER_MS);
+	f->cut |= found.cut;
+	call_sites_done(&found);
+	vec_done(&goals);
+	return err;
+}
+
+static bool was_looked_at(const struct followed *f, const struct module *module)
+{
+	for (size_t i = 0; i < f->looked.count; i++)
+		if (f->looked.items[i] == module->id)
+			return true;
+	return false;
+}
+
+bool followed_look(struct followed *f)
+{
+	const struct target *target = f->member->target;
+	int err;
+
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		const struct module *module = target->mappings[i].module;
+
+		if (target->mappings[i].until_ns != UINT64_MAX || was_looked_at(f, module))
+			continue;
+		err = vec_push(&f->looked, module->id);
+		if (!err)
+			err = look_at(f, module, 0);
+		if (err)
+			log_debug_err(err, "calls in %s are not followed", module->path);
+		return true;
+	}
+	return false;
+}
+
+/* Counts */
+
+static void count_way(struct map64 *counts, const struct stack_trace *trace, uint64_t allocs)
+{
+	uint64_t way = 0, *count;
+
+	for (uint16_t i = 0; i < WAY_PCS && i < trace->depth; i++) {
+		way = way_add(way, trace->pcs[i]);
+		count = map64_find(counts, way);
+		if (count)
+			*count += allocs;
+		else if (map64_put(counts, way, allocs))
+			return;
+	}
+}
+
+void way_counts_take(struct accounts *accounts, void *user)
+{
+	struct way_counts *ways = user;
+	const struct account *account = accounts_find(accounts, ways->pid);
+	size_t count = account ? ledger_site_count(account->ledger) : 0;
+
+	for (site_id id = 1; id <= count; id++) {
+		const struct call_site *site = ledger_site(account->ledger, id);
+		const struct stack_trace *trace =
+			stack_table_at(accounts_stacks(accounts), site->stack);
+
+		if (!site->followed && trace)
+			count_way(&ways->counts, trace, site->allocs);
+	}
+}
+
+/* Choice */
+
+static int by_rate(const void *a, const void *b)
+{
+	const struct site *x = *(const struct site *const *)a, *y = *(const struct site *const *)b;
+
+	if (x->rate != y->rate)
+		return x->rate < y->rate ? -1 : 1;
+	return x->way < y->way ? -1 : x->way > y->way;
+}
+
+static void rate_sites(struct followed *f, const struct way_counts *counts, uint64_t seen_ns)
+{
+	for (size_t i = 0; i < f->sites.count; i++) {
+		struct site *site = &f->sites.items[i];
+		uint64_t calls = 0;
+
+		if (site->state == SITE_FOLLOWED)
+			continue; /* that is known better */
+		map64_get(&counts->counts, site->way, &calls);
+		site->rate = (double)calls / ((double)seen_ns / NS_PER_S);
+	}
+}
+
+static struct probe_site probe_of(const struct followed *f, const struct site *site)
+{
+	const struct goal *goal = &f->goals.items[site->goal];
+	const struct code_size *size = &goal->code.size;
+	struct probe_site probe = {
+		.module = site->module,
+		.call = site->call,
+		.result = site->place,
+		.how = {.return_pc = site->return_pc,
+			.cookie = goal->cookie,
+			.added_bytes = size->added_bytes,
+			.scale = size->scale,
+			.result_offset = goal->code.result_offset,
+			.pointer_offset = goal->code.pointer_offset,
+			.extension = size->extension,
+			.inner_count = goal->inner_count},
+	};
+
+	probe.how.cookie.size_arg = size->kind == CODE_SIZE_CONSTANT ? HF_ARG_NONE : size->argument;
+	probe.how.cookie.count_arg = size->kind == CODE_SIZE_PRODUCT ? size->count_argument
+								     : HF_ARG_NONE;
+	for (uint8_t i = 0; i < goal->inner_count; i++)
+		probe.how.inner_pcs[i] = goal->inner_pcs[i];
+	return probe;
+}
+
+static int follow(struct followed *f, struct site **sites, size_t count)
+{
+	struct probe_site probes[GROUP_SITES];
+	uint32_t group;
+	int err;
+
+	for (size_t i = 0; i < count; i++)
+		probes[i] = probe_of(f, sites[i]);
+	err = probe_sites_add(f->session->probe, f->member->target->key.pid, probes, count, &group);
+	for (size_t i = 0; !err && i < count; i++) {
+		sites[i]->state = SITE_FOLLOWED;
+		sites[i]->index = probes[i].index;
+		sites[i]->group = group;
+		sites[i]->hits = 0;
+		f->count++;
+	}
+	return err;
+}
+
+/* Ascending: the rare ones first, until they take what is allowed. */
+static size_t fit(struct followed *f, struct site **sites, size_t count, double allowed)
+{
+	size_t fits = 0;
+
+	for (; fits < count && f->count + fits < FOLLOWED_MAX; fits++) {
+		allowed -= sites[fits]->rate;
+		if (allowed < 0)
+			break;
+	}
+	for (size_t i = fits; i < count; i++)
+		sites[i]->state = SITE_HOT;
+	return fits;
+}
+
+static double followed_rate(const struct followed *f)
+{
+	double rate = 0;
+
+	for (size_t i = 0; i < f->sites.count; i++)
+		if (f->sites.items[i].state == SITE_FOLLOWED)
+			rate += f->sites.items[i].rate;
+	return rate;
+}
+
+static size_t list_candidates(struct followed *f, struct site **ret)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < f->sites.count; i++)
+		if (f->sites.items[i].state == SITE_KNOWN)
+			ret[count++] = &f->sites.items[i];
+	if (count)
+		qsort(ret, count, sizeof(*ret), by_rate);
+	return count;
+}
+
+size_t followed_choose(struct followed *f, const struct way_counts *counts, uint64_t seen_ns,
+		       double allowed_hits_per_second)
+{
+	_cleanup_free_ struct site **candidates = calloc(f->sites.count + 1, sizeof(*candidates));
+	size_t count, fits;
+	int err = 0;
+
+	if (!candidates || !seen_ns)
+		return f->count;
+	rate_sites(f, counts, seen_ns);
+	count = list_candidates(f, candidates);
+	fits = fit(f, candidates, count, allowed_hits_per_second - followed_rate(f));
+	for (size_t i = 0; !err && i < fits; i += GROUP_SITES)
+		err = follow(f, candidates + i, fits - i < GROUP_SITES ? fits - i : GROUP_SITES);
+	if (err)
+		log_debug_err(err, "not all rare calls of process %d are followed",
+			      f->member->target->key.pid);
+	if (!f->checked_ns)
+		f->checked_ns = clock_now_ns();
+	return f->count;
+}
+
+/* Change */
+
+/* What is left of the group gets probes anew before the old ones go, so none of its calls is missed: the kernel side
+ * takes a call that two links show for one. */
+static void regroup(struct followed *f, uint32_t group)
+{
+	struct site *left[GROUP_SITES];
+	size_t count = 0;
+
+	for (size_t i = 0; i < f->sites.count && count < GROUP_SITES; i++) {
+		struct site *site = &f->sites.items[i];
+
+		if (site->group != group || site->state != SITE_FOLLOWED)
+			continue;
+		site->state = SITE_KNOWN;
+		f->count--;
+		left[count++] = site;
+	}
+	if (count && follow(f, left, count))
+		log_debug("%zu calls are followed no more", count);
+	probe_sites_remove(f->session->probe, group);
+}
+
+static void drop(struct followed *f, struct site *site)
+{
+	uint32_t group = site->group;
+
+	site->state = SITE_HOT;
+	f->count--;
+	f->dropped++;
+	log_info("pid %d: a call at %#lx in %s is made %.0f times a second: followed no more",
+		 f->member->target->key.pid, (long)site->call, site->module->path, site->rate);
+	regroup(f, group);
+}
+
+static struct site *hottest(const struct followed *f)
+{
+	struct site *found = NULL;
+
+	for (size_t i = 0; i < f->sites.count; i++) {
+		struct site *site = &f->sites.items[i];
+
+		if (site->state == SITE_FOLLOWED && (!found || site->rate > found->rate))
+			found = site;
+	}
+	return found;
+}
+
+uint64_t followed_check(struct followed *f, uint64_t now_ns, double allowed_hits_per_second)
+{
+	double seconds = (double)(now_ns - f->checked_ns) / NS_PER_S, all = 0;
+	uint64_t made = 0;
+	struct site *site;
+
+	for (size_t i = 0; i < f->sites.count && seconds > 0; i++) {
+		uint64_t hits;
+
+		site = &f->sites.items[i];
+		if (site->state != SITE_FOLLOWED)
+			continue;
+		hits = probe_site_hits(f->session->probe, site->index);
+		made += hits - site->hits;
+		site->rate = (double)(hits - site->hits) / seconds;
+		site->hits = hits;
+		all += site->rate;
+	}
+	f->checked_ns = now_ns;
+	while ((site = hottest(f)) && (all > allowed_hits_per_second ||
+				       site->rate > ONE_SHARE * allowed_hits_per_second)) {
+		all -= site->rate;
+		drop(f, site);
+	}
+	return made;
+}
+
+void followed_pause(struct followed *f)
+{
+	for (size_t i = 0; i < f->sites.count; i++)
+		if (f->sites.items[i].state == SITE_FOLLOWED)
+			f->sites.items[i].state = SITE_KNOWN;
+	f->count = 0;
+	f->checked_ns = 0;
+}
