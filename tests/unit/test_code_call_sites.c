@@ -9,39 +9,9 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "code_fixture.h"
 #include "oom.h"
 #include "process/code/placement.h"
-#include "symbol_fixture.h"
-
-enum goal_index {
-	MALLOC,
-	CALLOC,
-	REALLOC,
-	FREE,
-	NEW,
-	NEW_ARRAY,
-	DELETE,
-	DELETE_SIZED,
-	OWN,
-	GOAL_COUNT
-};
-
-#define BY_ARGUMENT(n)                                       \
-	{                                                    \
-		CODE_SIZE_ARGUMENT, (n), 0, CODE_WHOLE, 1, 0 \
-	}
-
-static const struct code_goal goals[GOAL_COUNT] = {
-	[MALLOC] = {.symbol = "malloc", .size = BY_ARGUMENT(0)},
-	[CALLOC] = {.symbol = "calloc", .size = {CODE_SIZE_PRODUCT, 0, 1, CODE_WHOLE, 1, 0}},
-	[REALLOC] = {.symbol = "realloc", .size = BY_ARGUMENT(1)},
-	[FREE] = {.symbol = "free", .frees = true},
-	[NEW] = {.symbol = "_Znwm", .size = BY_ARGUMENT(0)},
-	[NEW_ARRAY] = {.symbol = "_Znam", .size = BY_ARGUMENT(0)},
-	[DELETE] = {.symbol = "_ZdlPv", .frees = true},
-	[DELETE_SIZED] = {.symbol = "_ZdlPvm", .frees = true},
-	[OWN] = {.size = {CODE_SIZE_ARGUMENT, 0, 0, CODE_LOW_SIGNED, 8, 16}},
-};
 
 struct module {
 	struct elf_file *file;
@@ -49,27 +19,10 @@ struct module {
 	struct call_sites sites;
 };
 
-static uint64_t label(const struct module *m, const char *name)
+static void open_module(struct module *m, struct elf_file *file, size_t limit)
 {
-	struct elf_symbol symbol;
-
-	if (elf_file_find_symbol(m->file, name, &symbol))
-		fail_msg("no label %s", name);
-	return symbol.address;
-}
-
-static void open_module(struct module *m, const char *path, size_t limit)
-{
-	struct elf_symbol symbol;
-
-	memcpy(m->goals, goals, sizeof(goals));
-	assert_int_equal(elf_file_open_path(path, &m->file), 0);
-	for (size_t i = 0; i < GOAL_COUNT; i++) {
-		const char *name = i == OWN ? "own" : goals[i].symbol;
-
-		if (!elf_file_find_symbol(m->file, name, &symbol))
-			m->goals[i].address = symbol.address;
-	}
+	m->file = file;
+	goals_of(file, m->goals);
 	assert_int_equal(call_sites_find(m->file, m->goals, GOAL_COUNT, limit, &m->sites), 0);
 }
 
@@ -79,24 +32,14 @@ static void close_module(struct module *m)
 	elf_file_free(m->file);
 }
 
-/* A shared library of that code. */
-static void assemble(struct module *m, const char *text)
+static void open_code(struct module *m, const char *text)
 {
-	char path[128];
-
-	need_program("gcc");
-	write_text("code.s", text);
-	must("gcc -nostdlib -shared -o code.so code.s");
-	snprintf(path, sizeof(path), "%s/code.so", fixture_directory);
-	open_module(m, path, 1000);
+	open_module(m, assemble(text, ""), 1000);
 }
-
-#define FUNCTION(name, body) \
-#name ": .cfi_startproc\n" body "\n.cfi_endproc\n.type " #name ", @function\n"
 
 static const struct call_site *site_at(const struct module *m, const char *name)
 {
-	uint64_t address = label(m, name);
+	uint64_t address = label(m->file, name);
 
 	for (size_t i = 0; i < m->sites.count; i++) {
 		if (m->sites.items[i].call == address)
@@ -111,22 +54,22 @@ static void every_form_of_a_call_is_found(void **state)
 	struct module m;
 
 	(void)state;
-	assemble(&m,
-		 ".text\n" FUNCTION(own, "ret") FUNCTION(direct,
-							 "nop; at_plt: call malloc@PLT; ret")
-			 FUNCTION(got, "at_got: call *calloc@GOTPCREL(%rip); ret")
-				 FUNCTION(bnd, "at_bnd: bnd call malloc@PLT; ret") FUNCTION(
-					 local, "at_own: call own; at_addr32: addr32 call own; ret")
-					 FUNCTION(tail, "at_jump: jmp free@PLT") FUNCTION(
-						 tail_got,
-						 "at_jump_got: jmp *realloc@GOTPCREL(%rip)"));
+	open_code(
+		&m,
+		".text\n" FUNCTION(own, "ret") FUNCTION(direct, "nop; at_plt: call malloc@PLT; ret")
+			FUNCTION(got, "at_got: call *calloc@GOTPCREL(%rip); ret")
+				FUNCTION(bnd, "at_bnd: bnd call malloc@PLT; ret") FUNCTION(
+					local, "at_own: call own; at_addr32: addr32 call own; ret")
+					FUNCTION(tail, "at_jump: jmp free@PLT") FUNCTION(
+						tail_got,
+						"at_jump_got: jmp *realloc@GOTPCREL(%rip)"));
 	assert_int_equal(m.sites.count, 7);
 	assert_int_equal(m.sites.calls, 5);
 	assert_int_equal(m.sites.jumps, 2);
 	assert_int_equal(site_at(&m, "at_plt")->goal, MALLOC);
-	assert_int_equal(site_at(&m, "at_plt")->function_start, label(&m, "direct"));
-	assert_int_equal(site_at(&m, "at_plt")->function_end, label(&m, "got"));
-	assert_int_equal(site_at(&m, "at_plt")->result, label(&m, "at_plt") + 5);
+	assert_int_equal(site_at(&m, "at_plt")->function_start, label(m.file, "direct"));
+	assert_int_equal(site_at(&m, "at_plt")->function_end, label(m.file, "got"));
+	assert_int_equal(site_at(&m, "at_plt")->result, label(m.file, "at_plt") + 5);
 	assert_int_equal(site_at(&m, "at_plt")->call_kind, PLACEMENT_EMULATED);
 	assert_int_equal(site_at(&m, "at_got")->goal, CALLOC);
 	assert_true(site_at(&m, "at_got")->is_indirect);
@@ -147,7 +90,7 @@ static void the_result_is_seen_where_the_kernel_emulates(void **state)
 	struct module m;
 
 	(void)state;
-	assemble(
+	open_code(
 		&m,
 		".text\n" FUNCTION(f1, "s1: call malloc@PLT; test %rax,%rax; p1: je 1f; 1: ret") FUNCTION(
 			f2,
@@ -165,7 +108,7 @@ static void the_result_is_seen_where_the_kernel_emulates(void **state)
 
 		snprintf(site, sizeof(site), "s%d", i);
 		snprintf(place, sizeof(place), "p%d", i);
-		assert_int_equal(site_at(&m, site)->result_place, label(&m, place));
+		assert_int_equal(site_at(&m, site)->result_place, label(m.file, place));
 	}
 	assert_int_equal(site_at(&m, "s1")->result_kind, PLACEMENT_EMULATED);
 	assert_int_equal(site_at(&m, "s2")->result_kind, PLACEMENT_EMULATED);
@@ -181,16 +124,16 @@ static void places_to_which_other_code_jumps_are_told_apart(void **state)
 	struct module m;
 
 	(void)state;
-	assemble(&m,
-		 ".text\n" FUNCTION(
-			 f1,
-			 "s1: call malloc@PLT; p1: mov %rax,%rbx; 1: test %rbx,%rbx; j1: je 2f\n"
-			 "2: call own; jmp 1b")
-			 FUNCTION(f2, "s2: call malloc@PLT; 1: nop; ret; call own; jmp 1b")
-				 FUNCTION(own, "ret"));
-	assert_int_equal(site_at(&m, "s1")->result_place, label(&m, "p1"));
+	open_code(&m,
+		  ".text\n" FUNCTION(
+			  f1,
+			  "s1: call malloc@PLT; p1: mov %rax,%rbx; 1: test %rbx,%rbx; j1: je 2f\n"
+			  "2: call own; jmp 1b")
+			  FUNCTION(f2, "s2: call malloc@PLT; 1: nop; ret; call own; jmp 1b")
+				  FUNCTION(own, "ret"));
+	assert_int_equal(site_at(&m, "s1")->result_place, label(m.file, "p1"));
 	assert_int_equal(site_at(&m, "s1")->result_kind, PLACEMENT_STEPPED);
-	assert_int_equal(site_at(&m, "s1")->joined_place, label(&m, "j1"));
+	assert_int_equal(site_at(&m, "s1")->joined_place, label(m.file, "j1"));
 	assert_false(site_at(&m, "s1")->is_shared);
 	assert_true(site_at(&m, "s2")->is_shared);
 	assert_int_equal(site_at(&m, "s2")->joined_place, 0);
@@ -202,9 +145,9 @@ static void sites_that_take_no_probe_are_counted(void **state)
 	struct module m;
 
 	(void)state;
-	assemble(&m, ".text\n" FUNCTION(f1, "call malloc@PLT; lock incl (%rax); ret")
-			     FUNCTION(f2, "call malloc@PLT; lock xadd %eax,(%rbx); nop; ret")
-				     FUNCTION(f3, ".byte 0x3e; call malloc@PLT; nop; ret"));
+	open_code(&m, ".text\n" FUNCTION(f1, "call malloc@PLT; lock incl (%rax); ret")
+			      FUNCTION(f2, "call malloc@PLT; lock xadd %eax,(%rbx); nop; ret")
+				      FUNCTION(f3, ".byte 0x3e; call malloc@PLT; nop; ret"));
 	assert_int_equal(m.sites.count, 1); /* f1's ret is a place */
 	assert_int_equal(m.sites.items[0].result_place, m.sites.items[0].result + 3);
 	assert_int_equal(m.sites.refused, 2);
@@ -216,7 +159,7 @@ static void constant_sizes_are_read(void **state)
 	struct module m;
 
 	(void)state;
-	assemble(
+	open_code(
 		&m,
 		".text\n" FUNCTION(f1, "mov $24,%edi; mov %rsi,%rbx; s1: call malloc@PLT; ret") FUNCTION(
 			f2, "mov $3,%esi; mov $100,%edi; s2: call calloc@PLT; ret")
@@ -252,10 +195,10 @@ static void bytes_that_only_look_like_a_call_are_none(void **state)
 
 	(void)state;
 	/* the immediate of a movabs holds a whole call; f2 is no code behind its jump */
-	assemble(&m,
-		 ".text\n" FUNCTION(f1, ".byte 0x48,0xb8,0xe8; .long own - . - 4; .byte 0,0,0; ret")
-			 FUNCTION(f2, "jmp 1f; .byte 6; call own; 1: ret")
-				 FUNCTION(own, "ret") "bare: call own; ret\n");
+	open_code(&m, ".text\n" FUNCTION(
+			      f1, ".byte 0x48,0xb8,0xe8; .long own - . - 4; .byte 0,0,0; ret")
+			      FUNCTION(f2, "jmp 1f; .byte 6; call own; 1: ret")
+				      FUNCTION(own, "ret") "bare: call own; ret\n");
 	assert_int_equal(m.sites.count, 0);
 	assert_int_equal(m.sites.not_decoded, 1);
 	assert_int_equal(m.sites.without_frame, 1);
@@ -265,15 +208,13 @@ static void bytes_that_only_look_like_a_call_are_none(void **state)
 static void no_more_than_the_limit_are_kept(void **state)
 {
 	struct module m;
-	char path[128];
 
 	(void)state;
-	assemble(&m, ".text\n" FUNCTION(f1, ".rept 50; call malloc@PLT; nop; .endr; ret"));
+	open_code(&m, ".text\n" FUNCTION(f1, ".rept 50; call malloc@PLT; nop; .endr; ret"));
 	assert_int_equal(m.sites.count, 50);
 	assert_false(m.sites.cut);
 	close_module(&m);
-	snprintf(path, sizeof(path), "%s/code.so", fixture_directory);
-	open_module(&m, path, 7);
+	open_module(&m, open_fixture_file("code.so"), 7);
 	assert_int_equal(m.sites.count, 7);
 	assert_true(m.sites.cut);
 	close_module(&m);
@@ -285,7 +226,7 @@ static void every_allocation_may_fail(void **state)
 	struct call_sites sites;
 
 	(void)state;
-	assemble(&m, ".text\n" FUNCTION(f1, ".rept 50; call malloc@PLT; nop; .endr; ret"));
+	open_code(&m, ".text\n" FUNCTION(f1, ".rept 50; call malloc@PLT; nop; .endr; ret"));
 	for (long n = 1;; n++) {
 		int err;
 
@@ -309,8 +250,8 @@ static int goal_named(const char *text)
 	size_t len = open ? strcspn(open + 1, "@>+") : 0;
 
 	for (int i = 0; open && i < OWN; i++) {
-		if (strlen(goals[i].symbol) == len && !strncmp(goals[i].symbol, open + 1, len) &&
-		    !strchr(open, '+'))
+		if (strlen(usual_goals[i].symbol) == len &&
+		    !strncmp(usual_goals[i].symbol, open + 1, len) && !strchr(open, '+'))
 			return i;
 	}
 	return -1;
@@ -373,7 +314,10 @@ static void compare(const char *path)
 {
 	struct module m;
 
-	open_module(&m, path, 1000000);
+	struct elf_file *file;
+
+	assert_int_equal(elf_file_open_path(path, &file), 0);
+	open_module(&m, file, 1000000);
 	assert_true(check_against_objdump(&m, path) > 0);
 	close_module(&m);
 }
@@ -402,13 +346,13 @@ static void sites_of_system_programs_are_those_of_objdump(void **state)
 }
 
 /* objdump's names come from the symbol table; we find the same without. */
-static void check_stripped(const char *path)
+static void check_stripped(void)
 {
 	struct module whole, stripped;
 
-	open_module(&whole, path, 1000);
+	open_module(&whole, open_fixture_file("made"), 1000);
 	must("strip made");
-	open_module(&stripped, path, 1000);
+	open_module(&stripped, open_fixture_file("made"), 1000);
 	assert_int_equal(whole.sites.count, stripped.sites.count);
 	for (size_t i = 0; i < whole.sites.count; i++) {
 		assert_int_equal(whole.sites.items[i].call, stripped.sites.items[i].call);
@@ -454,7 +398,7 @@ static void sites_of_compiled_programs_are_those_of_objdump(void **state)
 		snprintf(command, sizeof(command), "%s -o made made.c", ways[i]);
 		must(command);
 		compare(path);
-		check_stripped(path);
+		check_stripped();
 	}
 }
 
@@ -462,7 +406,6 @@ static void sites_of_compiled_programs_are_those_of_objdump(void **state)
 static void sites_of_a_static_program_are_found(void **state)
 {
 	struct module m;
-	char path[128];
 
 	(void)state;
 	need_program("gcc");
@@ -472,11 +415,10 @@ static void sites_of_a_static_program_are_found(void **state)
 		   " int n = p[1]; free(p); return n; }\n");
 	if (shell("gcc -O1 -static -no-pie -o static static.c"))
 		skip_because("no static libc");
-	snprintf(path, sizeof(path), "%s/static", fixture_directory);
-	open_module(&m, path, 100000);
+	open_module(&m, open_fixture_file("static"), 100000);
 	assert_true(m.sites.count > 20);
 	for (size_t i = 0, in_main = 0; i < m.sites.count; i++) {
-		if (m.sites.items[i].function_start == label(&m, "main"))
+		if (m.sites.items[i].function_start == label(m.file, "main"))
 			assert_int_equal(m.sites.items[i].goal, in_main++ ? FREE : MALLOC);
 		else if (i + 1 == m.sites.count)
 			assert_int_equal(in_main, 2);

@@ -2,16 +2,7 @@
 /* Who is called: in assembled code, where labels say what stands where, and in the system's libc. */
 #include "process/code/callees.h"
 
-#include "symbol_fixture.h"
-
-static uint64_t label(const struct elf_file *file, const char *name)
-{
-	struct elf_symbol symbol;
-
-	if (elf_file_find_symbol(file, name, &symbol))
-		fail_msg("no label %s", name);
-	return symbol.address;
-}
+#include "code_fixture.h"
 
 /* Where the call at @name leads. */
 static uint64_t target_of(const struct elf_file *file, const char *name)
@@ -24,20 +15,6 @@ static uint64_t target_of(const struct elf_file *file, const char *name)
 	assert_int_equal(code[0], 0xe8);
 	memcpy(&displacement, code + 1, sizeof(displacement));
 	return address + 5 + (uint64_t)(int64_t)displacement;
-}
-
-static struct elf_file *assemble(const char *text, const char *flags)
-{
-	struct elf_file *file;
-	char command[256], path[128];
-
-	need_program("gcc");
-	write_text("code.s", text);
-	snprintf(command, sizeof(command), "gcc -nostdlib -shared -o code.so %s code.s", flags);
-	must(command);
-	snprintf(path, sizeof(path), "%s/code.so", fixture_directory);
-	assert_int_equal(elf_file_open_path(path, &file), 0);
-	return file;
 }
 
 static const char calls[] =

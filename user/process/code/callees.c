@@ -19,6 +19,7 @@ struct callees {
 	struct strmap names;     /* of goals: &goals[i] */
 	struct map64 by_address; /* functions of this module */
 	struct map64 by_slot;
+	struct map64 own_by_slot; /* slot -> address of a function of this module */
 	bool goal_slots;
 };
 
@@ -99,11 +100,11 @@ static uint64_t value_of_name(const struct callees *c, const char *name)
 	return goal ? (uint64_t)(goal - c->goals) : NO_GOAL + habit_of(name);
 }
 
-static struct callee callee_of(const struct callees *c, uint64_t value)
+static struct callee callee_of(const struct callees *c, uint64_t value, uint64_t address)
 {
 	if (value < c->goal_count)
-		return (struct callee){&c->goals[value], CALLEE_ORDINARY};
-	return (struct callee){NULL, (enum callee_habit)(value - NO_GOAL)};
+		return (struct callee){&c->goals[value], CALLEE_ORDINARY, address};
+	return (struct callee){NULL, (enum callee_habit)(value - NO_GOAL), address};
 }
 
 static int read_goals(struct callees *c)
@@ -140,7 +141,12 @@ static int read_slot(const struct elf_slot *slot, void *user)
 {
 	struct callees *c = user;
 	uint64_t value;
+	int err = 0;
 
+	if (slot->name && slot->target)
+		err = map64_put(&c->own_by_slot, slot->address, slot->target);
+	if (err)
+		return err;
 	if (slot->name)
 		value = value_of_name(c, slot->name);
 	else if (!map64_get(&c->by_address, slot->target, &value))
@@ -166,6 +172,7 @@ int callees_new(const struct elf_file *file, const struct code_goal *goals, size
 	strmap_init(&c->names, hash_seed_random());
 	map64_init(&c->by_address, hash_seed_random());
 	map64_init(&c->by_slot, hash_seed_random());
+	map64_init(&c->own_by_slot, hash_seed_random());
 	err = read_goals(c);
 	if (!err)
 		err = elf_file_for_each_symbol(file, read_symbol, c);
@@ -186,6 +193,7 @@ void callees_free(struct callees *c)
 	strmap_done(&c->names, NULL);
 	map64_done(&c->by_address);
 	map64_done(&c->by_slot);
+	map64_done(&c->own_by_slot);
 	free(c);
 }
 
@@ -202,11 +210,11 @@ bool callees_have_slots(const struct callees *c)
 
 struct callee callees_through(const struct callees *c, uint64_t slot)
 {
-	uint64_t value;
+	uint64_t value = NO_GOAL + CALLEE_ORDINARY, address = 0;
 
-	if (!map64_get(&c->by_slot, slot, &value))
-		value = NO_GOAL + CALLEE_ORDINARY;
-	return callee_of(c, value);
+	map64_get(&c->by_slot, slot, &value);
+	map64_get(&c->own_by_slot, slot, &address);
+	return callee_of(c, value, address);
 }
 
 /* [endbr64] [bnd] jmp *disp(%rip) */
@@ -233,11 +241,11 @@ struct callee callees_at(const struct callees *c, uint64_t address)
 	uint64_t value, slot;
 
 	if (map64_get(&c->by_address, address, &value))
-		return callee_of(c, value);
+		return callee_of(c, value, address);
 	/* a stub may be the last thing in its segment */
 	while (size && elf_file_read(c->file, address, size, code))
 		size--;
 	if (stub_slot(code, size, address, &slot))
 		return callees_through(c, slot);
-	return (struct callee){NULL, CALLEE_ORDINARY};
+	return (struct callee){NULL, CALLEE_ORDINARY, address};
 }

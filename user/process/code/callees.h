@@ -32,6 +32,7 @@ enum callee_habit {
 struct callee {
 	const struct code_goal *goal; /* NULL: none */
 	enum callee_habit habit;
+	uint64_t address; /* of its code, if that is in this module; 0: it is not, or nobody knows */
 };
 
 /* -ENOMEM. A file without sections has nothing but the goals that it defines. */

@@ -40,6 +40,7 @@ struct code_goal {
 	uint64_t address;         /* as linked, if the module at hand defines it; 0: it does not */
 	uint32_t id;              /* the caller's, not looked at */
 	bool frees;               /* and returns no block */
+	bool returns_none;        /* it allocates, but does not return the block (posix_memalign) */
 	uint8_t pointer_argument; /* the block that it frees or reallocates */
 	int32_t pointer_offset;   /* that argument + this is the block */
 	int32_t result_offset;    /* what it returns is the block + this */

@@ -115,7 +115,7 @@ int elf_file_slot_symbol(const struct elf_file *file, uint64_t slot, struct elf_
 struct elf_slot {
 	uint64_t address;
 	const char *name; /* of the symbol that it leads to, owned by the file; NULL: by @target */
-	uint64_t target;  /* an address as linked */
+	uint64_t target;  /* an address as linked; 0: of another module */
 	bool resolver;    /* @target is a function that tells where the pointer leads (IRELATIVE) */
 };
 

@@ -163,7 +163,7 @@ static bool slot_of(const struct symbol_table *table, const Elf64_Rela *rela, st
 		if (!number || number >= table->count || !symbol_at(table, number, &symbol))
 			return false;
 		ret->name = symbol.name;
-		ret->target = symbol.address;
+		ret->target = symbol.defined ? symbol.address : 0;
 		return true;
 	case R_X86_64_IRELATIVE:
 		ret->resolver = true;
