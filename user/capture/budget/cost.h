@@ -60,7 +60,7 @@ bool cost_still_holds(const struct probe_costs *costs, double bare_syscall_ns);
 enum cost_place { COST_EMULATED, COST_NOP5, COST_STEPPED };
 
 /* A trap between a program's own work, beside other threads, finds less in the caches than in the loop that measured
- * it. On a busy machine a target's calls (1 and 2 threads, 5 and 32 frames) cost 1.12 times the sum without this, 1.07
+ * it. On a busy machine a target's calls (1 and 2 threads, 5 and 32 frames) cost 1.12 times the sum without this, 1.02
  * times with it. */
 #define COST_IN_COMPANY 1.1
 
