@@ -12,6 +12,8 @@
 #include "process/code/call_sites.h"
 #include "process/code/placement.h"
 #undef call_site
+#include "process/code/module_code.h"
+#include "process/code/wrapper.h"
 #include "session/session_internal.h"
 
 #define SITES_MAX 20000 /* known */
@@ -19,6 +21,7 @@
 	2000 /* at once: each page of code with a probe is a page of the target's own */
 #define GROUP_SITES 64
 #define WAY_PCS     (HF_SITE_INNER_FRAMES + 1)
+#define ALIASES_MAX 4
 /* One call alone may take so much of what is allowed. */
 #define ONE_SHARE 0.25
 
@@ -46,6 +49,7 @@ struct site {
 	double rate;        /* calls a second, by what windows saw */
 	uint32_t goal, index, group;
 	uint8_t state; /* enum site_state */
+	bool asked;    /* whether its function is a wrapper */
 };
 
 struct followed {
@@ -76,7 +80,6 @@ static struct code_size size_by(struct hf_probe_cookie cookie)
 	return size;
 }
 
-/* Releases are not followed: what becomes of blocks is seen from outside. */
 static int add_functions(struct followed *f)
 {
 	const struct allocator_set *set = &f->member->allocators;
@@ -88,6 +91,7 @@ static int add_functions(struct followed *f)
 			.code = {.symbol = function->name,
 				 .address = function->address,
 				 .id = (uint32_t)f->goals.count,
+				 .frees = function->cookie.op == HF_OP_FREE,
 				 .returns_none = function->cookie.result_arg != HF_ARG_NONE,
 				 .pointer_argument = function->cookie.pointer_arg,
 				 .size = size_by(function->cookie)},
@@ -95,8 +99,7 @@ static int add_functions(struct followed *f)
 			.cookie = function->cookie,
 		};
 
-		if (function->cookie.op != HF_OP_FREE)
-			err = vec_push(&f->goals, goal);
+		err = vec_push(&f->goals, goal);
 	}
 	return err;
 }
@@ -173,7 +176,7 @@ static int add_site(struct followed *f, const struct module *module, uint64_t bi
 		.goal = goal_index,
 	};
 
-	if (found->is_jump || goal->code.size.kind == CODE_SIZE_UNKNOWN)
+	if (goal->code.size.kind == CODE_SIZE_UNKNOWN)
 		return 0;
 	if (f->sites.count >= SITES_MAX) {
 		f->cut = true;
@@ -187,19 +190,110 @@ static int add_site(struct followed *f, const struct module *module, uint64_t bi
 
 VEC_STRUCT(code_goal_vec, struct code_goal);
 
+/* As that module sees them; a goal's id is its index in f->goals. */
 static int list_goals(const struct followed *f, const struct module *module, size_t first,
-		      struct code_goal_vec *ret)
+		      bool frees, struct code_goal_vec *ret)
 {
 	int err = 0;
 
 	for (size_t i = first; !err && i < f->goals.count; i++) {
 		struct code_goal goal = f->goals.items[i].code;
 
+		goal.id = (uint32_t)i;
 		if (f->goals.items[i].module != module)
 			goal.address = 0;
-		err = vec_push(ret, goal);
+		if ((goal.address || goal.symbol) && (frees || !goal.frees))
+			err = vec_push(ret, goal);
 	}
 	return err;
+}
+
+/* Wrappers */
+
+struct symbol_search {
+	uint64_t address;
+	const char *names[ALIASES_MAX];
+	size_t count;
+};
+
+static int take_symbol(const struct elf_symbol *symbol, void *user)
+{
+	struct symbol_search *search = user;
+
+	if (symbol->defined && symbol->dynamic && symbol->address == search->address &&
+	    search->count < ALIASES_MAX)
+		search->names[search->count++] = symbol->name;
+	return 0;
+}
+
+/* What its callers call is one more goal; by each of its names. */
+static int add_wrapper(struct followed *f, const struct module *module, uint64_t bias,
+		       const struct wrapper *wrapper)
+{
+	const struct wrapper_inner *inner = &wrapper->inner[0];
+	struct goal goal = f->goals.items[inner->goal->id];
+	struct symbol_search search = {.address = wrapper->start};
+	int err = 0;
+
+	if (wrapper->inner_count != 1 || wrapper->size.kind == CODE_SIZE_UNKNOWN ||
+	    goal.inner_count + (inner->result != 0) > HF_SITE_INNER_FRAMES)
+		return 0;
+	elf_file_for_each_symbol(module->elf, take_symbol, &search);
+	if (inner->result)
+		goal.inner_pcs[goal.inner_count++] = inner->result + bias;
+	goal.module = module;
+	goal.code = (struct code_goal){.symbol = search.names[0],
+				       .address = wrapper->start,
+				       .pointer_argument = wrapper->pointer_argument,
+				       .pointer_offset = wrapper->pointer_offset,
+				       .result_offset = wrapper->result_offset,
+				       .size = wrapper->size};
+	goal.cookie.op = wrapper->pointer_argument == HF_ARG_NONE ? HF_OP_ALLOC : HF_OP_REALLOC;
+	goal.cookie.pointer_arg = wrapper->pointer_argument;
+	err = vec_push(&f->goals, goal);
+	goal.code.address = 0;
+	for (size_t i = 1; !err && i < search.count; i++) {
+		goal.code.symbol = search.names[i];
+		err = vec_push(&f->goals, goal);
+	}
+	log_debug("%s+%#lx (%s) is a wrapper", module->path, (long)wrapper->start,
+		  search.count ? search.names[0] : "local");
+	return err;
+}
+
+static bool is_goal(const struct followed *f, const struct module *module, uint64_t address)
+{
+	for (size_t i = 0; i < f->goals.count; i++)
+		if (f->goals.items[i].module == module && f->goals.items[i].code.address == address)
+			return true;
+	return false;
+}
+
+static int ask_wrapper(struct followed *f, const struct module *module, uint64_t start,
+		       uint64_t end)
+{
+	struct code_goal_vec goals = VEC_INIT;
+	struct wrapper_finder *finder = NULL;
+	struct module_code *code = NULL;
+	struct wrapper wrapper;
+	uint64_t bias;
+	int err;
+
+	if (is_goal(f, module, start) || !bias_of(f->member->target, module, &bias))
+		return 0;
+	err = list_goals(f, module, 0, true, &goals);
+	if (!err)
+		err = module_code_new(module->elf, goals.items, goals.count, &code);
+	if (!err)
+		err = wrapper_finder_new(module_code_view(code), &finder);
+	if (!err)
+		err = wrapper_find(finder, start, end, &wrapper);
+	if (!err)
+		err = add_wrapper(f, module, bias, &wrapper);
+	wrapper_finder_free(finder);
+	module_code_free(code);
+	vec_done(&goals);
+	return err == -ENOENT ? 0 : err;
 }
 
 /* The calls in @module of goals from @first on. */
@@ -212,13 +306,15 @@ static int look_at(struct followed *f, const struct module *module, size_t first
 
 	if (!module->elf || !bias_of(f->member->target, module, &bias))
 		return 0;
-	err = list_goals(f, module, first, &goals);
-	if (!err)
+	err = list_goals(f, module, first, false, &goals);
+	if (!err && goals.count)
 		err = call_sites_find(module->elf, goals.items, goals.count,
 				      SITES_MAX - f->sites.count, &found);
 	for (size_t i = 0; !err && i < found.count; i++)
-		err = add_site(f, module, bias, &found.items[i],
-			       (uint32_t)first + found.items[i].goal);
+		err = found.items[i].is_jump ? ask_wrapper(f, module, found.items[i].function_start,
+							   found.items[i].function_end)
+					     : add_site(f, module, bias, &found.items[i],
+							goals.items[found.items[i].goal].id);
 	log_debug("%zu calls in %s, %.1f ms", found.count, module->path,
 		  (double)(clock_now_ns() - began_ns) / NS_PER_MS);
 	f->cut |= found.cut;
@@ -233,6 +329,46 @@ static bool was_looked_at(const struct followed *f, const struct module *module)
 		if (f->looked.items[i] == module->id)
 			return true;
 	return false;
+}
+
+/* Calls of goals that came later, in modules that were looked at before: those of a function that nobody else can name
+ * are in its own. */
+static int look_again(struct followed *f, size_t first)
+{
+	const struct target *target = f->member->target;
+	int err = 0;
+
+	for (size_t i = 0; !err && first < f->goals.count && i < target->mapping_count; i++) {
+		const struct module *module = target->mappings[i].module;
+		bool seen = false;
+
+		for (size_t k = 0; k < i; k++)
+			seen |= target->mappings[k].module == module;
+		if (!seen && target->mappings[i].until_ns == UINT64_MAX && was_looked_at(f, module))
+			err = look_at(f, module, first);
+	}
+	return err;
+}
+
+/* Where calls within a function are too many, those of that function may be rare. */
+static void ask_hot(struct followed *f)
+{
+	size_t first = f->goals.count, sites = f->sites.count;
+	int err = 0;
+
+	for (size_t i = 0; !err && i < sites; i++) {
+		struct site *site = &f->sites.items[i];
+
+		if (site->state != SITE_HOT || site->asked)
+			continue;
+		site->asked = true;
+		err = ask_wrapper(f, site->module, site->start, site->end);
+	}
+	if (!err)
+		err = look_again(f, first);
+	if (err)
+		log_debug_err(err, "wrappers in process %d are not seen through",
+			      f->member->target->key.pid);
 }
 
 bool followed_look(struct followed *f)
@@ -396,12 +532,15 @@ static size_t list_candidates(struct followed *f, struct site **ret)
 size_t followed_choose(struct followed *f, const struct way_counts *counts, uint64_t seen_ns,
 		       double allowed_hits_per_second)
 {
-	_cleanup_free_ struct site **candidates = calloc(f->sites.count + 1, sizeof(*candidates));
+	_cleanup_free_ struct site **candidates = NULL;
 	size_t count, fits;
 	int err = 0;
 
+	ask_hot(f);
+	candidates = calloc(f->sites.count + 1, sizeof(*candidates));
 	if (!candidates || !seen_ns)
 		return f->count;
+	ask_hot(f);
 	rate_sites(f, counts, seen_ns);
 	count = list_candidates(f, candidates);
 	fits = fit(f, candidates, count, allowed_hits_per_second - followed_rate(f));
