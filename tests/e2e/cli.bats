@@ -143,6 +143,15 @@ page_data()
 	[ ! -s log ]
 }
 
+@test "log level info tells when the leak had its name" {
+	ends 1 hunt --for 5s --log-level info -q -o x "$pid"
+	said=$(grep ' named after ' "$BATS_TEST_TMPDIR/err" | head -1)
+	[[ "$said" =~ named\ after\ [0-9]+\ ms:\ state=[a-z]+\ lost=[0-9]+\ stack=leaked_block\ \<\ churn_loop ]]
+	# Once for each state, not at each tick.
+	[ -z "$(grep -o ' state=[a-z]* ' "$BATS_TEST_TMPDIR/err" | sort | uniq -d)" ]
+	! grep ' named after ' "$BATS_TEST_TMPDIR/err" | grep -v leaked_block
+}
+
 @test "output files are for their owner alone" {
 	for file in r.json.gz r.html r.folded r.pprof r.speedscope; do
 		[ -s "$file" ]

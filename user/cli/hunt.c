@@ -8,6 +8,7 @@
 #include "base/strbuf.h"
 #include "base/units.h"
 #include "cli/cli.h"
+#include "cli/naming.h"
 #include "cli/output.h"
 #include "cli/setup.h"
 
@@ -16,6 +17,7 @@
 struct hunt {
 	const struct config *config;
 	bool progress;
+	struct naming naming;
 };
 
 /* One line on the terminal, written over at each tick. */
@@ -42,11 +44,11 @@ static void show_progress(const struct hunt *hunt, const struct session_view *vi
 
 static bool on_tick(void *user, struct session *session, const struct session_view *view)
 {
-	const struct hunt *hunt = user;
+	struct hunt *hunt = user;
 
-	(void)session;
 	if (hunt->progress)
 		show_progress(hunt, view);
+	naming_tick(&hunt->naming, session, view);
 	return view->verdict && verdict_is_firm(view->verdict);
 }
 
@@ -92,7 +94,9 @@ int command_hunt(struct config *config, struct hf_error *error)
 
 	if (err)
 		return err;
+	naming_init(&hunt.naming);
 	err = session_run(session, config->for_ns, on_tick, &hunt, &end);
+	naming_done(&hunt.naming);
 	if (err)
 		return error_set_errno(error, HF_E_INTERNAL, -err, "the watch broke off: %s",
 				       strerror(-err));
