@@ -166,7 +166,7 @@ NO_ROOT := $(USER_BATS) $(UNIT_ASAN) $(UNIT) $(UNIT_TSAN) $(REPLAY)
 .PHONY: bootstrap check check-style check-unit check-web check-root built-style built-unit built-root
 built-style: $(O)/libholdfast.a $(UNIT_C:%.c=$(O)/%.o) $(FUZZ_C:%.c=$(O)/fuzz/%.o) $(LOAD_C:%.c=$(O)/%.o)
 built-unit: all $(GOLDEN) $(UNIT) $(UNIT_ASAN) $(UNIT_TSAN) $(FUZZERS)
-built-root: all $(LOAD) $(DRIVERS) targets built-scenarios
+built-root: all $(LOAD) $(DRIVERS) $(BENCH) targets built-scenarios
 bootstrap:
 	@scripts/bootstrap.sh build test
 	@scripts/bootstrap.sh browser || echo 'bootstrap: tests of the page in a browser will be skipped'
@@ -208,7 +208,7 @@ fit-verdict:                                           ## weights of the verdict
 soak:                                                  ## attach and be killed, ARGS=10000 times (sudo)
 kernel-matrix:                                         ## boot kernels 6.1 and 6.12 in qemu, check-root there
 $(EXTRA):
-	@$(OWNER) $(MAKE) $(if $(V),,-s) built-root $(if $(filter bench,$@),$(BENCH))
+	@$(OWNER) $(MAKE) $(if $(V),,-s) built-root
 	@$(if $(wildcard scripts/$@.py),$(PYTHON) scripts/$@.py,scripts/$@.sh) $(ARGS)
 
 install: all                                           ## to $(DESTDIR)$(PREFIX)

@@ -292,7 +292,7 @@ int session_run(struct session *session, uint64_t for_ns, session_tick_fn tick, 
 	return 0;
 }
 
-/* What the way from the stop to the report spends its time on; scripts/bench.py reads these lines. */
+/* What the way from the stop to the report spends its time on; scripts/bench reads these lines. */
 static void log_part(const char *part, uint64_t began_ns)
 {
 	log_debug("report part %s: %.3f ms", part, (double)(clock_now_ns() - began_ns) / NS_PER_MS);

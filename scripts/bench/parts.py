@@ -1,25 +1,7 @@
-#!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Paired benchmarks: what tracing costs the target, and what it costs us.
-
-usage: sudo make bench [ARGS='--quick --rows pair,parts --peer "CMD {pid}" --json FILE']
-
-One line a figure: the median of the single measurements, their spread, the goal where there is one.
-Costs are measured in the order A B B A (A: untraced, B: traced) within one run, so that a slow phase
-of the machine meets both, as CPU time of the target's threads: other load widens the spread.
-Times (attach, stall, report) are wall time and want a quiet machine.
-
---rows   pair      a malloc+free pair in exact mode with full stacks: 1 and 2 threads, 5 and 32 frames
-         peer      bcc memleak in holdfast's place, and each --peer ({pid}: the target's)
-         parts     a trap by kind of instruction and link, a ring event (tests/bench/bench_traps.c)
-         programs  our BPF programs' own time by depth of stack, and what the parts add up to
-         ring      events a second that are taken in: from a recording, and live with 2 busy threads
-         ledger    ns per pair and bytes per live block (tests/bench/bench_ledger.c)
-         attach    from the start of a hunt to the probes; the target's longest stall at both ends
-         report    from the stop to the written report at 1 M live blocks, by parts
-         scan      how long a look at a heap stops it, by size (tests/bench/bench_heap.c)
+"""The single figures: what the table of targets and tools is made of. One line a figure: the median of the single
+measurements, their spread, the goal where there is one. Costs are measured in the order A B B A.
 """
-import argparse
 import json
 import os
 import re
@@ -33,10 +15,8 @@ import sys
 import tempfile
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-HOLDFAST = os.path.join(ROOT, "holdfast")
-OUTPUT = os.environ.get("O", os.path.join(ROOT, ".output"))
-PROGRAMS = os.path.join(OUTPUT, "tests", "bench")
+from common import HOLDFAST, OUTPUT, PROGRAMS, digits
+
 STATS = "/proc/sys/kernel/bpf_stats_enabled"
 PAIR_GOAL_US = 5
 REPORT_GOAL_MS = 300
@@ -546,40 +526,3 @@ def rows_scan(table, options):
 ROWS = {"pair": rows_pair, "peer": rows_peer, "parts": rows_parts, "programs": rows_programs,
         "ring": rows_ring, "ledger": rows_ledger, "attach": rows_attach, "report": rows_report,
         "scan": rows_scan}
-
-
-def parse_options():
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, help="of one measurement of pairs")
-    parser.add_argument("--rounds", type=int, help="of A B B A")
-    parser.add_argument("--rows", default=",".join(ROWS), metavar="NAME,...", help="only these")
-    parser.add_argument("--peer", action="append", default=[], metavar="CMD", help="another tool")
-    parser.add_argument("--quick", action="store_true", help="in a minute, with a wider spread")
-    parser.add_argument("--json", metavar="FILE", help="the same for programs")
-    options = parser.parse_args()
-    options.rounds = options.rounds or (1 if options.quick else 2)
-    options.seconds = options.seconds or (0.4 if options.quick else 1)
-    unknown = set(options.rows.split(",")) - set(ROWS)
-    if unknown:
-        parser.error(f"no rows {', '.join(sorted(unknown))}: there are {', '.join(ROWS)}")
-    return options
-
-
-def main():
-    options = parse_options()
-    if os.geteuid():
-        sys.exit("bench: needs root")
-    table = Table()
-    print(f"kernel {os.uname().release}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}")
-    if os.getloadavg()[0] > 0.5:
-        print("other programs are running: times will be too long, and spread")
-    for name in options.rows.split(","):
-        ROWS[name](table, options)
-    if options.json:
-        with open(options.json, "w", encoding="utf-8") as f:
-            json.dump({"kernel": os.uname().release, "cpus": os.cpu_count(), "rows": table.rows}, f,
-                      indent=1)
-
-
-main()
