@@ -37,7 +37,7 @@ static void open_code(struct module *m, const char *text)
 	open_module(m, assemble(text, ""), 1000);
 }
 
-static const struct call_site *site_at(const struct module *m, const char *name)
+static const struct direct_call *site_at(const struct module *m, const char *name)
 {
 	uint64_t address = label(m->file, name);
 
@@ -258,7 +258,7 @@ static int goal_named(const char *text)
 }
 
 /* A line of objdump's, as a site. False: no call or jump of a goal. */
-static bool parse_line(const char *line, struct call_site *ret)
+static bool parse_line(const char *line, struct direct_call *ret)
 {
 	char address[24], what[3][16];
 	int words =
@@ -271,9 +271,9 @@ static bool parse_line(const char *line, struct call_site *ret)
 		bool is_jump = !strcmp(what[i], "jmp");
 
 		if (is_jump || !strcmp(what[i], "call")) {
-			*ret = (struct call_site){.call = strtoull(address, NULL, 16),
-						  .goal = (uint32_t)goal,
-						  .is_jump = is_jump};
+			*ret = (struct direct_call){.call = strtoull(address, NULL, 16),
+						    .goal = (uint32_t)goal,
+						    .is_jump = is_jump};
 			return true;
 		}
 	}
@@ -292,7 +292,7 @@ static size_t check_against_objdump(const struct module *m, const char *path)
 	pipe = popen(command, "r");
 	assert_non_null(pipe);
 	while (fgets(line, sizeof(line), pipe)) {
-		struct call_site site;
+		struct direct_call site;
 
 		if (!strncmp(line, "Disassembly of section ", 23))
 			stubs = !strncmp(line + 23, ".plt", 4) || !strncmp(line + 23, ".iplt", 5);

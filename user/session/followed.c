@@ -8,18 +8,16 @@
 #include "base/log.h"
 #include "base/vec.h"
 #include "capture/probe/sites.h"
-#define call_site code_call_site
 #include "process/code/call_sites.h"
-#include "process/code/placement.h"
-#undef call_site
 #include "process/code/module_code.h"
+#include "process/code/placement.h"
 #include "process/code/wrapper.h"
 #include "session/session_internal.h"
 
 #define SITES_MAX 20000 /* known */
 #define FOLLOWED_MAX \
 	2000 /* at once: each page of code with a probe is a page of the target's own */
-#define GROUP_SITES 64
+#define GROUP_SITES 512
 #define WAY_PCS     (HF_SITE_INNER_FRAMES + 1)
 #define ALIASES_MAX 4
 /* One call alone may take so much of what is allowed. */
@@ -154,7 +152,7 @@ static bool bias_of(const struct target *target, const struct module *module, ui
 }
 
 /* The cheapest place at which what came back is seen; @found is no jump. */
-static uint64_t place_of(const struct code_call_site *found)
+static uint64_t place_of(const struct direct_call *found)
 {
 	return found->result_kind != PLACEMENT_EMULATED && found->joined_place
 		       ? found->joined_place
@@ -162,7 +160,7 @@ static uint64_t place_of(const struct code_call_site *found)
 }
 
 static int add_site(struct followed *f, const struct module *module, uint64_t bias,
-		    const struct code_call_site *found, uint32_t goal_index)
+		    const struct direct_call *found, uint32_t goal_index)
 {
 	const struct goal *goal = &f->goals.items[goal_index];
 	struct site site = {
@@ -475,10 +473,12 @@ static struct probe_site probe_of(const struct followed *f, const struct site *s
 
 static int follow(struct followed *f, struct site **sites, size_t count)
 {
-	struct probe_site probes[GROUP_SITES];
+	_cleanup_free_ struct probe_site *probes = calloc(count + 1, sizeof(*probes));
 	uint32_t group;
 	int err;
 
+	if (!probes)
+		return -ENOMEM;
 	for (size_t i = 0; i < count; i++)
 		probes[i] = probe_of(f, sites[i]);
 	err = probe_sites_add(f->session->probe, f->member->target->key.pid, probes, count, &group);
@@ -529,23 +529,37 @@ static size_t list_candidates(struct followed *f, struct site **ret)
 	return count;
 }
 
+/* One round: those that are rare, of all that are known now. */
+static int choose_round(struct followed *f, double allowed)
+{
+	_cleanup_free_ struct site **candidates = calloc(f->sites.count + 1, sizeof(*candidates));
+	size_t count, fits;
+	int err = candidates ? 0 : -ENOMEM;
+
+	if (err)
+		return err;
+	count = list_candidates(f, candidates);
+	fits = fit(f, candidates, count, allowed - followed_rate(f));
+	for (size_t i = 0; !err && i < fits; i += GROUP_SITES)
+		err = follow(f, candidates + i, fits - i < GROUP_SITES ? fits - i : GROUP_SITES);
+	return err;
+}
+
+/* Each round may find calls that are too many, and so calls of the functions that make them. */
 size_t followed_choose(struct followed *f, const struct way_counts *counts, uint64_t seen_ns,
 		       double allowed_hits_per_second)
 {
-	_cleanup_free_ struct site **candidates = NULL;
-	size_t count, fits;
+	size_t known = SIZE_MAX;
 	int err = 0;
 
-	ask_hot(f);
-	candidates = calloc(f->sites.count + 1, sizeof(*candidates));
-	if (!candidates || !seen_ns)
-		return f->count;
-	ask_hot(f);
-	rate_sites(f, counts, seen_ns);
-	count = list_candidates(f, candidates);
-	fits = fit(f, candidates, count, allowed_hits_per_second - followed_rate(f));
-	for (size_t i = 0; !err && i < fits; i += GROUP_SITES)
-		err = follow(f, candidates + i, fits - i < GROUP_SITES ? fits - i : GROUP_SITES);
+	for (int i = 0; !err && seen_ns && i <= HF_SITE_INNER_FRAMES && known != f->sites.count;
+	     i++) {
+		ask_hot(f);
+		known = f->sites.count;
+		rate_sites(f, counts, seen_ns);
+		err = choose_round(f, allowed_hits_per_second);
+		ask_hot(f);
+	}
 	if (err)
 		log_debug_err(err, "not all rare calls of process %d are followed",
 			      f->member->target->key.pid);

@@ -95,7 +95,7 @@ static void sum_hits(struct accounts *accounts, void *user)
 	}
 }
 
-void governor_spend(struct governor *g, const struct budget_hits *hits)
+static void spend(struct governor *g, const struct budget_hits *hits)
 {
 	double cost = budget_cost_ns(&g->costs, hits);
 
@@ -108,7 +108,7 @@ void governor_saw(struct governor *g, uint64_t on_ns, const struct budget_hits *
 	double own = (double)on_ns - budget_cost_ns(&g->costs, hits);
 	double least = OWN_LEAST * (double)on_ns;
 
-	governor_spend(g, hits);
+	spend(g, hits);
 	g->seen_ns += on_ns;
 	g->own_ns += (uint64_t)(own > least ? own : least);
 }
@@ -182,10 +182,13 @@ static double allowed_calls(const struct governor *g)
 static void choose(struct governor *g, struct member *member)
 {
 	struct way_counts counts = {.pid = member->target->key.pid};
+	size_t count;
 
 	map64_init(&counts.counts, hash_seed_random());
 	ingest_call(g->session->ingest, way_counts_take, &counts);
-	followed_choose(member->followed, &counts, g->own_ns, allowed_calls(g));
+	count = followed_choose(member->followed, &counts, g->own_ns, allowed_calls(g));
+	log_debug("pid %d: %zu calls followed after %.0f ms", counts.pid, count,
+		  (double)(clock_now_ns() - g->session->started_ns) / NS_PER_MS);
 	map64_done(&counts.counts);
 }
 
@@ -237,7 +240,7 @@ static void check_followed(struct governor *g, uint64_t now_ns)
 		g->sites_followed = count;
 	g->sites_dropped = dropped;
 	g->followed_ns += g->costs.followed_ns * (double)made;
-	governor_spend(g, &(struct budget_hits){.followed = made});
+	spend(g, &(struct budget_hits){.followed = made});
 }
 
 /* The time in which all was seen was a window, too. */
@@ -348,6 +351,7 @@ static int on_check(void *user, uint32_t expirations)
 
 	(void)expirations;
 	check(g);
+	looks_tick(g->session, clock_now_ns());
 	/* While a window is open its own end does that, at the right moment. */
 	if (g->exact || g->phase != WINDOW_IDLE)
 		return 0;

@@ -46,11 +46,10 @@ int windows_begin(struct governor *governor);
 void windows_end(struct governor *governor);
 /* All was seen up to now; what the blocks hold was noted at @known_ns. */
 void windows_end_exact(struct governor *governor, uint64_t known_ns, uint64_t now_ns);
-/* governor.c: counts what hits cost. */
-void governor_spend(struct governor *governor, const struct budget_hits *hits);
+/* governor.c: */
 /* Share of the time that stops and followed calls take. */
 double governor_other_share(const struct governor *governor);
-/* And that all calls were seen for so long. */
+/* Counts what hits cost, and that all calls were seen for so long. */
 void governor_saw(struct governor *governor, uint64_t on_ns, const struct budget_hits *hits);
 void governor_see_all(struct governor *governor);
 

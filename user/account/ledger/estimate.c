@@ -25,13 +25,6 @@ static void add_exact(struct ledger_estimate *estimate, uint64_t allocs, uint64_
 	estimate->alloc_bytes_high += (double)bytes;
 }
 
-void ledger_estimate_total(const struct ledger *ledger, struct ledger_estimate *ret)
-{
-	*ret = (struct ledger_estimate){0};
-	sample_read(&ledger->sample, &ledger->sampling, ret);
-	add_exact(ret, ledger->followed_allocs, ledger->followed_bytes);
-}
-
 struct live_sums {
 	const struct ledger *ledger;
 	struct ledger_estimate *estimates;

@@ -64,9 +64,6 @@ int ledger_copy_sites(const struct ledger *ledger, struct ledger **ret)
 	thread_table_init(&copy->threads, &copy->memory, 0);
 	range_set_init(&copy->ranges, &copy->memory);
 	sampling_init(&copy->sampling, &copy->memory);
-	copy->sample = ledger->sample;
-	copy->followed_allocs = ledger->followed_allocs;
-	copy->followed_bytes = ledger->followed_bytes;
 	err = sampling_copy(&ledger->sampling, &copy->sampling);
 	if (err) {
 		ledger_free(copy);
@@ -129,18 +126,6 @@ static int keep_block(struct ledger *ledger, const struct block *block)
 	return 0;
 }
 
-static void count_sample(struct ledger *ledger, const struct ledger_alloc *alloc, site_id site)
-{
-	if (alloc->followed) {
-		ledger->followed_allocs++;
-		ledger->followed_bytes += alloc->size_bytes;
-		return;
-	}
-	sample_add(&site_table_at(&ledger->sites, site)->sample, &ledger->sampling,
-		   alloc->size_bytes);
-	sample_add(&ledger->sample, &ledger->sampling, alloc->size_bytes);
-}
-
 int ledger_record_alloc(struct ledger *ledger, const struct ledger_alloc *alloc)
 {
 	struct block block = {.size_bytes = alloc->size_bytes, .time_ns = alloc->time_ns};
@@ -163,7 +148,9 @@ int ledger_record_alloc(struct ledger *ledger, const struct ledger_alloc *alloc)
 	if (err)
 		return refuse(ledger, err);
 	site_count_alloc(&ledger->sites, block.site, alloc->size_bytes, alloc->time_ns);
-	count_sample(ledger, alloc, block.site);
+	if (!alloc->followed)
+		sample_add(&site_table_at(&ledger->sites, block.site)->sample, &ledger->sampling,
+			   alloc->size_bytes);
 	err = keep_block(ledger, &block);
 	return err ? refuse(ledger, err) : 0;
 }

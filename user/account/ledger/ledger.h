@@ -170,8 +170,6 @@ struct ledger_estimate {
 	double outstanding_count, outstanding_bytes, outstanding_low, outstanding_high; /* bytes */
 };
 
-/* Of all allocations of blocks; without what is outstanding (0). */
-void ledger_estimate_total(const struct ledger *ledger, struct ledger_estimate *ret);
 /* Of every site, into ret[0 .. ledger_site_count() - 1]; site id i at i - 1. Looks at each live block once. */
 int ledger_estimate_sites(const struct ledger *ledger, struct ledger_estimate *ret);
 

@@ -18,8 +18,6 @@ struct ledger {
 	struct range_set ranges;
 	struct thread_table threads;
 	struct sampling sampling;
-	struct sample_sums sample; /* of all blocks that are not of followed calls */
-	uint64_t followed_allocs, followed_bytes;
 	struct ledger_counts
 		counts; /* memory and what the parts count are filled in when asked for */
 };

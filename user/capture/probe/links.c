@@ -241,11 +241,11 @@ static void attach_shielded(void *argument)
 {
 	struct attach_work *work = argument;
 
-	work->err = work->program < 0
-			    ? links_attach_bare(work->probe, work->kind, work->list, work->ret_links)
-			    : attach_one(work->program, work->hook,
-					 work->probe->way == PROBE_WAY_PERF, work->list,
-					 work->ret_links);
+	work->err =
+		work->program < 0
+			? links_attach_bare(work->probe, work->kind, work->list, work->ret_links)
+			: attach_one(work->program, work->hook, work->probe->way == PROBE_WAY_PERF,
+				     work->list, work->ret_links);
 }
 
 static int attach_in_shield(struct attach_work *work)

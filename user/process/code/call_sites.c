@@ -112,7 +112,7 @@ static bool constant_bytes(struct function_code *f, size_t index, const struct c
 }
 
 /* Where the result of the call @index is seen; see the header. */
-static bool find_result_place(struct function_code *f, size_t index, struct call_site *site)
+static bool find_result_place(struct function_code *f, size_t index, struct direct_call *site)
 {
 	bool joined = false;
 
@@ -158,14 +158,14 @@ static int add_site(struct search *s, const struct call_candidate *candidate)
 {
 	struct function_code *f = &s->code;
 	size_t index = instruction_of(f, candidate);
-	struct call_site site;
+	struct direct_call site;
 
 	if (index == SIZE_MAX) {
 		s->found.not_decoded += candidate->opcode_at >=
 					f->start + f->begins.items[f->begins.count - 1];
 		return 0;
 	}
-	site = (struct call_site){
+	site = (struct direct_call){
 		.call = function_code_address(f, index),
 		.function_start = f->start,
 		.function_end = f->end,

@@ -23,7 +23,7 @@ struct elf_file;
 #define CALL_SITES_MAX_DECODED_BYTES (UINT64_C(1) << 28)
 
 /* Addresses are as linked. */
-struct call_site {
+struct direct_call {
 	uint64_t call;                         /* the instruction */
 	uint64_t result;                       /* behind it: the return address; 0 of a jump */
 	uint64_t result_place;                 /* see below; 0 of a jump and of a goal that frees */
@@ -47,7 +47,7 @@ struct call_site {
  * another thread may know it.
  */
 struct call_sites {
-	struct call_site *items; /* ascending by call */
+	struct direct_call *items; /* ascending by call */
 	size_t count, capacity;
 	uint32_t calls, jumps; /* their sum is count */
 	uint32_t without_frame; /* left out: no unwind entry, an overlapping one, or too large a function */
