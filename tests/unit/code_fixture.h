@@ -39,7 +39,7 @@ static const struct code_goal usual_goals[GOAL_COUNT] = {
 			    .returns_none = true,
 			    .size = BY_ARGUMENT(2),
 			    NO_POINTER},
-	[OWN] = {.size = {CODE_SIZE_ARGUMENT, 0, 0, CODE_LOW_SIGNED, 8, 16}, NO_POINTER},
+	[OWN] = {.size = {CODE_SIZE_ARGUMENT, 0, 0, CODE_LOW_SIGNED, 8, 16, 16}, NO_POINTER},
 };
 
 FIXTURE_UNUSED static uint64_t label(const struct elf_file *file, const char *name)

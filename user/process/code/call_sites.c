@@ -103,6 +103,10 @@ static bool constant_bytes(struct function_code *f, size_t index, const struct c
 		value = (uint32_t)value;
 	else if (size->extension == CODE_LOW_SIGNED)
 		value = (uint64_t)(int64_t)(int32_t)value;
+	if (size->kind == CODE_SIZE_ARGUMENT && !value) {
+		*ret = (uint64_t)size->zero_bytes;
+		return true;
+	}
 	if (size->kind != CODE_SIZE_CONSTANT &&
 	    (__builtin_mul_overflow(value, count, &value) ||
 	     __builtin_mul_overflow(value, (uint64_t)size->scale, &value)))

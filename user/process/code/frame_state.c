@@ -18,27 +18,82 @@ void frame_state_enter(struct frame_state *s)
 	s->regs[REG_RSP] = (struct value){.kind = VALUE_STACK};
 }
 
+static bool has_bit(uint16_t bits, uint8_t reg)
+{
+	return bits >> reg & 1;
+}
+
 /*
- * A block joined with null is that block, which may be null; but only if on the null's way the block does not exist: it
- * would be one that somebody else holds. Different blocks are one of them, if on each way nothing but the value's own
- * exists. So of a value's several blocks never more than one is there, and null means that none is.
+ * A register's value joined with a constant, or with the same register's in another form: one of them is meant only where
+ * the register was 0 ("n ? n : 1").
  */
-struct value frame_join_values(const struct value *a, uint32_t a_live, const struct value *b,
-			       uint32_t b_live)
+static struct value join_at_zero(const struct value *a, const struct frame_facts *a_facts,
+				 const struct value *b, const struct frame_facts *b_facts)
+{
+	uint8_t reg = a->kind == VALUE_ENTRY ? a->reg : b->reg;
+	bool a_else = !has_bit(a_facts->zero, reg), b_else = !has_bit(b_facts->zero, reg);
+	bool a_zero = !has_bit(a_facts->nonzero, reg), b_zero = !has_bit(b_facts->nonzero, reg);
+	int64_t a_at_zero = a->kind == VALUE_ENTRY ? a->at_zero : a->added;
+	int64_t b_at_zero = b->kind == VALUE_ENTRY ? b->at_zero : b->added;
+	struct value joined = a_else ? *a : *b;
+
+	if (a->kind == VALUE_ENTRY && b->kind == VALUE_ENTRY && a->reg != b->reg)
+		return unknown;
+	/* else than at 0 they must have the same form, and one that is not a constant */
+	if (joined.kind != VALUE_ENTRY || joined.extension != CODE_WHOLE)
+		return unknown;
+	if (a_else && b_else &&
+	    (b->kind != VALUE_ENTRY || a->scale != b->scale || a->added != b->added ||
+	     b->extension != CODE_WHOLE))
+		return unknown;
+	if (a_zero && b_zero && a_at_zero != b_at_zero)
+		return unknown;
+	joined.at_zero = b_zero && !a_zero ? b_at_zero : a_at_zero;
+	return joined;
+}
+
+/* A block, or null; but only if on the null's way the block does not exist: somebody else would hold it. */
+static struct value join_null(struct value block, const struct frame_facts *null_facts)
+{
+	if (null_facts->live & block.blocks)
+		return unknown;
+	block.or_zero |= block.added != 0;
+	return block;
+}
+
+/*
+ * Different blocks are one of them, if on each way nothing but the value's own exists. So of a value's several blocks
+ * never more than one is there, and null means that none is.
+ */
+static struct value join_blocks(const struct value *a, const struct frame_facts *a_facts,
+				const struct value *b, const struct frame_facts *b_facts)
 {
 	struct value joined = *a;
 
-	if (value_equal(a, b))
-		return *a;
-	if (a->kind == VALUE_BLOCK && value_is_zero(b) && !(b_live & a->blocks))
-		return *a;
-	if (b->kind == VALUE_BLOCK && value_is_zero(a) && !(a_live & b->blocks))
-		return *b;
-	if (a->kind != VALUE_BLOCK || b->kind != VALUE_BLOCK || a->added != b->added ||
-	    a->blocks != a_live || b->blocks != b_live)
+	if (a->added != b->added)
+		return unknown;
+	if (a->blocks != b->blocks && (a->blocks != a_facts->live || b->blocks != b_facts->live))
 		return unknown;
 	joined.blocks |= b->blocks;
+	joined.or_zero |= b->or_zero;
 	return joined;
+}
+
+struct value frame_join_values(const struct value *a, const struct frame_facts *a_facts,
+			       const struct value *b, const struct frame_facts *b_facts)
+{
+	if (value_equal(a, b))
+		return *a;
+	if (a->kind == VALUE_BLOCK && value_is_zero(b))
+		return join_null(*a, b_facts);
+	if (b->kind == VALUE_BLOCK && value_is_zero(a))
+		return join_null(*b, a_facts);
+	if (a->kind == VALUE_BLOCK && b->kind == VALUE_BLOCK)
+		return join_blocks(a, a_facts, b, b_facts);
+	if ((a->kind == VALUE_ENTRY && (b->kind == VALUE_CONSTANT || b->kind == VALUE_ENTRY)) ||
+	    (b->kind == VALUE_ENTRY && a->kind == VALUE_CONSTANT))
+		return join_at_zero(a, a_facts, b, b_facts);
+	return unknown;
 }
 
 static bool join_slots(struct frame_state *s, const struct frame_state *other)
@@ -49,7 +104,8 @@ static bool join_slots(struct frame_state *s, const struct frame_state *other)
 	for (uint32_t i = 0; i < s->slot_count; i++) {
 		struct frame_slot slot = s->slots[i];
 		struct value there = frame_recall(other, slot.offset);
-		struct value joined = frame_join_values(&slot.value, s->live, &there, other->live);
+		struct value joined =
+			frame_join_values(&slot.value, &s->facts, &there, &other->facts);
 
 		changed |= !value_equal(&joined, &slot.value);
 		slot.value = joined;
@@ -60,13 +116,23 @@ static bool join_slots(struct frame_state *s, const struct frame_state *other)
 	return changed;
 }
 
+static bool join_facts(struct frame_facts *f, const struct frame_facts *other)
+{
+	struct frame_facts old = *f;
+
+	f->live |= other->live;
+	f->zero &= other->zero;
+	f->nonzero &= other->nonzero;
+	return f->live != old.live || f->zero != old.zero || f->nonzero != old.nonzero;
+}
+
 bool frame_state_join(struct frame_state *s, const struct frame_state *other)
 {
 	bool changed = join_slots(s, other), escaped = other->is_escaped;
 
 	for (int i = 0; i < REG_COUNT; i++) {
 		struct value joined =
-			frame_join_values(&s->regs[i], s->live, &other->regs[i], other->live);
+			frame_join_values(&s->regs[i], &s->facts, &other->regs[i], &other->facts);
 
 		/* a pointer into the frame, which one is not known any more */
 		if (joined.kind == VALUE_UNKNOWN &&
@@ -79,8 +145,7 @@ bool frame_state_join(struct frame_state *s, const struct frame_state *other)
 		s->zero_tested = false;
 		changed = true;
 	}
-	changed |= (other->live & ~s->live) || (escaped && !s->is_escaped);
-	s->live |= other->live;
+	changed |= join_facts(&s->facts, &other->facts) || (escaped && !s->is_escaped);
 	s->is_escaped |= escaped;
 	return changed;
 }
@@ -184,27 +249,44 @@ bool frame_state_return(struct frame_state *s, struct value result)
 	return true;
 }
 
-bool frame_state_allocate(struct frame_state *s, uint32_t block)
+bool frame_state_allocate(struct frame_state *s, uint32_t block, bool or_zero)
 {
-	if (s->live & block)
+	if (s->facts.live & block)
 		return false;
 	replace_blocks(s, block, false);
-	s->live |= block;
-	return frame_state_return(s, (struct value){.kind = VALUE_BLOCK, .blocks = block});
+	s->facts.live |= block;
+	return frame_state_return(
+		s, (struct value){.kind = VALUE_BLOCK, .blocks = block, .or_zero = or_zero});
 }
 
 void frame_state_free(struct frame_state *s, uint32_t blocks)
 {
 	replace_blocks(s, blocks, false);
-	s->live &= ~blocks;
+	s->facts.live &= ~blocks;
+}
+
+static bool tests_block(const struct frame_state *s)
+{
+	return s->zero_tested && s->tested.kind == VALUE_BLOCK && s->tested.added == 0;
+}
+
+struct frame_facts frame_facts_of_test(const struct frame_state *s, bool zero)
+{
+	struct frame_facts facts = s->facts;
+	uint16_t bit = (uint16_t)(1u << s->tested.reg);
+
+	if (tests_block(s) && zero)
+		facts.live &= ~s->tested.blocks;
+	if (s->zero_tested && value_is_whole_register(&s->tested)) {
+		facts.zero |= zero ? bit : 0;
+		facts.nonzero |= zero ? 0 : bit;
+	}
+	return facts;
 }
 
 void frame_state_assume(struct frame_state *s, bool zero)
 {
-	uint32_t blocks = s->tested.blocks;
-
-	if (!zero || !s->zero_tested || s->tested.kind != VALUE_BLOCK || s->tested.added != 0)
-		return;
-	s->live &= ~blocks;
-	replace_blocks(s, blocks, true);
+	s->facts = frame_facts_of_test(s, zero);
+	if (zero && tests_block(s))
+		replace_blocks(s, s->tested.blocks, true);
 }

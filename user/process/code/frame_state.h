@@ -21,11 +21,17 @@ struct frame_slot {
 	struct value value;
 };
 
+/* What is true on the ways that lead to an instruction. */
+struct frame_facts {
+	uint32_t live; /* blocks that may be there: allocated, not known to be null or freed */
+	uint16_t zero, nonzero; /* registers (bits) that were 0 at the entry, that were not */
+};
+
 struct frame_state {
 	struct value regs[REG_COUNT];
 	struct frame_slot slots[FRAME_SLOTS];
 	uint32_t slot_count;
-	uint32_t live;    /* blocks that may be there: allocated, not known to be null or freed */
+	struct frame_facts facts;
 	bool is_escaped;  /* a pointer into the frame is elsewhere */
 	bool zero_tested; /* the zero flag says whether @tested is 0 */
 	struct value tested;
@@ -39,8 +45,9 @@ bool frame_state_join(struct frame_state *s, const struct frame_state *other);
 bool frame_state_step(struct frame_state *s, const struct instruction *in);
 /* A call came back with @result: what it may have changed is unknown. False: the stack pointer is. */
 bool frame_state_return(struct frame_state *s, struct value result);
-/* A call came back with that block, or null. False: it may be there already. */
-bool frame_state_allocate(struct frame_state *s, uint32_t block);
+/* A call came back with that block, or null; @or_zero: the latter whatever the block's distance from the value is (it is
+ * that of a wrapper which adds to a block). False: it may be there already. */
+bool frame_state_allocate(struct frame_state *s, uint32_t block, bool or_zero);
 /* They are gone; what points to one of them is unknown. */
 void frame_state_free(struct frame_state *s, uint32_t blocks);
 /* A jump that depends on the zero flag was taken or not: the tested value is 0 or is not. */

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* For frame_state.c and frame_step.c only. */
+/* For frame_state.c, frame_step.c and wrapper.c only. */
 #ifndef HOLDFAST_CODE_FRAME_STATE_INTERNAL_H
 #define HOLDFAST_CODE_FRAME_STATE_INTERNAL_H
 
 #include "process/code/frame_state.h"
 
-/* A value that is one or the other; the blocks that may be there in each case tell whether that can be said. */
-struct value frame_join_values(const struct value *a, uint32_t a_live, const struct value *b,
-			       uint32_t b_live);
+/* A value that is one or the other, and what is true in each case. */
+struct value frame_join_values(const struct value *a, const struct frame_facts *a_facts,
+			       const struct value *b, const struct frame_facts *b_facts);
+/* What is true besides if a tested value is 0 or is not. */
+struct frame_facts frame_facts_of_test(const struct frame_state *s, bool zero);
 /* @v where these blocks, the ones of a tested value, are null. */
 struct value frame_value_if_null(struct value v, uint32_t blocks);
 

@@ -168,16 +168,15 @@ static bool step_cmov(struct frame_state *s, const struct instruction *in, bool 
 	struct value to = read_operand(s, &in->operands[0]),
 		     from = read_operand(s, &in->operands[1]);
 	struct value zero = if_zero ? from : to, other = if_zero ? to : from;
-	uint32_t zero_live = s->live;
+	struct frame_facts if_null = frame_facts_of_test(s, true);
+	struct frame_facts if_not = frame_facts_of_test(s, false);
 	struct value joined;
 
 	if (in->operands[0].size != 64)
 		return write_operand(s, &in->operands[0], unknown);
-	if (s->zero_tested && s->tested.kind == VALUE_BLOCK && s->tested.added == 0) {
+	if (s->zero_tested && s->tested.kind == VALUE_BLOCK && s->tested.added == 0)
 		zero = frame_value_if_null(zero, s->tested.blocks);
-		zero_live &= ~s->tested.blocks;
-	}
-	joined = frame_join_values(&other, s->live, &zero, zero_live);
+	joined = frame_join_values(&other, &if_not, &zero, &if_null);
 	note_escape(s, &to, &joined);
 	note_escape(s, &from, &joined);
 	return write_operand(s, &in->operands[0], joined);

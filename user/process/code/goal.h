@@ -32,6 +32,7 @@ struct code_size {
 	uint8_t extension; /* enum code_extension */
 	uint32_t scale;
 	int64_t added_bytes;
+	int64_t zero_bytes; /* of kind ARGUMENT: if the argument is 0. Allocators make 1 of 0; else it is added_bytes */
 };
 
 struct code_goal {
@@ -43,7 +44,7 @@ struct code_goal {
 	bool returns_none;        /* it allocates, but does not return the block (posix_memalign) */
 	uint8_t pointer_argument; /* the block that it frees or reallocates */
 	int32_t pointer_offset;   /* that argument + this is the block */
-	int32_t result_offset;    /* what it returns is the block + this */
+	int32_t result_offset; /* what it returns is the block + this; where there is none, 0 or this */
 	struct code_size size;
 };
 

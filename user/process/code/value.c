@@ -12,7 +12,8 @@ static const uint8_t argument_regs[] = {REG_RDI, REG_RSI, REG_RDX, REG_RCX, 8, 9
 bool value_equal(const struct value *a, const struct value *b)
 {
 	return a->kind == b->kind && a->reg == b->reg && a->other_reg == b->other_reg &&
-	       a->extension == b->extension && a->scale == b->scale && a->added == b->added;
+	       a->extension == b->extension && a->scale == b->scale && a->added == b->added &&
+	       a->at_zero == b->at_zero;
 }
 
 uint8_t value_argument_reg(uint8_t argument)
@@ -32,12 +33,21 @@ static uint8_t argument_of(uint8_t reg)
 /* A register as it was at the entry, or part of it. */
 static bool is_plain(const struct value *v)
 {
-	return v->kind == VALUE_ENTRY && v->scale == 1 && v->added == 0;
+	return v->kind == VALUE_ENTRY && v->scale == 1 && v->added == 0 && v->at_zero == 0;
+}
+
+bool value_is_whole_register(const struct value *v)
+{
+	return is_plain(v) && v->extension == CODE_WHOLE;
 }
 
 struct value value_plus(struct value v, int64_t number)
 {
 	if (v.kind == VALUE_UNKNOWN || __builtin_add_overflow(v.added, number, &v.added))
+		return unknown;
+	if (v.kind == VALUE_ENTRY && __builtin_add_overflow(v.at_zero, number, &v.at_zero))
+		return unknown;
+	if (v.kind == VALUE_BLOCK && v.or_zero && number)
 		return unknown;
 	return v;
 }
@@ -51,7 +61,8 @@ struct value value_times(struct value v, uint64_t number)
 	if (v.kind == VALUE_CONSTANT)
 		return v;
 	if ((v.kind != VALUE_ENTRY && v.kind != VALUE_PRODUCT) || !number ||
-	    __builtin_mul_overflow(v.scale, (uint32_t)number, &v.scale))
+	    __builtin_mul_overflow(v.scale, (uint32_t)number, &v.scale) ||
+	    __builtin_mul_overflow(v.at_zero, (int64_t)number, &v.at_zero))
 		return unknown;
 	return v;
 }
@@ -63,9 +74,11 @@ struct value value_sum(struct value a, struct value b)
 	if (b.kind == VALUE_CONSTANT)
 		return value_plus(a, b.added);
 	if (a.kind != VALUE_ENTRY || b.kind != VALUE_ENTRY || a.reg != b.reg ||
-	    a.extension != b.extension || __builtin_add_overflow(a.scale, b.scale, &a.scale))
+	    a.extension != b.extension || __builtin_add_overflow(a.scale, b.scale, &a.scale) ||
+	    __builtin_add_overflow(a.added, b.added, &a.added) ||
+	    __builtin_add_overflow(a.at_zero, b.at_zero, &a.at_zero))
 		return unknown;
-	return value_plus(a, b.added);
+	return a;
 }
 
 struct value value_product(struct value a, struct value b)
@@ -74,8 +87,7 @@ struct value value_product(struct value a, struct value b)
 		return value_times(b, (uint64_t)a.added);
 	if (b.kind == VALUE_CONSTANT && b.added >= 0)
 		return value_times(a, (uint64_t)b.added);
-	if (!is_plain(&a) || !is_plain(&b) || a.extension != CODE_WHOLE ||
-	    b.extension != CODE_WHOLE)
+	if (!value_is_whole_register(&a) || !value_is_whole_register(&b))
 		return unknown;
 	return (struct value){.kind = VALUE_PRODUCT,
 			      .reg = a.reg < b.reg ? a.reg : b.reg,
@@ -115,5 +127,6 @@ struct code_size value_size(const struct value *v)
 	size.extension = v->extension;
 	size.scale = v->scale;
 	size.added_bytes = v->added;
+	size.zero_bytes = v->kind == VALUE_ENTRY ? v->at_zero : v->added;
 	return size;
 }

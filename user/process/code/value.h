@@ -19,19 +19,24 @@ enum value_kind {
 	VALUE_ENTRY,    /* what register @reg held at the entry, * scale + added */
 	VALUE_PRODUCT, /* of what two registers held, * scale + added; other_reg is not below reg */
 	VALUE_STACK,   /* the stack pointer at the entry + added */
-	VALUE_BLOCK,   /* one of @blocks + added; if that one could not be had, 0 + added or 0 */
+	VALUE_BLOCK,   /* one of @blocks + added; if that one could not be had, 0 + added */
 };
 
 /* All unused parts are 0. */
 struct value {
 	uint8_t kind; /* enum value_kind */
-	uint8_t reg, other_reg;
+	union {
+		uint8_t reg;
+		bool or_zero; /* of BLOCK: it may also be 0, whatever is added */
+	};
+	uint8_t other_reg;
 	uint8_t extension; /* enum code_extension, of ENTRY */
 	union {
 		uint32_t scale;
 		uint32_t blocks;
 	};
 	int64_t added;
+	int64_t at_zero; /* of ENTRY: what it is if @reg was 0 */
 };
 
 /* Registers are numbered as the processor does: rax rcx rdx rbx rsp rbp rsi rdi r8 to r15. */
@@ -47,6 +52,8 @@ static inline bool value_is_zero(const struct value *v)
 	return v->kind == VALUE_CONSTANT && v->added == 0;
 }
 
+/* What a register was at the entry, and all of it. */
+bool value_is_whole_register(const struct value *v);
 bool value_equal(const struct value *a, const struct value *b);
 /* What the register of an argument (0-5) is; REG_COUNT: no such argument. */
 uint8_t value_argument_reg(uint8_t argument);

@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/hashmap.h"
 #include "base/vec.h"
-#include "process/code/frame_state.h"
+#include "process/code/frame_state_internal.h"
 #include "process/code/no_return.h"
 
 /* Answers about called functions that are kept. */
@@ -30,6 +30,7 @@ struct node {
 struct allocation {
 	struct wrapper_inner inner;
 	struct value size, pointer;
+	struct frame_facts facts; /* what is true where it is called */
 };
 
 struct wrapper_finder {
@@ -101,30 +102,38 @@ static int reach(struct wrapper_finder *f, const struct node *from, uint64_t add
 	return vec_push(&f->pending, index);
 }
 
+/* What the argument of a goal makes of its size. */
+static struct value size_by_argument(struct value argument, const struct code_size *size)
+{
+	struct value v = value_plus(value_times(argument, size->scale), size->added_bytes);
+
+	if (size->zero_bytes == size->added_bytes)
+		return v;
+	if (value_is_zero(&argument))
+		return value_constant(size->zero_bytes);
+	if (v.kind == VALUE_PRODUCT)
+		return (struct value){0};
+	if (v.kind == VALUE_ENTRY && argument.at_zero == 0)
+		v.at_zero = size->zero_bytes;
+	return v;
+}
+
 /* The goal's rule with what the arguments are. */
 static struct value size_of_call(const struct frame_state *s, const struct code_size *size)
 {
 	uint8_t reg = value_argument_reg(size->argument);
 	uint8_t count_reg = value_argument_reg(size->count_argument);
-	struct value v = {0};
 
-	switch ((enum code_size_kind)size->kind) {
-	case CODE_SIZE_CONSTANT:
+	if (size->kind == CODE_SIZE_CONSTANT)
 		return value_constant(size->added_bytes);
-	case CODE_SIZE_ARGUMENT:
-		if (reg == REG_COUNT)
-			return v;
-		v = value_extended(s->regs[reg], (enum code_extension)size->extension);
-		break;
-	case CODE_SIZE_PRODUCT:
-		if (reg == REG_COUNT || count_reg == REG_COUNT)
-			return v;
-		v = value_product(s->regs[reg], s->regs[count_reg]);
-		break;
-	default:
-		return v;
-	}
-	return value_plus(value_times(v, size->scale), size->added_bytes);
+	if (size->kind == CODE_SIZE_ARGUMENT && reg < REG_COUNT)
+		return size_by_argument(
+			value_extended(s->regs[reg], (enum code_extension)size->extension), size);
+	if (size->kind == CODE_SIZE_PRODUCT && reg < REG_COUNT && count_reg < REG_COUNT)
+		return value_plus(value_times(value_product(s->regs[reg], s->regs[count_reg]),
+					      size->scale),
+				  size->added_bytes);
+	return (struct value){0};
 }
 
 static struct value pointer_of_call(const struct frame_state *s, const struct code_goal *goal)
@@ -161,15 +170,18 @@ static int allocate(struct wrapper_finder *f, struct frame_state *s,
 	if (allocation_at(f, inner->call, &number))
 		return -ENOENT;
 	allocation = &f->allocations[number];
-	*allocation = (struct allocation){*inner, size_of_call(s, &inner->goal->size), pointer};
+	*allocation =
+		(struct allocation){*inner, size_of_call(s, &inner->goal->size), pointer, s->facts};
 	/* where the reallocation fails, the old block stays */
 	if (pointer.kind == VALUE_BLOCK) {
-		uint32_t live = s->live;
+		uint32_t live = s->facts.live;
 
 		frame_state_free(s, pointer.blocks);
-		s->live = live;
+		s->facts.live = live;
 	}
-	return frame_state_allocate(s, UINT32_C(1) << number) ? 0 : -ENOENT;
+	return frame_state_allocate(s, UINT32_C(1) << number, inner->goal->result_offset != 0)
+		       ? 0
+		       : -ENOENT;
 }
 
 static bool never_returns(struct wrapper_finder *f, uint64_t address)
@@ -247,7 +259,7 @@ static int leave(struct wrapper_finder *f, const struct node *node, const struct
 		return -ENOENT;
 	kept->is_return = true;
 	kept->returned = s->regs[REG_RAX];
-	kept->live = s->live;
+	kept->live = s->facts.live;
 	return 0;
 }
 
@@ -397,11 +409,26 @@ static bool find_offset(const struct wrapper_finder *f, struct wrapper *w)
 	return !is_first;
 }
 
-static bool size_equal(const struct code_size *a, const struct code_size *b)
+/* The size, whichever of the calls it is. */
+static struct code_size find_size(const struct wrapper_finder *f, uint32_t blocks)
 {
-	return a->kind == b->kind && a->argument == b->argument &&
-	       a->count_argument == b->count_argument && a->extension == b->extension &&
-	       a->scale == b->scale && a->added_bytes == b->added_bytes;
+	struct value size = {0};
+	struct frame_facts facts = {0};
+	bool is_first = true;
+
+	for (size_t i = 0; i < f->allocation_count; i++) {
+		const struct allocation *a = &f->allocations[i];
+
+		if (!(blocks >> i & 1))
+			continue;
+		if (is_first)
+			facts = a->facts;
+		size = is_first ? a->size : frame_join_values(&size, &facts, &a->size, &a->facts);
+		facts.zero &= a->facts.zero;
+		facts.nonzero &= a->facts.nonzero;
+		is_first = false;
+	}
+	return value_size(&size);
 }
 
 /* A reallocation must be given its block, or null, by the wrapper's caller. */
@@ -424,15 +451,10 @@ static bool add_pointer(const struct allocation *a, struct wrapper *w)
 
 static bool add_inner(const struct allocation *a, struct wrapper *w)
 {
-	struct code_size size = value_size(&a->size);
 	uint8_t at = w->inner_count;
 
 	if (at == WRAPPER_MAX_INNER || !add_pointer(a, w))
 		return false;
-	if (!at)
-		w->size = size;
-	else if (!size_equal(&size, &w->size))
-		w->size = (struct code_size){.kind = CODE_SIZE_UNKNOWN};
 	for (; at && w->inner[at - 1].call > a->inner.call; at--)
 		w->inner[at] = w->inner[at - 1];
 	w->inner[at] = a->inner;
@@ -446,6 +468,7 @@ static int conclude(const struct wrapper_finder *f, struct wrapper *w)
 
 	if (!blocks || !find_offset(f, w))
 		return -ENOENT;
+	w->size = find_size(f, blocks);
 	for (size_t i = 0; i < f->allocation_count; i++) {
 		if (blocks >> i & 1 && !add_inner(&f->allocations[i], w))
 			return -ENOENT;

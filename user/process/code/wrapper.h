@@ -35,8 +35,8 @@ struct wrapper_inner {
 
 struct wrapper {
 	uint64_t start, end;
-	struct code_size size;    /* of the block, by the wrapper's own arguments */
-	int32_t result_offset;    /* what it returns is the block + this */
+	struct code_size size; /* of the block, by the wrapper's own arguments */
+	int32_t result_offset; /* what it returns is the block + this; where there is none, 0 or this */
 	uint8_t pointer_argument; /* of a reallocation; the block is that argument + pointer_offset */
 	int32_t pointer_offset;
 	uint8_t inner_count;

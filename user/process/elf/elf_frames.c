@@ -147,10 +147,12 @@ static bool range_at(const struct elf_frames *frames, uint64_t address, uint64_t
 		     uint64_t *ret_end)
 {
 	size_t count = ranges_up_to(frames, address);
-	const struct frame_range *range = frames->ranges.items + count - 1;
+	const struct frame_range *range;
 
-	if (!count || address >= range->end ||
-	    (count < frames->ranges.count && range[1].start < range->end))
+	if (!count)
+		return false;
+	range = &frames->ranges.items[count - 1];
+	if (address >= range->end || (count < frames->ranges.count && range[1].start < range->end))
 		return false;
 	*ret_start = range->start;
 	*ret_end = range->end;
