@@ -18,7 +18,7 @@ static void require(bool holds)
 		abort();
 }
 
-static void check_site(const struct elf_file *file, const struct call_site *site, uint64_t after)
+static void check_site(const struct elf_file *file, const struct direct_call *site, uint64_t after)
 {
 	require(site->call > after || after == 0);
 	require(site->goal < 4);
@@ -34,7 +34,7 @@ static void check_site(const struct elf_file *file, const struct call_site *site
 			site->joined_place < site->function_end);
 }
 
-static void check_wrapper(const struct wrapper *w, const struct call_site *site)
+static void check_wrapper(const struct wrapper *w, const struct direct_call *site)
 {
 	require(w->start == site->function_start && w->inner_count > 0);
 	require(w->inner_count <= WRAPPER_MAX_INNER);
@@ -56,7 +56,7 @@ static void judge(const struct elf_file *file, const struct code_goal *goals,
 		return;
 	if (wrapper_finder_new(module_code_view(code), &finder) == 0) {
 		for (size_t i = 0; i < sites->count; i++) {
-			const struct call_site *site = &sites->items[i];
+			const struct direct_call *site = &sites->items[i];
 
 			if (i && site->function_start == last)
 				continue;
