@@ -16,6 +16,7 @@ int page_fault(struct bpf_raw_tracepoint_args *ctx)
 
 	if (!process || gate_closed || !(process->flags & HF_PROCESS_FAULTS))
 		return 0;
+	__sync_fetch_and_add(&process->faults, 1);
 	t = thread_get();
 	if (!t)
 		return 0;

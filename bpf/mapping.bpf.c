@@ -188,6 +188,19 @@ static __always_inline void keep_arguments(struct hf_syscall *call, const struct
 	call->args[5] = BPF_CORE_READ(regs, r9);
 }
 
+/* How often a process comes by here, which costs it: by a sample, since to ask for each call whose it is would cost
+ * every process of the machine as much again. */
+static __always_inline void count_passing(void)
+{
+	struct hf_process *process;
+
+	if (bpf_get_prandom_u32() % HF_PASSING_SAMPLE)
+		return;
+	process = process_current();
+	if (process)
+		__sync_fetch_and_add(&process->passing, HF_PASSING_SAMPLE);
+}
+
 SEC("raw_tp/sys_enter")
 int mapping_enter(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -196,8 +209,10 @@ int mapping_enter(struct bpf_raw_tracepoint_args *ctx)
 	struct hf_process *process;
 	struct hf_thread *t;
 
-	if (!is_mapping_call(number) || gate_closed)
+	if (!is_mapping_call(number) || gate_closed) {
+		count_passing();
 		return 0;
+	}
 	process = process_current();
 	if (!process)
 		return 0;

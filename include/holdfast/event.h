@@ -198,6 +198,7 @@ struct hf_event_exit {
 struct hf_event_window {
 	struct hf_event h;
 	__u64 until_ns, known_ns, stands_for_ns, seen_ns, lived_ns;
+	__u64 error_ppm; /* of seen_ns and lived_ns: standard deviation */
 };
 
 struct hf_event_mark {
@@ -245,6 +246,6 @@ HF_STATIC_ASSERT(sizeof(struct hf_event_unmap) == 48, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_brk) == 56, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_fault) == 48, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_stack) == 40, "wire layout");
-HF_STATIC_ASSERT(sizeof(struct hf_event_window) == 64, "wire layout");
+HF_STATIC_ASSERT(sizeof(struct hf_event_window) == 72, "wire layout");
 
 #endif

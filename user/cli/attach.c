@@ -157,5 +157,6 @@ int command_attach(struct config *config, struct hf_error *error)
 	if (err)
 		return error_set_errno(error, HF_E_INTERNAL, -err, "the watch broke off: %s",
 				       strerror(-err));
-	return attach.failed ? -EIO : EXIT_DONE;
+	err = session_end_error(session, end, error);
+	return err ? err : attach.failed ? -EIO : EXIT_DONE;
 }

@@ -109,6 +109,8 @@ int command_hunt(struct config *config, struct hf_error *error)
 	err = output_report(config, report, true, error);
 	setup_end_command(config, &setup);
 	if (!err)
+		err = session_end_error(session, end, error);
+	if (!err)
 		err = exit_code(config, report);
 	report_free(report);
 	return err;

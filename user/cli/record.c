@@ -66,7 +66,7 @@ static int watch(struct record *record, struct session *session, const char *pat
 		return error_set_errno(error, HF_E_INTERNAL, -err, "the watch broke off: %s",
 				       strerror(-err));
 	err = recording_finish(record->recording, session);
-	return err ? refuse_file(err, path, error) : 0;
+	return err ? refuse_file(err, path, error) : session_end_error(session, end, error);
 }
 
 static void tell(const struct record *record, const char *path)

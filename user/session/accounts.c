@@ -535,8 +535,8 @@ static void take_window(struct accounts *accounts, struct account *account,
 			const struct hf_event *event)
 {
 	const struct hf_event_window *e = (const struct hf_event_window *)event;
-	struct ledger_window window = {e->until_ns, e->known_ns, e->stands_for_ns, e->seen_ns,
-				       e->lived_ns};
+	struct ledger_window window = {e->until_ns, e->known_ns, e->stands_for_ns,
+				       e->seen_ns,  e->lived_ns, (double)e->error_ppm / 1e6};
 	int err = ledger_end_window(account->ledger, &window);
 
 	(void)accounts;

@@ -11,7 +11,6 @@
 #include "session/followed.h"
 #include "session/governor_internal.h"
 
-#define CHECK_NS      (100 * NS_PER_MS)
 #define FIRST_LOOK_NS (10 * NS_PER_MS)
 #define POLL_NS       (500 * NS_PER_MS)
 #define CHOOSE_NS     (2 * NS_PER_S)
@@ -20,8 +19,6 @@
 #define HITS_TELL 50
 /* What is left of a window for the target's own work is at least so much. */
 #define OWN_LEAST 0.03
-/* Twice the budget, over so long, is no accident. */
-#define WATCHDOG_NS (5 * NS_PER_S)
 
 int governor_new(struct session *session, struct governor **ret)
 {
@@ -56,7 +53,14 @@ static void update_costs(struct governor *g)
 		.alloc_ns = o->factor * o->alloc_ns,
 		.free_ns = o->factor * o->free_ns,
 		.followed_ns = 2 * cost_of_entry(costs, COST_EMULATED) + costs->call_program_ns,
+		.syscall_ns = costs->syscall_pair_ns,
+		.fault_ns = costs->call_program_ns + costs->event_ns,
 	};
+}
+
+static uint64_t since(uint64_t now, uint64_t before)
+{
+	return now > before ? now - before : 0; /* less: a process ended */
 }
 
 static uint64_t process_cpu_ns(int pid)
@@ -69,8 +73,7 @@ static uint64_t process_cpu_ns(int pid)
 	return (uint64_t)spent.tv_sec * NS_PER_S + (uint64_t)spent.tv_nsec;
 }
 
-/* Of all processes that run. */
-static uint64_t cpu_ns(const struct governor *g)
+uint64_t governor_cpu_ns(const struct governor *g)
 {
 	uint64_t sum = 0;
 
@@ -95,12 +98,12 @@ static void sum_hits(struct accounts *accounts, void *user)
 	}
 }
 
-static void spend(struct governor *g, const struct budget_hits *hits)
+static double spend(struct governor *g, const struct budget_hits *hits)
 {
 	double cost = budget_cost_ns(&g->costs, hits);
 
 	g->spent_ns += cost;
-	g->burst_ns += cost;
+	return cost;
 }
 
 void governor_saw(struct governor *g, uint64_t on_ns, const struct budget_hits *hits)
@@ -108,7 +111,7 @@ void governor_saw(struct governor *g, uint64_t on_ns, const struct budget_hits *
 	double own = (double)on_ns - budget_cost_ns(&g->costs, hits);
 	double least = OWN_LEAST * (double)on_ns;
 
-	spend(g, hits);
+	g->burst_ns += spend(g, hits);
 	g->seen_ns += on_ns;
 	g->own_ns += (uint64_t)(own > least ? own : least);
 }
@@ -116,7 +119,7 @@ void governor_saw(struct governor *g, uint64_t on_ns, const struct budget_hits *
 /* Time passes: more may be spent. */
 static void allow(struct governor *g, uint64_t now_ns)
 {
-	uint64_t passed_ns = now_ns - g->checked_ns, cpu = cpu_ns(g);
+	uint64_t passed_ns = now_ns - g->checked_ns, cpu = governor_cpu_ns(g);
 	double cores = cpu > g->cpu_ns && passed_ns ? (double)(cpu - g->cpu_ns) / (double)passed_ns
 						    : 0;
 	double allowed;
@@ -137,19 +140,11 @@ static struct budget_hits new_hits(struct governor *g)
 	struct budget_hits now = {0}, passed;
 
 	ingest_call(g->session->ingest, sum_hits, &now);
-	passed = (struct budget_hits){now.allocs - g->hits.allocs, now.frees - g->hits.frees,
-				      now.followed - g->hits.followed};
+	passed = (struct budget_hits){.allocs = now.allocs - g->hits.allocs,
+				      .frees = now.frees - g->hits.frees,
+				      .followed = now.followed - g->hits.followed};
 	g->hits = now;
 	return passed;
-}
-
-double governor_other_share(const struct governor *g)
-{
-	uint64_t elapsed_ns = clock_now_ns() - g->session->started_ns, stops_ns = 0;
-
-	for (size_t i = 0; i < g->session->members.count; i++)
-		stops_ns += g->session->members.items[i]->look.stop_ns_total;
-	return elapsed_ns ? ((double)stops_ns + g->followed_ns) / (double)elapsed_ns : 0;
 }
 
 static void take_probes_out(struct governor *g)
@@ -239,8 +234,54 @@ static void check_followed(struct governor *g, uint64_t now_ns)
 	if (count > g->sites_followed)
 		g->sites_followed = count;
 	g->sites_dropped = dropped;
-	g->followed_ns += g->costs.followed_ns * (double)made;
-	spend(g, &(struct budget_hits){.followed = made});
+	g->others_ns += spend(g, &(struct budget_hits){.followed = made});
+}
+
+/* Tracepoints and stops */
+
+static void drop_extra(struct governor *g, enum probe_extra which, double share)
+{
+	static const char *const names[] = {"mappings", "page faults"};
+
+	if (g->dropped[which])
+		return;
+	g->dropped[which] = true;
+	log_info("watching %s takes %.2f %% of the time: given up", names[which], share * 100);
+	probe_drop_extra(g->session->probe, which);
+}
+
+/* Whatever else we do to it, beside its calls. */
+static void check_extras(struct governor *g, uint64_t passed_ns)
+{
+	double allowed = budget_allowed_ns(g->session->options.budget_percent, g->cores, passed_ns);
+	struct budget_hits now = {0}, passed;
+
+	for (size_t i = 0; i < g->session->members.count; i++) {
+		const struct member *member = g->session->members.items[i];
+		struct probe_extra_hits hits = {0};
+
+		if (!member->ended)
+			hits = probe_extra_hits(g->session->probe, member->target->key.pid);
+		now.system_calls += hits.system_calls;
+		now.faults += hits.faults;
+		now.stopped_ns += member->look.stop_ns_total;
+	}
+	passed = (struct budget_hits){
+		.system_calls = since(now.system_calls, g->extras.system_calls),
+		.faults = since(now.faults, g->extras.faults),
+		.stopped_ns = since(now.stopped_ns, g->extras.stopped_ns),
+	};
+	g->extras = now;
+	g->others_ns += spend(g, &passed);
+	/* Evened out: a second or so of it does not matter. */
+	g->syscall_share = 0.9 * g->syscall_share +
+			   0.1 * g->costs.syscall_ns * (double)passed.system_calls / allowed;
+	g->fault_share =
+		0.9 * g->fault_share + 0.1 * g->costs.fault_ns * (double)passed.faults / allowed;
+	if (g->syscall_share > BUDGET_EXTRA_SHARE)
+		drop_extra(g, PROBE_MAPPINGS, g->syscall_share * allowed / (double)passed_ns);
+	if (g->fault_share > BUDGET_EXTRA_SHARE)
+		drop_extra(g, PROBE_FAULTS, g->fault_share * allowed / (double)passed_ns);
 }
 
 /* The time in which all was seen was a window, too. */
@@ -298,21 +339,42 @@ static bool is_too_much(const struct governor *g)
 	       budget_allowed_ns(g->session->options.budget_percent, g->cores, BUDGET_BURST_NS);
 }
 
+/* Whatever was planned: twice the budget, for so long, is too much. */
+static void watch_spending(struct governor *g)
+{
+	struct governor_balance *then = &g->balances[g->balance_count % GOVERNOR_BALANCES];
+	struct governor_balance now = {g->spent_ns, g->allowed_ns};
+
+	if (g->balance_count >= GOVERNOR_BALANCES &&
+	    now.spent_ns - then->spent_ns > 2 * (now.allowed_ns - then->allowed_ns)) {
+		g->session->end = SESSION_OVER_BUDGET;
+		loop_stop(g->session->loop, 1);
+	}
+	*then = now;
+	g->balance_count++;
+}
+
 static void check(struct governor *g)
 {
 	uint64_t now_ns = clock_now_ns(), passed_ns = now_ns - g->checked_ns;
 	struct budget_hits hits = new_hits(g);
 
 	update_costs(g);
+	if (passed_ns)
+		check_extras(g, passed_ns);
 	if (g->exact) {
 		governor_saw(g, passed_ns, &hits);
 		g->rate = passed_ns ? (double)hits.allocs / ((double)passed_ns / NS_PER_S) : 0;
 	} else {
 		check_followed(g, now_ns);
 	}
+	if (passed_ns)
+		g->other_share = 0.95 * g->other_share + 0.05 * g->others_ns / (double)passed_ns;
+	g->others_ns = 0;
 	allow(g, now_ns);
 	if (g->exact && is_too_much(g))
 		see_some(g);
+	watch_spending(g);
 }
 
 /* What is seen at once after the first process came, before anything else is done. */
@@ -334,7 +396,7 @@ void governor_attached(struct governor *g)
 		governor_members_changed(g);
 		return;
 	}
-	g->cpu_ns = cpu_ns(g);
+	g->cpu_ns = governor_cpu_ns(g);
 	nanosleep(&moment, NULL);
 	passed_ns = clock_now_ns() - g->checked_ns;
 	hits = new_hits(g);
@@ -366,7 +428,8 @@ static int on_check(void *user, uint32_t expirations)
 
 int governor_start(struct governor *g)
 {
-	return g ? loop_add_timer(g->session->loop, CHECK_NS, on_check, g, &g->check_fd) : 0;
+	return g ? loop_add_timer(g->session->loop, GOVERNOR_CHECK_NS, on_check, g, &g->check_fd)
+		 : 0;
 }
 
 void governor_stop(struct governor *g)

@@ -47,6 +47,9 @@ int governor_list_watched(struct governor *governor, const struct member *member
 void governor_take_look(struct governor *governor, struct member *member,
 			const struct watched_blocks *watched, const struct heap_snapshot *snapshot);
 
+/* Of this last time, the cost is held against twice the budget; more ends the session (SESSION_OVER_BUDGET). */
+#define GOVERNOR_WATCHDOG_S 5.0
+
 /* What was done and what it cost the target. */
 struct governor_facts {
 	bool exact; /* now */
@@ -58,7 +61,6 @@ struct governor_facts {
 	uint64_t hold_ns; /* of the last window */
 	uint64_t sites_followed, sites_dropped;
 	double allocs_per_second; /* estimated, of the last window or check */
-	bool over_budget;         /* twice the budget: whoever runs the session is to end it */
 };
 
 void governor_facts(struct governor *governor, uint64_t now_ns, struct governor_facts *ret);

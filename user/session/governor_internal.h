@@ -3,10 +3,15 @@
 #ifndef HOLDFAST_SESSION_GOVERNOR_INTERNAL_H
 #define HOLDFAST_SESSION_GOVERNOR_INTERNAL_H
 
+#include "capture/budget/pace.h"
 #include "capture/budget/plan.h"
+#include "capture/probe/clock.h"
 #include "session/governor.h"
 #include "session/session_internal.h"
 #include "session/window_thread.h"
+
+#define GOVERNOR_CHECK_NS (100 * NS_PER_MS)
+#define GOVERNOR_BALANCES 50 /* GOVERNOR_WATCHDOG_S of checks */
 
 enum window_phase { WINDOW_IDLE, WINDOW_OPENING, WINDOW_OPEN, WINDOW_CLOSING };
 
@@ -16,12 +21,21 @@ struct governor {
 	bool exact;
 	int check_fd, phase_fd; /* timers; -1: the loop does not run */
 	/* Spending: since the session began, and since the last check. */
-	double spent_ns, allowed_ns, burst_ns, followed_ns, cores;
+	double spent_ns, allowed_ns, burst_ns, cores;
+	double others_ns,
+		other_share; /* what is not spent on windows: since the last check, and evened out */
 	uint64_t checked_ns, cpu_ns;
 	struct budget_hits hits;            /* at the last check */
 	double told_percent, told_spent_ns; /* since the facts were asked for last */
 	uint64_t told_ns;
-	uint64_t over_since_ns; /* 0: it is not */
+	struct budget_hits extras;         /* at the last check */
+	double syscall_share, fault_share; /* of what is allowed */
+	bool dropped[PROBE_EXTRAS];
+	/* At the last checks: a ring. */
+	struct governor_balance {
+		double spent_ns, allowed_ns;
+	} balances[GOVERNOR_BALANCES];
+	uint64_t balance_count;
 	/* Windows. */
 	struct window_thread *thread;
 	struct probe_window *window; /* of the members as they are; NULL: to be made */
@@ -32,7 +46,12 @@ struct governor {
 	uint64_t signed_ns; /* when what the blocks of the open window hold was noted; 0: not yet */
 	uint64_t ended_ns;  /* the last one */
 	uint64_t windows, seen_ns;
-	uint64_t own_ns;   /* of that, what our probes left for its own work */
+	uint64_t own_ns; /* of that, what our probes left for its own work */
+	/* The target's own time, at the last window. */
+	struct probe_ticks ticks[HF_TICK_SLOTS];
+	uint64_t ticked_ns, pace_cpu_ns;
+	double pace_spent_ns;
+	struct budget_pace pace;
 	unsigned int calm; /* windows in a row that would have allowed to see all */
 	double rate;       /* allocations a second, in the last window or check */
 	uint64_t random, polled_ns, chosen_ns;
@@ -47,10 +66,10 @@ void windows_end(struct governor *governor);
 /* All was seen up to now; what the blocks hold was noted at @known_ns. */
 void windows_end_exact(struct governor *governor, uint64_t known_ns, uint64_t now_ns);
 /* governor.c: */
-/* Share of the time that stops and followed calls take. */
-double governor_other_share(const struct governor *governor);
 /* Counts what hits cost, and that all calls were seen for so long. */
 void governor_saw(struct governor *governor, uint64_t on_ns, const struct budget_hits *hits);
+/* CPU time of all processes that run. */
+uint64_t governor_cpu_ns(const struct governor *governor);
 void governor_see_all(struct governor *governor);
 
 /* survivors.c: blocks whose release nobody may see. */

@@ -333,6 +333,18 @@ void session_detach(struct session *session)
 	probe_losses(session->probe, &session->loss);
 }
 
+int session_end_error(const struct session *session, enum session_end end, struct hf_error *error)
+{
+	if (end != SESSION_OVER_BUDGET)
+		return 0;
+	error_set(error, HF_E_BUDGET, "detached to protect process %d", session_pid(session));
+	error_why(error, "for %.0f s tracing took more than twice the budget of %.2g %%",
+		  GOVERNOR_WATCHDOG_S, session->options.budget_percent);
+	return error_fix(error,
+			 "allow more with --budget, or look without tracing: holdfast scan %d",
+			 session_pid(session));
+}
+
 int session_snapshot(struct session *session, size_t site_max, struct report **ret)
 {
 	struct build_options build = {

@@ -53,9 +53,10 @@ int session_attach(struct session *session, int pid, struct hf_error *err);
 
 enum session_end {
 	SESSION_TIME_UP,
-	SESSION_SIGNAL,    /* SIGINT, SIGTERM, SIGHUP: stop and report */
-	SESSION_ENOUGH,    /* the tick said so */
-	SESSION_ALL_ENDED, /* no process is left */
+	SESSION_SIGNAL,      /* SIGINT, SIGTERM, SIGHUP: stop and report */
+	SESSION_ENOUGH,      /* the tick said so */
+	SESSION_ALL_ENDED,   /* no process is left */
+	SESSION_OVER_BUDGET, /* it cost twice what it may */
 };
 
 /* What a tick may look at; borrowed for the call. */
@@ -83,6 +84,8 @@ int session_add_fd(struct session *session, int fd, int (*fn)(void *user, uint32
 		   void *user);
 
 void session_detach(struct session *session);
+/* What is to be said, after the report, where it ended like that: 0, or HF_E_BUDGET. */
+int session_end_error(const struct session *session, enum session_end end, struct hf_error *err);
 
 /* The sites that hold most now, with names, while the session runs. Caller frees with report_free(). */
 int session_snapshot(struct session *session, size_t site_max, struct report **ret);

@@ -4,6 +4,7 @@
  * gone-> (what was seen is weighed) IDLE.
  */
 #include <errno.h>
+#include <math.h>
 #include <sys/epoll.h>
 
 #include "base/clock.h"
@@ -120,6 +121,7 @@ static void emit_window(struct governor *g, int pid, const struct ledger_window 
 		.stands_for_ns = w->stands_for_ns,
 		.seen_ns = w->seen_ns,
 		.lived_ns = w->lived_ns,
+		.error_ppm = (uint64_t)(w->error * 1e6),
 	};
 
 	ingest_emit(g->session->ingest, &event.h);
@@ -142,14 +144,18 @@ static void weigh(struct accounts *accounts, void *user)
 	}
 }
 
-static void end_window(struct governor *g, uint64_t from_ns, uint64_t known_ns, uint64_t until_ns)
+/* @progress: so much of its own work the target did while it was slowed down, of what it does else. */
+static void end_window(struct governor *g, uint64_t from_ns, uint64_t known_ns, uint64_t until_ns,
+		       const struct budget_progress *progress)
 {
+	double on = (double)(until_ns - from_ns), lived = (double)(known_ns - from_ns);
 	struct weighing w = {g,
 			     {.until_ns = until_ns,
 			      .known_ns = known_ns,
 			      .stands_for_ns = until_ns - g->ended_ns,
-			      .seen_ns = until_ns - from_ns,
-			      .lived_ns = known_ns - from_ns}};
+			      .seen_ns = (uint64_t)fmax(1, on * progress->share),
+			      .lived_ns = (uint64_t)fmax(1, lived * progress->share),
+			      .error = progress->error}};
 
 	ingest_call(g->session->ingest, weigh, &w);
 	g->ended_ns = until_ns;
@@ -158,8 +164,10 @@ static void end_window(struct governor *g, uint64_t from_ns, uint64_t known_ns, 
 
 void windows_end_exact(struct governor *g, uint64_t known_ns, uint64_t now_ns)
 {
+	const struct budget_progress all = {.share = 1};
+
 	if (known_ns > g->ended_ns)
-		end_window(g, g->ended_ns, known_ns, now_ns);
+		end_window(g, g->ended_ns, known_ns, now_ns, &all);
 	g->windows--;
 }
 
@@ -193,7 +201,7 @@ static void plan_next(struct governor *g, const struct seen *seen, uint64_t on_n
 	struct budget_window last = {.on_ns = on_ns, .cost_ns = budget_cost_ns(&g->costs, &hits)};
 	double allowed = budget_allowed_ns(g->session->options.budget_percent, g->cores, NS_PER_S) /
 			 NS_PER_S * BUDGET_MARGIN;
-	double others = governor_other_share(g);
+	double others = g->other_share;
 	double share = allowed - others > BUDGET_WINDOWS_LEAST * allowed
 			       ? allowed - others
 			       : BUDGET_WINDOWS_LEAST * allowed;
@@ -207,9 +215,71 @@ static void plan_next(struct governor *g, const struct seen *seen, uint64_t on_n
 		  (double)g->step.hold_ns / 1e6, others * 100);
 }
 
+static struct probe_ticks sum_ticks(const struct governor *g, enum probe_clock which)
+{
+	struct probe_ticks sum = {0};
+
+	for (size_t i = 0; i < g->session->members.count; i++) {
+		const struct member *member = g->session->members.items[i];
+		struct probe_ticks ticks = {0};
+
+		if (!member->ended && member->probed)
+			ticks = probe_clock_ticks(g->session->probe, member->target->key.pid,
+						  which);
+		sum.all += ticks.all;
+		sum.user += ticks.user;
+	}
+	return sum;
+}
+
+static uint64_t since(uint64_t now, uint64_t before)
+{
+	return now > before ? now - before : 0; /* less: a process ended */
+}
+
+static struct probe_ticks new_ticks(struct governor *g, enum probe_clock which)
+{
+	struct probe_ticks now = sum_ticks(g, which), *before = &g->ticks[which];
+	struct probe_ticks passed = {since(now.all, before->all), since(now.user, before->user)};
+
+	*before = now;
+	return passed;
+}
+
+/* What passed since the last window: @spent_ns of its CPU time was ours. */
+static struct budget_progress take_progress(struct governor *g,
+					    const struct probe_window_times *times)
+{
+	struct probe_ticks fast = new_ticks(g, PROBE_CLOCK_FAST);
+	struct probe_ticks slow = new_ticks(g, PROBE_CLOCK_SLOW);
+	uint64_t now_ns = clock_now_ns(), cpu_ns = governor_cpu_ns(g);
+	struct budget_ticks ticks = {
+		.window_user_ns = (double)(fast.user * PROBE_CLOCK_FAST_NS),
+		.window_ns = (double)(times->closing_ns - times->opened_ns),
+		.tick_ns = PROBE_CLOCK_FAST_NS,
+		.own_cpu_ns =
+			(double)since(cpu_ns, g->pace_cpu_ns) - (g->spent_ns - g->pace_spent_ns),
+		.all_ns = (double)(now_ns - g->ticked_ns),
+		.running = (double)slow.all,
+		.user = (double)slow.user,
+	};
+	struct budget_progress progress = budget_take_ticks(&g->pace, &ticks);
+
+	g->ticked_ns = now_ns;
+	g->pace_cpu_ns = cpu_ns;
+	g->pace_spent_ns = g->spent_ns;
+	log_debug("progress %.3f +- %.3f: in user mode %.2f of %.2f ms; else %.3f of the time, "
+		  "%lu of %lu ticks in user mode",
+		  progress.share, progress.error * progress.share, ticks.window_user_ns / 1e6,
+		  ticks.window_ns / 1e6, ticks.own_cpu_ns / ticks.all_ns, (unsigned long)slow.user,
+		  (unsigned long)slow.all);
+	return progress;
+}
+
 static void take_closed(struct governor *g)
 {
 	struct probe_window_times times;
+	struct budget_progress progress;
 	struct seen seen = {0};
 	uint64_t from_ns, until_ns, known_ns;
 	int err = window_thread_take(g->thread, &times);
@@ -226,9 +296,10 @@ static void take_closed(struct governor *g)
 	if (known_ns <= from_ns)
 		known_ns = until_ns;
 	survivors_end_window(g, g->signed_ns ? g->signed_ns : from_ns);
-	end_window(g, from_ns, known_ns, until_ns);
 	governor_saw(g, until_ns - from_ns,
 		     &(struct budget_hits){.allocs = seen.allocs, .frees = seen.frees});
+	progress = take_progress(g, &times);
+	end_window(g, from_ns, known_ns, until_ns, &progress);
 	g->rate = (double)seen.allocs / ((double)(until_ns - from_ns) / NS_PER_S);
 	watch_calm(g, &seen, (double)(until_ns - from_ns));
 	plan_next(g, &seen, until_ns - from_ns);
@@ -298,6 +369,13 @@ int windows_begin(struct governor *g)
 
 	if (err)
 		return err;
+	if (probe_clock_start(g->session->probe))
+		log_debug("no timers: windows may slow the target down unnoticed");
+	g->ticked_ns = clock_now_ns();
+	g->pace_cpu_ns = governor_cpu_ns(g);
+	g->pace_spent_ns = g->spent_ns;
+	new_ticks(g, PROBE_CLOCK_SLOW);
+	new_ticks(g, PROBE_CLOCK_FAST);
 	g->calm = 0;
 	g->step.hold_ns = BUDGET_HOLD_MIN_NS;
 	drop_window(g);

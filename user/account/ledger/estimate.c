@@ -59,7 +59,7 @@ static void finish_site(const struct ledger *ledger, site_id id, double variance
 			struct ledger_estimate *estimate)
 {
 	const struct call_site *site = ledger_site(ledger, id);
-	double wide;
+	double wide, common;
 
 	if (site->followed) {
 		add_exact(estimate, site->allocs, site->alloc_bytes);
@@ -69,7 +69,8 @@ static void finish_site(const struct ledger *ledger, site_id id, double variance
 	} else {
 		sample_read(&site->sample, &ledger->sampling, estimate);
 	}
-	wide = Z * sqrt(variance * dispersion(&site->sample, &ledger->sampling));
+	common = site->followed ? 0 : ledger->sampling.error * estimate->outstanding_bytes;
+	wide = Z * sqrt(variance * dispersion(&site->sample, &ledger->sampling) + common * common);
 	/* What was seen is there. */
 	estimate->outstanding_low =
 		fmax((double)site->outstanding_bytes, estimate->outstanding_bytes - wide);

@@ -159,6 +159,7 @@ void ledger_thread_exit(struct ledger *ledger, uint32_t tid);
  */
 struct ledger_window {
 	uint64_t until_ns, known_ns, stands_for_ns, seen_ns, lived_ns;
+	double error; /* standard deviation of seen_ns and lived_ns, as a part of them; the same for all windows */
 };
 
 int ledger_end_window(struct ledger *ledger, const struct ledger_window *window);

@@ -29,6 +29,7 @@ int sampling_copy(const struct sampling *from, struct sampling *to)
 		return -ENOMEM;
 	memcpy(to->windows, from->windows, from->count * sizeof(*to->windows));
 	to->count = to->capacity = from->count;
+	to->error = from->error;
 	to->memory->used_bytes += from->count * sizeof(*to->windows);
 	return 0;
 }
@@ -65,6 +66,7 @@ int sampling_end_window(struct sampling *sampling, const struct ledger_window *w
 	err = reserve(sampling);
 	if (err)
 		return err;
+	sampling->error = window->error > 0 && window->error < 1 ? window->error : 0;
 	sampling->windows[sampling->count++] = (struct sampling_window){
 		.until_ns = window->until_ns,
 		.known_ns = window->known_ns,
@@ -106,13 +108,13 @@ void sample_add(struct sample_sums *sums, const struct sampling *sampling, uint6
 }
 
 /* Half the 95 % interval. */
-static double half(double sum, double squares, double poisson, size_t windows)
+static double half(const struct sampling *sampling, double sum, double squares, double poisson)
 {
-	double n = (double)windows, variance = poisson;
+	double n = (double)sampling->count, variance = poisson, common = sampling->error * sum;
 
-	if (windows > 1)
+	if (n > 1)
 		variance = fmax(variance, (squares - sum * sum / n) * n / (n - 1));
-	return Z * sqrt(fmax(0, variance));
+	return Z * sqrt(fmax(0, variance) + common * common);
 }
 
 void sample_read(const struct sample_sums *sums, const struct sampling *sampling,
@@ -124,10 +126,10 @@ void sample_read(const struct sample_sums *sums, const struct sampling *sampling
 	fold(&now, sampling);
 	ret->allocs = now.est_allocs + (double)now.allocs;
 	ret->alloc_bytes = now.est_bytes + (double)now.bytes;
-	wide = half(now.est_allocs, now.square_allocs, now.poisson_allocs, sampling->count);
+	wide = half(sampling, now.est_allocs, now.square_allocs, now.poisson_allocs);
 	ret->allocs_low = fmax(0, ret->allocs - wide);
 	ret->allocs_high = ret->allocs + wide;
-	wide = half(now.est_bytes, now.square_bytes, now.poisson_bytes, sampling->count);
+	wide = half(sampling, now.est_bytes, now.square_bytes, now.poisson_bytes);
 	ret->alloc_bytes_low = fmax(0, ret->alloc_bytes - wide);
 	ret->alloc_bytes_high = ret->alloc_bytes + wide;
 }

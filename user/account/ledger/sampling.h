@@ -27,6 +27,7 @@ struct sampling_window {
 struct sampling {
 	struct sampling_window *windows; /* that ended, oldest first */
 	size_t count, capacity;
+	double error; /* of all weights, as told last */
 	struct memory_bound *memory;
 };
 

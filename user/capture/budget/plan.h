@@ -16,10 +16,13 @@ struct budget_costs {       /* ns, of the target's time */
 	double alloc_ns;    /* a call of malloc and the like, entry and return, with its stack */
 	double free_ns;     /* a call of free */
 	double followed_ns; /* a call that is followed at its site: at the call and behind it */
+	double syscall_ns;  /* a system call that our tracepoints let pass */
+	double fault_ns;    /* a page fault, with its stack */
 };
 
 struct budget_hits {
-	uint64_t allocs, frees, followed;
+	uint64_t allocs, frees, followed, system_calls, faults;
+	uint64_t stopped_ns; /* in looks at the heap */
 };
 
 double budget_cost_ns(const struct budget_costs *costs, const struct budget_hits *hits);
@@ -36,6 +39,8 @@ double budget_allowed_ns(double percent, double cores, uint64_t elapsed_ns);
 #define BUDGET_MARGIN 0.85
 /* Calls that are followed at their sites may take this share of what is allowed. */
 #define BUDGET_FOLLOWED_SHARE 0.5
+/* Where watching mappings, or page faults, takes more of it than this, it is given up. */
+#define BUDGET_EXTRA_SHARE 0.2
 /* Windows get at least so much of what is allowed, whatever else is spent. */
 #define BUDGET_WINDOWS_LEAST 0.25
 

@@ -281,7 +281,7 @@ int links_attach_program(struct probe *probe, int program, enum link_hook hook,
 }
 
 static int attach_tracepoint(struct probe *probe, const struct bpf_program *program,
-			     const char *name)
+			     const char *name, struct fd_vec *links)
 {
 	int fd = bpf_raw_tracepoint_open(name, bpf_program__fd(program));
 
@@ -290,25 +290,31 @@ static int attach_tracepoint(struct probe *probe, const struct bpf_program *prog
 		strbuf_addf(&probe->missing, "%s%s", probe->missing.len ? ", " : "", name);
 		return fd;
 	}
-	return vec_push(&probe->tracepoints, fd);
+	return vec_push(links, fd);
 }
 
 /* Life is needed; mappings and faults are worth having. */
 int links_attach_tracepoints(struct probe *probe)
 {
 	struct holdfast_bpf *s = probe->skeleton;
-	int err = attach_tracepoint(probe, s->progs.process_fork, "sched_process_fork");
+	int err = attach_tracepoint(probe, s->progs.process_fork, "sched_process_fork",
+				    &probe->tracepoints);
 
 	if (!err)
-		err = attach_tracepoint(probe, s->progs.process_exec, "sched_process_exec");
+		err = attach_tracepoint(probe, s->progs.process_exec, "sched_process_exec",
+					&probe->tracepoints);
 	if (!err)
-		err = attach_tracepoint(probe, s->progs.process_exit, "sched_process_exit");
+		err = attach_tracepoint(probe, s->progs.process_exit, "sched_process_exit",
+					&probe->tracepoints);
 	if (err)
 		return err;
-	if (!attach_tracepoint(probe, s->progs.mapping_exit, "sys_exit"))
-		attach_tracepoint(probe, s->progs.mapping_enter, "sys_enter");
+	if (!attach_tracepoint(probe, s->progs.mapping_exit, "sys_exit",
+			       &probe->extra[PROBE_MAPPINGS]))
+		attach_tracepoint(probe, s->progs.mapping_enter, "sys_enter",
+				  &probe->extra[PROBE_MAPPINGS]);
 	if (probe->options.faults)
-		attach_tracepoint(probe, s->progs.page_fault, "page_fault_user");
+		attach_tracepoint(probe, s->progs.page_fault, "page_fault_user",
+				  &probe->extra[PROBE_FAULTS]);
 	return 0;
 }
 

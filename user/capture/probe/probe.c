@@ -202,6 +202,12 @@ void probe_free(struct probe *probe)
 	vec_done(&probe->processes);
 	vec_done(&probe->tables);
 	vec_done(&probe->tracepoints);
+	for (int i = 0; i < PROBE_EXTRAS; i++)
+		vec_done(&probe->extra[i]);
+	for (int i = 0; i < HF_TICK_SLOTS; i++) {
+		links_close(&probe->clocks[i]);
+		vec_done(&probe->clocks[i]);
+	}
 	unwind_rules_free(probe->rules);
 	strbuf_done(&probe->missing);
 	holdfast_bpf__destroy(probe->skeleton);
@@ -360,10 +366,32 @@ void probe_detach(struct probe *probe, int pid)
 	if (pid)
 		return;
 	links_close(&probe->tracepoints);
+	for (int i = 0; i < PROBE_EXTRAS; i++)
+		links_close(&probe->extra[i]);
 	for (size_t i = 0; i < probe->processes.count; i++) {
 		key = probe->processes.items[i].pid;
 		bpf_map__delete_elem(probe->skeleton->maps.processes, &key, sizeof(key), 0);
 	}
+}
+
+struct probe_extra_hits probe_extra_hits(const struct probe *probe, int pid)
+{
+	struct hf_process entry = {0};
+	uint32_t key = (uint32_t)pid;
+
+	bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.processes), &key, &entry);
+	return (struct probe_extra_hits){entry.passing, entry.faults};
+}
+
+void probe_drop_extra(struct probe *probe, enum probe_extra which)
+{
+	static const char *const names[] = {"mappings", "page faults"};
+
+	if (!probe->extra[which].count)
+		return;
+	links_close(&probe->extra[which]);
+	strbuf_addf(&probe->missing, "%s%s (given up: too many for the budget)",
+		    probe->missing.len ? ", " : "", names[which]);
 }
 
 void probe_calls_over(struct probe *probe)

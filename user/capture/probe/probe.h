@@ -94,6 +94,18 @@ void probe_detach(struct probe *probe, int pid);
 /* No function of an allocator is probed for now: of the calls under way the return will not be seen. */
 void probe_calls_over(struct probe *probe);
 
+/* Tracepoints that are worth having, but cost every system call or page fault of the target. */
+enum probe_extra { PROBE_MAPPINGS, PROBE_FAULTS, PROBE_EXTRAS };
+
+/* How often they went off for the process since it was added; system calls by a sample. */
+struct probe_extra_hits {
+	uint64_t system_calls, faults;
+};
+
+struct probe_extra_hits probe_extra_hits(const struct probe *probe, int pid);
+/* For all processes and for good. Code that comes or goes is then only seen when the maps are read anew. */
+void probe_drop_extra(struct probe *probe, enum probe_extra which);
+
 /* The ring buffer's map, for capture/feed. */
 int probe_ring_fd(const struct probe *probe);
 /* Totals since probe_new(). Any thread. */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "capture/probe/clock.h"
 #include "capture/probe/probe_internal.h"
 #include "capture/probe/shield.h"
 #include "holdfast.skel.h"
@@ -140,8 +141,10 @@ static void run_shielded(void *argument)
 	window->times.open_ns = clock_now_ns();
 	window->err = open_links(window);
 	window->times.opened_ns = clock_now_ns();
+	probe_clock_set_fast(window->probe, true);
 	if (!window->err)
 		hold(window);
+	probe_clock_set_fast(window->probe, false);
 	window->times.closing_ns = clock_now_ns();
 	links_close(&window->links);
 	window->times.closed_ns = clock_now_ns();
