@@ -171,9 +171,12 @@ static void constant_sizes_are_read(void **state)
 					FUNCTION(f7, "mov $2,%edi; s7: call own; ret") FUNCTION(
 						f8, "1: mov $24,%edi; s8: call malloc@PLT; jmp 1b")
 						FUNCTION(
-							f9,
-							"mov %rdi,%rsi; mov $3,%edi; s9: call calloc@PLT; ret")
-							FUNCTION(own, "ret"));
+							f10,
+							"mov $24,%edi; 1: s10: call malloc@PLT; jmp 1b")
+							FUNCTION(
+								f9,
+								"mov %rdi,%rsi; mov $3,%edi; s9: call calloc@PLT; ret")
+								FUNCTION(own, "ret"));
 	assert_true(site_at(&m, "s1")->has_constant);
 	assert_int_equal(site_at(&m, "s1")->constant_bytes, 24);
 	assert_true(site_at(&m, "s2")->has_constant);
@@ -186,6 +189,7 @@ static void constant_sizes_are_read(void **state)
 	assert_int_equal(site_at(&m, "s7")->constant_bytes, 32);
 	assert_true(site_at(&m, "s8")->has_constant);
 	assert_false(site_at(&m, "s9")->has_constant);
+	assert_false(site_at(&m, "s10")->has_constant);
 	close_module(&m);
 }
 
@@ -194,11 +198,12 @@ static void bytes_that_only_look_like_a_call_are_none(void **state)
 	struct module m;
 
 	(void)state;
-	/* the immediate of a movabs holds a whole call; f2 is no code behind its jump */
+	/* a movabs whose immediate holds a whole call, a call by two registers; no code behind f2's jump */
 	open_code(&m, ".text\n" FUNCTION(
 			      f1, ".byte 0x48,0xb8,0xe8; .long own - . - 4; .byte 0,0,0; ret")
-			      FUNCTION(f2, "jmp 1f; .byte 6; call own; 1: ret")
-				      FUNCTION(own, "ret") "bare: call own; ret\n");
+			      FUNCTION(f3, ".byte 0xff,0x94,0xe8; .long own - . - 4; ret")
+				      FUNCTION(f2, "jmp 1f; .byte 6; call own; 1: ret")
+					      FUNCTION(own, "ret") "bare: call own; ret\n");
 	assert_int_equal(m.sites.count, 0);
 	assert_int_equal(m.sites.not_decoded, 1);
 	assert_int_equal(m.sites.without_frame, 1);

@@ -84,6 +84,7 @@ static const char source[] =
 	"F void *one_of_zero(size_t n) { return malloc(n ? n : 1); }\n"
 	"F void *branch_of_zero(size_t n) { if (n == 0) { used++; n = 1; } return malloc(n + 16); }\n"
 	"F void *no_size(size_t n, size_t m) { return malloc(m ? n : 1); }\n"
+	"F void *sometimes_one(size_t n, size_t m) { if (m && !n) n = 1; return malloc(n); }\n"
 	/* these are not */
 	"F int no_status(size_t n) { keep = malloc(n); return keep != 0; }\n"
 	"F void *no_sometimes(int c, size_t n) { void *p = malloc(n); keep = p; return c ? p : 0; }\n"
@@ -239,6 +240,8 @@ static void what_a_wrapper_returns_and_asks_for_is_told(void **state)
 	size_is(&w, CODE_SIZE_ARGUMENT, 1, 16);
 	assert_int_equal(w.size.zero_bytes, 17);
 	w = found(&s, "no_size");
+	assert_int_equal(w.size.kind, CODE_SIZE_UNKNOWN);
+	w = found(&s, "sometimes_one");
 	assert_int_equal(w.size.kind, CODE_SIZE_UNKNOWN);
 	w = found(&s, "copy");
 	assert_int_equal(w.size.kind, CODE_SIZE_UNKNOWN);

@@ -143,7 +143,7 @@ static int visit_direct(struct scan *s, size_t at, uint64_t address)
 {
 	uint64_t target = displaced(s, at, 1, address), goal;
 
-	if (!map64_get(&s->targets, target, &goal) || in_stub_section(s, address + at))
+	if (!map64_get(&s->targets, target, &goal))
 		return 0;
 	return add(s,
 		   (struct call_candidate){address + at, (const struct code_goal *)(uintptr_t)goal,
