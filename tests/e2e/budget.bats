@@ -1,0 +1,38 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The budget: a target that allocates too often to be seen all the time is seen in windows, and where it calls malloc
+# rarely, at those calls. It loses 20 blocks a second among up to a million allocations.
+
+setup_file()
+{
+	export ROOT="$BATS_TEST_DIRNAME/../.."
+	export OUT="${O:-$ROOT/.output}"
+}
+
+setup()
+{
+	[ "$(id -u)" -eq 0 ] || skip 'needs root: attaches probes'
+	"$ROOT/holdfast" doctor | grep -q 'uprobe_multi' || skip 'windows need uprobe_multi (kernel 6.6)'
+}
+
+# hold SECONDS CHECK [ARGUMENT ...]: see lib/budget.py.
+hold()
+{
+	/usr/bin/python3 "$BATS_TEST_DIRNAME/lib/budget.py" "$ROOT/holdfast" "$OUT/tests/bench/bench_loop" "$@"
+}
+
+@test "few calls: all of them are seen" { hold 3 exact --rate=500; }
+@test "many calls: a leak behind a rare call is told by it" { hold 25 leak --rate=1000000 --leak=cold; }
+@test "many calls: a leak behind a wrapper that is called often is told by its rare caller" {
+	hold 25 leak --rate=1000000 --leak=caller
+}
+@test "many calls: a leak behind a call that is made often is told by samples" {
+	hold 40 leak --rate=1000000 --leak=hot
+}
+@test "many threads, as fast as they go: the leak is told all the same" {
+	hold 40 leak --rate=0 --threads=4 --leak=cold
+}
+@test "counts are estimated without bias where windows do not slow the target down" {
+	hold 20 estimates --rate=8000
+}
