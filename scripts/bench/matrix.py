@@ -32,7 +32,7 @@ class Samples:
         self.our_cpu, self.our_bytes = [], []
         self.whole, self.whole_s, self.named = [], [], []
         self.right = self.wrong = self.leaked = None
-        self.lost = None
+        self.lost = self.mode = None
         self.notes = []
 
     def add_pair(self, bare, traced):
@@ -45,6 +45,7 @@ class Samples:
         if "findings" in outcome and function:
             right, wrong = right_and_wrong(outcome["findings"], function)
             self.right, self.wrong = (self.right or 0) + right, (self.wrong or 0) + wrong
+        self.mode = outcome.get("mode", self.mode)
         if "note" in outcome:
             self.notes.append(outcome["note"])
 
@@ -81,7 +82,7 @@ def row_of(target, tool, samples):
            "whole_percent": spread(samples.whole), "whole_s": spread(samples.whole_s),
            "named_s": spread(samples.named), "named_of": [sum(s is not None for s in samples.named), len(samples.named)],
            "right": samples.right, "wrong": samples.wrong, "leaked": samples.leaked, "lost_events": samples.lost,
-           "notes": samples.notes}
+           "mode": samples.mode, "notes": samples.notes}
     return row
 
 
