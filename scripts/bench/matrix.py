@@ -96,25 +96,24 @@ def watch_name(attached, function, patience_s):
 
 
 def traced_window(running, attached, seconds, samples):
-    """A window during which the tool was there all the time; None where it ended."""
+    """A window during which the tool was there. One that ends (its verdict is firm) ends the window; None: too early."""
     cpu, began = attached.cpu_seconds(), time.monotonic()
-    window = running.window(seconds)
+    window = running.window(seconds, attached.alive)
     spent, passed = attached.cpu_seconds() - cpu, time.monotonic() - began
     attached.note_memory()
-    if running.busy and not attached.alive():
-        return None
-    samples.our_cpu.append(100 * spent / passed)
-    return window
+    if not running.busy or attached.alive():
+        samples.our_cpu.append(100 * spent / passed)
+    return window if not running.busy or window.seconds > seconds / 2 else None
 
 
 def traced_pair(running, tool, options, samples):
     """Two windows with the tool. A tool that has seen enough is started again."""
-    windows, attempts = [], 0
+    windows, attempts, attached = [], 0, None
     seconds = max(options.seconds, tool.least_window_s)
     while len(windows) < 2:
         attempts += 1
         if attempts > 3:
-            raise Trouble("it ended before a window did, three times")
+            raise Trouble("it ended before a window did: " + attached.last_words())
         attached = tool.attach(running)
         try:
             running.settle()
@@ -322,7 +321,9 @@ class Matrix:
             found = {tool.name: measure_jobs(target, tool, self.options) for tool in tools}
         else:
             found = measure_attaching(target, tools, self.options)
-        show_bare([window for samples in found.values() for window in samples.bare])
+        bare = [window for samples in found.values() for window in samples.bare]
+        if bare:
+            show_bare(bare)
         for name, samples in found.items():
             self.add(row_of(target, name, samples))
 

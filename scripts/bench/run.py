@@ -32,15 +32,15 @@ from matrix import Matrix  # noqa: E402
 from targets import all_targets  # noqa: E402
 from tools import all_tools  # noqa: E402
 
-QUICK_TARGETS = "loop-10k-1,loop-1m-1,loop-max-2,loop-1m-1-hot,redis-jemalloc-16,python"
+QUICK_TARGETS = "loop-10k-1,loop-1m-2,loop-max-1,loop-1m-1-hot,redis-jemalloc-16,python"
 QUICK_PEERS = ("heaptrack", "jemalloc prof")
 
 
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, help="of one window (1.5)")
+    parser.add_argument("--seconds", type=float, help="of one window (1.25)")
     parser.add_argument("--rounds", type=int, help="of A B B A (1; of the other rows 2)")
-    parser.add_argument("--patience", type=float, help="seconds to wait for a leak's name (15)")
+    parser.add_argument("--patience", type=float, help="seconds to wait for a leak's name (12)")
     parser.add_argument("--targets", metavar="NAME,...", help="only these: a name, or how it begins with a - at the end")
     parser.add_argument("--tools", metavar="NAME,...", help="only these")
     parser.add_argument("--rows", default="main", metavar="NAME,...", help="main, all, or those above")
@@ -51,9 +51,9 @@ def parse_options():
     options = parser.parse_args()
     options.part_seconds = options.seconds or (0.4 if options.quick else 1)
     options.part_rounds = options.rounds or (1 if options.quick else 2)
-    options.seconds = options.seconds or (1 if options.quick else 1.5)
+    options.seconds = options.seconds or (1 if options.quick else 1.25)
     options.rounds = options.rounds or 1
-    options.patience = options.patience if options.patience is not None else (6 if options.quick else 15)
+    options.patience = options.patience if options.patience is not None else (6 if options.quick else 12)
     if options.rows == "all":
         options.rows = ",".join(["main", *parts.ROWS])
     choose(parser, options)

@@ -76,7 +76,8 @@ class Running:
     def settle(self):
         """After a start or a change of tools: works a little, unmeasured."""
 
-    def window(self, seconds):
+    def window(self, seconds, going_on=None):
+        """A busy one's window ends early where going_on() is false."""
         raise NotImplementedError
 
     def rss_bytes(self):
@@ -137,9 +138,10 @@ class Talking(Running):
     def settle(self):
         time.sleep(0.3)
 
-    def window(self, seconds):
+    def window(self, seconds, going_on=None):
         before, began = self.stat(), time.monotonic()
-        time.sleep(seconds)
+        while time.monotonic() < began + seconds and (not going_on or going_on()):
+            time.sleep(min(0.05, max(0, began + seconds - time.monotonic())))
         after = self.stat()
         passed = time.monotonic() - began
         latency = after["latency"]
@@ -247,7 +249,7 @@ class RunningRedis(Running):
     def requests(self, seconds):
         return max(50 * self.pipeline, int(self.rate * seconds / 2))
 
-    def window(self, seconds):
+    def window(self, seconds, going_on=None):
         requests = self.requests(seconds)
         cpu_ns = thread_cpu_ns(self.pid)
         self.rate, p50_us, p99_us = self.load(requests)
@@ -330,7 +332,7 @@ class RunningNginx(Running):
     def settle(self):
         self.window(1)
 
-    def window(self, seconds):
+    def window(self, seconds, going_on=None):
         cpu_ns = thread_cpu_ns(self.pid)
         said = subprocess.run(["wrk", "-t", "1", "-c", "8", "-d", f"{max(1, round(seconds))}s", "--latency", self.url],
                               stdout=subprocess.PIPE, text=True, check=False).stdout
@@ -385,7 +387,7 @@ class RunningCompile(Running):
             self.process.stdin.close()
         super().__exit__()
 
-    def window(self, seconds):
+    def window(self, seconds, going_on=None):
         with open(self.SOURCE, "rb") as f:
             source = f.read()
         began, used_ns = time.monotonic(), thread_cpu_ns(self.pid)
@@ -420,5 +422,5 @@ def all_targets():
     targets += [Redis(allocator, pipeline) for allocator in ("jemalloc", "glibc") for pipeline in (1, 16)]
     targets += [Python(), Nginx(), Compile()]
     for target in targets:
-        target.peers = target.name in ("loop-1m-1", "loop-max-1", "redis-jemalloc-16", "python")
+        target.peers = target.name in ("loop-max-1", "redis-jemalloc-16", "python")
     return targets

@@ -67,7 +67,10 @@ class Attached:
                 break
             time.sleep(0.02)
         self.stop()
-        raise Trouble("did not attach: " + " ".join(line for _, line in self.lines[-3:])[:200])
+        raise Trouble("did not attach: " + self.last_words())
+
+    def last_words(self):
+        return " ".join(line for _, line in self.lines[-3:])[:200]
 
     def cpu_seconds(self):
         return cpu_seconds(tree_of(self.process.pid))
@@ -117,7 +120,7 @@ class Hunt(Attached):
             report = None
         self.folder.cleanup()
         if not report:
-            return {"note": "no report: " + " ".join(line for _, line in self.lines[-3:])[:200]}
+            return {"note": "no report: " + self.last_words()}
         return {"lost_events": report["quality"]["lost_events"], "findings": report["findings"],
                 "mode": report["capture"]["mode"]}
 
@@ -184,7 +187,7 @@ class Scan(Tool):
         time.sleep(0.5)
         if not attached.alive():
             attached.stop()
-            raise Trouble(" ".join(line for _, line in attached.lines[:2])[:200] or "it ended")
+            raise Trouble("it ended: " + attached.last_words())
         return attached
 
 
@@ -213,7 +216,7 @@ class Peer(Tool):
                 break
         if not attached.alive():
             attached.stop()
-            raise Trouble("it ended: " + " ".join(line for _, line in attached.lines[-2:])[:200])
+            raise Trouble("it ended: " + attached.last_words())
         time.sleep(0.5)
         return attached
 
