@@ -592,6 +592,53 @@ static void free_memory_in_the_heap_is_fragmentation_if_it_is_much(void **state)
 	world_done(&w);
 }
 
+/* What two looks have missed is watched on, though the heap as a whole, which blocks of before leave, does not grow. */
+static void lost_blocks_took_over_from_none(void **state)
+{
+	struct lost_evidence *lost = calloc(1, sizeof(*lost));
+	struct ledger_release of_before = {.address = 0xf000000, .time_ns = START, .tid = 1};
+	struct lost_entry entry = {
+		.site = 1,
+		.count = 60,
+		.bytes = 60 * 48,
+		.fresh_count = 60,
+		.fresh_bytes = 60 * 48,
+		.unchanged_count = 60,
+		.fresh_squares = 60.0 * 48 * 48,
+		.fresh_looks = 2,
+		.last_fresh_ns = START + 4 * SECOND,
+	};
+	struct world w;
+	struct verdict *v;
+
+	(void)state;
+	world_init(&w);
+	ledger_record_free(w.ledger, &of_before);
+	for (int s = 0; s < 5; s++) {
+		for (int i = 0; i < 20; i++)
+			take(&w, 1, 48);
+		tick(&w, 10000000);
+	}
+	lost->looks = lost->reading_count = 4;
+	lost->fresh_looks = 2;
+	lost->first_look_ns = START + SECOND;
+	lost->known_until_ns = START + 4 * SECOND;
+	for (uint64_t i = 0; i < 4; i++)
+		lost->readings[i].time_ns = START + i * SECOND;
+	for (int is_lost = 0; is_lost < 2; is_lost++) {
+		if (is_lost)
+			assert_int_equal(vec_push(&lost->entries, entry), 0);
+		v = judge_by(&w, w.gauge, lost);
+		assert_int_equal(v->finding_count, is_lost);
+		if (is_lost)
+			assert_int_equal(v->findings[0].lost_count, 60);
+		verdict_free(v);
+	}
+	vec_done(&lost->entries);
+	free(lost);
+	world_done(&w);
+}
+
 static void rss_growth_is_explained_by_the_site_that_causes_it(void **state)
 {
 	struct world w;
@@ -712,6 +759,7 @@ int main(void)
 		cmocka_unit_test(what_children_held_that_have_ended_is_no_growth),
 		cmocka_unit_test(pages_of_files_that_are_touched_are_steady_and_told),
 		cmocka_unit_test(free_memory_in_the_heap_is_fragmentation_if_it_is_much),
+		cmocka_unit_test(lost_blocks_took_over_from_none),
 		cmocka_unit_test(rss_growth_is_explained_by_the_site_that_causes_it),
 		cmocka_unit_test(nothing_seen_is_steady_and_not_firm),
 		cmocka_unit_test(steady_is_said_only_when_it_is_more_likely_than_not),

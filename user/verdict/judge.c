@@ -208,10 +208,11 @@ static int judge_lost(const struct verdict_process *in, const struct site_contex
 	return 0;
 }
 
-/* Is it growth of a site that only the site itself tells of? */
+/* Is it growth of a site that only the site itself tells of? Blocks that looks have missed are none that took over. */
 static bool is_unproven(const struct verdict_process *in, const struct finding *f)
 {
 	return f->site && f->state < VERDICT_LOST && f->state != VERDICT_UNTRACED &&
+	       f->lost_count < VERDICT_WATCH_LOST &&
 	       !site_is_range(ledger_site(in->ledger, f->site)->class);
 }
 
