@@ -479,7 +479,7 @@ void governor_facts(struct governor *g, uint64_t now_ns, struct governor_facts *
 		.sites_dropped = g->sites_dropped,
 		.allocs_per_second = g->rate,
 	};
-	if (ret->duty > 1)
+	if (ret->duty > 1 || !g->windows)
 		ret->duty = 1;
 	if (passed_ns)
 		g->told_percent =
