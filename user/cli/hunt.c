@@ -17,6 +17,7 @@
 struct hunt {
 	const struct config *config;
 	bool progress;
+	bool planned, sees_all; /* the plan was shown, and was so */
 	struct naming naming;
 };
 
@@ -42,10 +43,24 @@ static void show_progress(const struct hunt *hunt, const struct session_view *vi
 	fflush(stderr);
 }
 
+/* What it will cost, before it has; again when that changes. */
+static void show_plan(struct hunt *hunt, const struct session *session,
+		      const struct session_view *view)
+{
+	_cleanup_(strbuf_done) struct strbuf line = STRBUF_INIT;
+
+	session_plan(session, &line);
+	fprintf(stderr, "\r\033[Kplan     %s\n", line.buf);
+	hunt->planned = true;
+	hunt->sees_all = view->sees_all;
+}
+
 static bool on_tick(void *user, struct session *session, const struct session_view *view)
 {
 	struct hunt *hunt = user;
 
+	if (hunt->progress && (!hunt->planned || hunt->sees_all != view->sees_all))
+		show_plan(hunt, session, view);
 	if (hunt->progress)
 		show_progress(hunt, view);
 	naming_tick(&hunt->naming, session, view);

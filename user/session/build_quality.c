@@ -19,14 +19,6 @@ static char *rfc3339(uint64_t wall_ns)
 	return strbuf_detach(&text, NULL);
 }
 
-/* Where the probes are, as far as the session knows of itself or from its recording. */
-static const char *way_name(const struct session *session)
-{
-	return session->scan_only  ? ""
-	       : session->replayed ? session->replayed->way
-				   : probe_way_name(probe_way(session->probe));
-}
-
 static const char *missing(const struct session *session)
 {
 	return session->scan_only  ? ""
@@ -97,42 +89,15 @@ static int add_processes(const struct session *session, struct report_builder *b
 	return err;
 }
 
-/* "1.4 %". */
-static const char *percent_text(char *text, size_t size, double percent)
-{
-	snprintf(text, size, "%.2g %%", percent);
-	return text;
-}
-
 static int add_plan(const struct session *session, double percent, struct report_builder *builder)
 {
 	const struct member *member = session->members.items[0];
-	const struct governor_facts *facts = &session->facts;
-	char text[32];
 	_cleanup_(strbuf_done) struct strbuf line = STRBUF_INIT;
 	int err;
 
 	if (session->scan_only)
 		return 0;
-	if (facts->windows) {
-		strbuf_addf(&line, "%s of the time every call traced, in %lu windows",
-			    percent_text(text, sizeof(text), facts->duty * 100),
-			    (unsigned long)facts->windows);
-		if (facts->sites_followed)
-			strbuf_addf(&line, "; %lu rarely made calls followed for good",
-				    (unsigned long)facts->sites_followed);
-		strbuf_addf(&line, "; by %s", way_name(session));
-	} else {
-		strbuf_addf(&line, "every call traced, %zu functions by %s",
-			    member->attached.functions, way_name(session));
-	}
-	if (!facts->windows && member->attached.functions > member->attached.emulated)
-		strbuf_addf(&line, " (%zu of them at a dear place)",
-			    member->attached.functions - member->attached.emulated);
-	strbuf_addf(&line, "; cost %.*f %% of %s (budget %.2g %%%s)", percent < 1 ? 2 : 1, percent,
-		    facts->cores > 1.2 ? "the cores it kept busy" : "a core",
-		    session->options.budget_percent,
-		    session->options.exact ? ", not kept: --exact" : "");
+	plan_text_add(session, percent, &line);
 	err = report_builder_add_plan(builder, line.buf);
 	strbuf_reset(&line);
 	strbuf_add_human_bytes(&line, member->held_before_bytes);

@@ -28,6 +28,7 @@ int governor_new(struct session *session, struct governor **ret)
 		return -ENOMEM;
 	g->session = session;
 	g->exact = true;
+	g->forced = session->options.exact;
 	g->check_fd = g->phase_fd = -1;
 	g->random = hash_seed_random();
 	*ret = g;
@@ -243,7 +244,7 @@ static void drop_extra(struct governor *g, enum probe_extra which, double share)
 {
 	static const char *const names[] = {"mappings", "page faults"};
 
-	if (g->dropped[which])
+	if (g->dropped[which] || g->forced)
 		return;
 	g->dropped[which] = true;
 	log_info("watching %s takes %.2f %% of the time: given up", names[which], share * 100);
@@ -288,12 +289,18 @@ static void check_extras(struct governor *g, uint64_t passed_ns)
 static void see_some(struct governor *g)
 {
 	uint64_t signed_ns, now_ns;
+	int err;
 
-	log_info("too many calls for the budget: windows from now on");
-	if (windows_begin(g)) {
-		log_warn("no windows: every call is traced on");
+	err = windows_begin(g);
+	if (err == -ENOTSUP)
+		log_warn("too many calls for the budget, and no windows before kernel 6.6: "
+			 "from now on the heap is looked at, but no call traced");
+	else if (err)
+		log_warn_err(err, "too many calls for the budget, but no windows");
+	else
+		log_info("too many calls for the budget: windows from now on");
+	if (err && err != -ENOTSUP)
 		return;
-	}
 	survivors_keep_lists(g, true);
 	signed_ns = clock_now_ns();
 	survivors_sign_all(g);
@@ -302,7 +309,8 @@ static void see_some(struct governor *g)
 	survivors_end_window(g, signed_ns);
 	windows_end_exact(g, signed_ns, now_ns);
 	g->exact = false;
-	windows_schedule(g, FIRST_LOOK_NS);
+	if (!err)
+		windows_schedule(g, FIRST_LOOK_NS);
 }
 
 void governor_see_all(struct governor *g)
@@ -372,6 +380,8 @@ static void check(struct governor *g)
 		g->other_share = 0.95 * g->other_share + 0.05 * g->others_ns / (double)passed_ns;
 	g->others_ns = 0;
 	allow(g, now_ns);
+	if (g->forced)
+		return;
 	if (g->exact && is_too_much(g))
 		see_some(g);
 	watch_spending(g);
@@ -392,10 +402,10 @@ void governor_attached(struct governor *g)
 		g->checked_ns = clock_now_ns();
 		g->ended_ns = g->session->started_ns;
 	}
-	if (!g->exact) {
+	if (!g->exact)
 		governor_members_changed(g);
+	if (!g->exact || g->forced)
 		return;
-	}
 	g->cpu_ns = governor_cpu_ns(g);
 	nanosleep(&moment, NULL);
 	passed_ns = clock_now_ns() - g->checked_ns;
@@ -414,11 +424,14 @@ static int on_check(void *user, uint32_t expirations)
 	(void)expirations;
 	check(g);
 	looks_tick(g->session, clock_now_ns());
+	if (g->exact)
+		return 0;
 	/* While a window is open its own end does that, at the right moment. */
-	if (g->exact || g->phase != WINDOW_IDLE)
+	if (g->phase != WINDOW_IDLE)
 		return 0;
 	survivors_sign(g);
-	follow_all(g);
+	if (g->thread)
+		follow_all(g);
 	if (clock_now_ns() - g->polled_ns >= POLL_NS) {
 		survivors_poll(g);
 		g->polled_ns = clock_now_ns();
@@ -473,6 +486,7 @@ void governor_facts(struct governor *g, uint64_t now_ns, struct governor_facts *
 		.overhead_percent = elapsed_ns ? (g->spent_ns + g->session->overhead.counting_ns) /
 							 (double)elapsed_ns / cores * 100
 					       : 0,
+		.forecast_percent = g->session->options.budget_percent * BUDGET_MARGIN,
 		.cores = cores,
 		.hold_ns = g->step.hold_ns,
 		.sites_followed = g->sites_followed,

@@ -57,6 +57,7 @@ struct governor_facts {
 	double duty; /* share of the time in which every call was seen */
 	double overhead_percent,
 		last_overhead_percent; /* of a core, or of all that it keeps busy; since the last call */
+	double forecast_percent;       /* what windows and followed calls are planned to take */
 	double cores;
 	uint64_t hold_ns; /* of the last window */
 	uint64_t sites_followed, sites_dropped;

@@ -19,6 +19,7 @@ struct governor {
 	struct session *session;
 	struct budget_costs costs;
 	bool exact;
+	bool forced;            /* to be so, whatever it costs */
 	int check_fd, phase_fd; /* timers; -1: the loop does not run */
 	/* Spending: since the session began, and since the last check. */
 	double spent_ns, allowed_ns, burst_ns, cores;

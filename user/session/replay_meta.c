@@ -212,6 +212,7 @@ static void take_facts(const json_t *meta, struct governor_facts *ret)
 		.overhead_percent = real(meta, "overhead_percent", -1),
 		.duty = real(meta, "duty", 1),
 		.cores = real(meta, "cores", 0),
+		.exact = !number(meta, "windows"),
 		.windows = number(meta, "windows"),
 		.sites_followed = number(meta, "sites_followed"),
 	};

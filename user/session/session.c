@@ -108,7 +108,7 @@ int session_new(const struct session_options *options, struct session **ret, str
 	if (probe_calibrate(session->probe, false, &session->costs))
 		cost_defaults(&session->costs);
 	err = start_ingest(session);
-	if (!err && !options->exact && probe_way(session->probe) != PROBE_WAY_PERF)
+	if (!err)
 		err = governor_new(session, &session->governor);
 	if (err)
 		return error_set_errno(error, HF_E_INTERNAL, -err, "can't start: %s",
@@ -187,20 +187,6 @@ static uint64_t first_rss(const struct session *session)
 	return count ? gauge_at(gauge, count - 1)->rss_bytes : 0;
 }
 
-/* What tracing costs and how much it sees, until now. */
-static void update_facts(struct session *session, uint64_t now_ns)
-{
-	if (session->governor) {
-		governor_facts(session->governor, now_ns, &session->facts);
-		return;
-	}
-	session->facts = (struct governor_facts){
-		.exact = true,
-		.duty = 1,
-		.overhead_percent = -1, /* to be told by the model, from all events */
-	};
-}
-
 /* What the tick's owner gets to see, from the numbers of this tick and those of the last. */
 static void fill_view(struct session *session, const struct judge_request *request,
 		      struct session_view *view)
@@ -212,7 +198,7 @@ static void fill_view(struct session *session, const struct judge_request *reque
 	bool all = governor_probes_all(session->governor);
 
 	overhead_tick(session, request->allocs, request->frees);
-	update_facts(session, request->now_ns);
+	governor_facts(session->governor, request->now_ns, &session->facts);
 	probe_losses(session->probe, &session->loss);
 	*view = (struct session_view){
 		.elapsed_ns = request->now_ns - session->started_ns,
@@ -226,10 +212,9 @@ static void fill_view(struct session *session, const struct judge_request *reque
 		.live_count = request->live_count,
 		.unmatched_frees = request->unmatched_frees,
 		.rss_bytes = first_rss(session),
-		.overhead_percent = session->governor ? session->facts.last_overhead_percent
-						      : overhead_percent(&session->overhead, allocs,
-									 frees, passed_ns),
+		.overhead_percent = session->facts.last_overhead_percent,
 		.running = members_running(session),
+		.sees_all = all,
 	};
 	session->last_tick_ns = request->now_ns;
 	session->last_allocs = request->allocs;
@@ -329,7 +314,7 @@ void session_detach(struct session *session)
 	session->last_allocs = request.allocs;
 	session->last_frees = request.frees;
 	overhead_stop(session, request.allocs, request.frees);
-	update_facts(session, session->stopped_ns);
+	governor_facts(session->governor, session->stopped_ns, &session->facts);
 	probe_losses(session->probe, &session->loss);
 }
 

@@ -70,6 +70,7 @@ struct session_view {
 	uint64_t rss_bytes;      /* of the first process */
 	double overhead_percent; /* estimated, of one core, since the last tick */
 	int running;             /* processes */
+	bool sees_all;           /* every call is traced now */
 };
 
 /* true: enough. */
@@ -79,6 +80,8 @@ typedef bool (*session_tick_fn)(void *user, struct session *session,
 /* @for_ns 0: without end. *ret_end tells why it returned. 0 or -errno. */
 int session_run(struct session *session, uint64_t for_ns, session_tick_fn tick, void *user,
 		enum session_end *ret_end);
+/* How it keeps to the budget now, as a line; at a tick. */
+void session_plan(const struct session *session, struct strbuf *ret);
 /* Descriptor for an own source (a keyboard) while session_run() runs; @fn returns non-zero to end it. */
 int session_add_fd(struct session *session, int fd, int (*fn)(void *user, uint32_t events),
 		   void *user);

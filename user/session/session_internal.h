@@ -150,6 +150,9 @@ void overhead_stop(struct session *session, uint64_t allocs, uint64_t frees);
 double overhead_percent(const struct overhead *overhead, uint64_t allocs, uint64_t frees,
 			uint64_t duration_ns);
 
+/* plan_text.c */
+void plan_text_add(const struct session *session, double percent, struct strbuf *line);
+
 /* build.c */
 struct build_options {
 	size_t site_max; /* 0: all */

@@ -365,7 +365,7 @@ static int start_thread(struct governor *g)
 
 int windows_begin(struct governor *g)
 {
-	int err = start_thread(g);
+	int err = probe_way(g->session->probe) == PROBE_WAY_PERF ? -ENOTSUP : start_thread(g);
 
 	if (err)
 		return err;
