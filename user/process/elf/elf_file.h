@@ -127,7 +127,6 @@ int elf_file_for_each_slot(const struct elf_file *file,
 /* Does a function's unwind entry begin at @address? By .eh_frame_hdr's table, so also of stripped functions. False
  * if the file has none. */
 bool elf_file_frame_begins(const struct elf_file *file, uint64_t address);
-
 /* DT_NEEDED and DT_SONAME (NULL: none). The names are owned by the file. */
 int elf_file_for_each_needed(const struct elf_file *file,
 			     int (*visit)(const char *soname, void *user), void *user);

@@ -181,3 +181,16 @@ bool elf_frames_at(const struct elf_frames *frames, uint64_t address, uint64_t *
 	*ret_end = end;
 	return true;
 }
+
+int elf_frames_for_each(const struct elf_frames *frames, int (*visit)(uint64_t start, void *user),
+			void *user)
+{
+	const struct frame_index *index = &frames->index;
+	int answer = 0;
+
+	for (uint64_t i = 0; index->entries && !answer && i < index->count; i++)
+		answer = visit(frame_index_word(index, i * 2), user);
+	for (size_t i = 0; !answer && i < frames->ranges.count; i++)
+		answer = visit(frames->ranges.items[i].start, user);
+	return answer;
+}

@@ -9,15 +9,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/cleanup.h"
+
 struct elf_file;
 struct elf_frames;
 
 /* Borrows the file. A file without unwind entries has no functions. -ENOMEM. */
 int elf_frames_new(const struct elf_file *file, struct elf_frames **ret);
 void elf_frames_free(struct elf_frames *frames);
+DEFINE_CLEANUP(struct elf_frames *, elf_frames_free);
 
 /* [start, end) around @address. False: none. Part of a function that the compiler put elsewhere has its own. */
 bool elf_frames_at(const struct elf_frames *frames, uint64_t address, uint64_t *ret_start,
 		   uint64_t *ret_end);
+
+/* Calls @visit with the start of each, ascending unless the file is damaged; stops at its first non-zero return value
+ * and returns that. */
+int elf_frames_for_each(const struct elf_frames *frames,
+			int (*visit)(uint64_t start, void *user), void *user);
 
 #endif
