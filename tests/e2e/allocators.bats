@@ -81,8 +81,17 @@ linked()
 @test "jemalloc in a static program" {
 	linked jemalloc_alone
 }
+@test "jemalloc in a static program, stripped" {
+	linked jemalloc_stripped
+}
 @test "tcmalloc, linked in" {
 	linked tcmalloc_static
+}
+@test "tcmalloc in a static program" {
+	linked tcmalloc_alone
+}
+@test "tcmalloc in a static program, stripped" {
+	linked tcmalloc_stripped
 }
 @test "mimalloc, linked" {
 	linked mimalloc_shared --bad-alloc=0

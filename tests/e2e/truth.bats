@@ -37,8 +37,17 @@ load lib/truth
 @test "arenas and mmapped blocks are no mappings of the program" { truth arenas; }
 @test "blocks from before attach are freed as untraced" { truth before_attach; }
 @test "glibc linked in" { truth static_glibc; }
-@test "a stripped static program is refused by name" {
-	truth --refusal 69 --refusal-code HF-E-NOMALLOC static_stripped
+@test "a stripped static program: malloc is found by what it does" { truth static_stripped; }
+@test "every allocating function of glibc in a stripped static program" { truth stripped_functions; }
+@test "operator new of libstdc++ in a stripped static program" { truth stripped_cxx; }
+@test "a stripped static program that never had a malloc is refused by name" {
+	local pid
+	sleep 20 | "$OUT/targets/no_malloc" >"$BATS_TEST_TMPDIR/ready" &
+	until read -r _ pid <"$BATS_TEST_TMPDIR/ready"; do sleep 0.1; done 2>/dev/null
+	run "$ROOT/holdfast" hunt --for 1s -o "$BATS_TEST_TMPDIR/r" "$((10#$pid))"
+	kill "$((10#$pid))"
+	[ "$status" -eq 69 ]
+	[[ "$output" == *HF-E-NOMALLOC*"--alloc"* ]]
 }
 # musl has no .eh_frame: through its strdup no tool can unwind, from its malloc's entry it can.
 @test "musl, shared" {
@@ -48,6 +57,10 @@ load lib/truth
 @test "musl, linked in" {
 	need musl_static 'no musl-gcc'
 	truth musl_static --strings=0
+}
+@test "musl, linked in and stripped" {
+	need musl_stripped 'no musl-gcc'
+	truth musl_stripped --strings=0
 }
 @test "an allocator of the program's own, by --alloc and --free" {
 	truth --option=--alloc --option='my_alloc(size=arg1)->ret' --option=--free \

@@ -471,7 +471,7 @@ static void subject_attach(struct subject *s)
 	if (!err)
 		err = target_new(s->modules, s->child.pid, clock_now_ns(), &s->target, &error);
 	if (!err)
-		err = allocator_set_find(s->target, NULL, 0, &s->set, &error);
+		err = allocator_set_find(s->target, &(struct allocator_search){0}, &s->set, &error);
 	if (!err)
 		err = probe_add_process(s->probe, s->target->key.pid, &error);
 	if (!err)

@@ -115,7 +115,9 @@ static void run_attach(struct run *run, enum probe_way way)
 	assert_int_equal(target_new(run->modules, run->program.pid, clock_now_ns(), &run->target,
 				    &error),
 			 0);
-	assert_int_equal(allocator_set_find(run->target, NULL, 0, &run->set, &error), 0);
+	assert_int_equal(allocator_set_find(run->target, &(struct allocator_search){0}, &run->set,
+					    &error),
+			 0);
 	assert_int_equal(probe_new(&options, &run->probe, &error), 0);
 	assert_int_equal(ring_feed_new(probe_ring_fd(run->probe), &handler, &run->feed), 0);
 	assert_int_equal(probe_add_process(run->probe, run->target->key.pid, &error), 0);

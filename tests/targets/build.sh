@@ -6,7 +6,7 @@
 # Each source says how in a line "// build: WORDS" among its first three. Words: shared (an .so),
 # musl (by musl-gcc; not built, and said so, where that is absent), python (an extension module; not
 # built without Python.h), also-stripped (NAME-stripped, too), needs:FILE (a library; not built where
-# the compiler does not find it), anything else is a compiler flag. A source is built again only if
+# the compiler does not find it), apart (no symbols; those are in NAME.debug), anything else is a compiler flag. A source is built again only if
 # it or a header is newer than its program.
 set -eu
 
@@ -33,11 +33,13 @@ build_one()
 	flags=
 	needs=
 	stripped=
+	apart=
 	for word in $words; do
 		case $word in
 		shared) product=$out/$name.so; flags="$flags -shared -fPIC" ;;
 		musl) compiler='musl-gcc -std=gnu11' ;;
 		also-stripped) stripped=$product-stripped ;;
+		apart) apart=$name.debug ;;
 		python)
 			if [ -z "$python_flags" ]; then
 				echo "  SKIP     $name: no python3-config (python3-dev)" >&2
@@ -65,6 +67,11 @@ build_one()
 	# shellcheck disable=SC2086 # words are meant to be split
 	$compiler -O2 -g -fomit-frame-pointer -Wall -Wextra -ffile-prefix-map="$here=tests/$folder" \
 		-o "$product.tmp" "$source" $flags
+	if [ -n "$apart" ]; then
+		objcopy --only-keep-debug "$product.tmp" "$out/$apart"
+		strip "$product.tmp"
+		(cd "$out" && objcopy --add-gnu-debuglink="$apart" "$(basename "$product.tmp")")
+	fi
 	[ -z "$stripped" ] || strip -o "$stripped" "$product.tmp"
 	mv "$product.tmp" "$product"
 }

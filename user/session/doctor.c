@@ -6,6 +6,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "account/heap/at_once.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "capture/probe/calibrate.h"
@@ -208,6 +209,7 @@ static void check_target(struct examination *e, struct check *c, int pid)
 	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
 	_cleanup_(module_set_freep) struct module_set *modules = NULL;
 	_cleanup_(target_freep) struct target *target = NULL;
+	const struct allocator_search search = {.pages = heap_read_at_once};
 	struct allocator_set set = {0};
 	int err = module_set_new(&modules);
 
@@ -216,7 +218,7 @@ static void check_target(struct examination *e, struct check *c, int pid)
 	if (!err)
 		err = target_new(modules, pid, clock_now_ns(), &target, &error);
 	if (!err)
-		err = allocator_set_find(target, NULL, 0, &set, &error);
+		err = allocator_set_find(target, &search, &set, &error);
 	if (err) {
 		c->state = CHECK_MISSING;
 		strbuf_addf(&c->text, "%s%s%s", error.what.buf, error.why.len ? ": " : "",

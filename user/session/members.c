@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "account/heap/at_once.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "session/followed.h"
@@ -105,8 +106,13 @@ static int update_code(struct session *session, struct member *member)
 static int find_allocators(const struct session *session, const struct member *member,
 			   struct allocator_set *ret, struct hf_error *error)
 {
-	return allocator_set_find(member->target, session->options.specs,
-				  session->options.spec_count, ret, error);
+	const struct allocator_search search = {
+		.specs = session->options.specs,
+		.spec_count = session->options.spec_count,
+		.pages = session->options.no_stop ? NULL : heap_read_at_once,
+	};
+
+	return allocator_set_find(member->target, &search, ret, error);
 }
 
 static int probe_member(struct session *session, struct member *member, struct hf_error *error)

@@ -59,6 +59,7 @@ static void read_memory(struct session *session, bool full)
 static int add_process(struct session *session, int pid, bool growth, struct hf_error *error)
 {
 	_cleanup_(error_done) struct hf_error unused = HF_ERROR_INIT;
+	static const struct allocator_search search = {.names_only = true};
 	struct member *member = calloc(1, sizeof(*member));
 	int err;
 
@@ -71,7 +72,7 @@ static int add_process(struct session *session, int pid, bool growth, struct hf_
 		err = error_set_errno(error, HF_E_INTERNAL, ENOMEM, "out of memory");
 	/* Named if it can be; a look does not need it. */
 	if (!err)
-		(void)allocator_set_find(member->target, NULL, 0, &member->allocators, &unused);
+		(void)allocator_set_find(member->target, &search, &member->allocators, &unused);
 	if (!err && (accounts_add(session->accounts, pid, member->target->parent_pid,
 				  session->started_ns) ||
 		     vec_push(&session->members, member)))

@@ -40,6 +40,7 @@ struct finder {
 	struct link_order order;
 	struct allocator_set *set;
 	struct function_vec functions;
+	int unnamed; /* what unnamed_find() answered; 0: it was not asked, or found them */
 };
 
 void allocator_set_done(struct allocator_set *set)
@@ -175,12 +176,16 @@ static int add_function(struct finder *finder, const struct module *module,
 	return err;
 }
 
+static bool is_static_program(const struct finder *finder)
+{
+	return finder->order.count == 1 && !elf_file_interpreter(finder->order.modules[0]->elf);
+}
+
 /* As the dynamic linker: exported by a shared module, or anything defined in a static program. */
 static const struct module *resolve(const struct finder *finder, const char *name,
 				    struct elf_symbol *ret)
 {
-	bool is_static = finder->order.count == 1 &&
-			 !elf_file_interpreter(finder->order.modules[0]->elf);
+	bool is_static = is_static_program(finder);
 
 	for (size_t i = 0; i < finder->order.count; i++) {
 		const struct module *module = finder->order.modules[i];
@@ -309,6 +314,55 @@ static int find_all_prefixed(struct finder *finder)
 	return 0;
 }
 
+static bool is_go(const struct target *target)
+{
+	struct elf_section section;
+
+	return target->exe_module && target->exe_module->elf &&
+	       (!elf_file_section(target->exe_module->elf, ".go.buildinfo", &section) ||
+		!elf_file_section(target->exe_module->elf, ".gopclntab", &section));
+}
+
+static const struct function_row *unnamed_row(enum family_role role)
+{
+	static const struct function_row rows[] = {
+#define UNNAMED_ROW(role, symbol, function, op, size, count, pointer, result) \
+	[FAMILY_##role] = C_ROW(symbol, function, op, size, count, pointer, result)
+		ALLOCATOR_UNNAMED_FUNCTIONS(UNNAMED_ROW)};
+
+	return &rows[role];
+}
+
+/* A static program without symbols: by what its functions do. */
+static int find_unnamed(struct finder *finder, const struct allocator_search *search)
+{
+	const struct module *module = finder->target->exe_module;
+	const char *name;
+	struct family family = {0};
+	int err;
+
+	if (finder->functions.count || search->spec_count || search->names_only || !module ||
+	    !is_static_program(finder) || is_go(finder->target))
+		return 0;
+	finder->unnamed = unnamed_find(finder->target, search->pages, &family);
+	if (finder->unnamed)
+		return finder->unnamed == -ENOMEM ? -ENOMEM : 0;
+	name = unnamed_allocator(module);
+	err = 0;
+	for (size_t i = 0; !err && i < family.count; i++) {
+		const struct family_function *f = &family.items[i];
+		struct function_row row = *unnamed_row(f->role);
+		struct elf_symbol symbol = {
+			.name = row.symbol, .address = f->address, .size = f->size};
+
+		row.may_throw = f->may_throw;
+		err = add_function(finder, module, &symbol, &row,
+				   name ? name : "a malloc without a name");
+	}
+	family_done(&family);
+	return err;
+}
+
 static const char *module_file_name(const struct module *module)
 {
 	const char *slash = strrchr(module->path, '/');
@@ -344,13 +398,18 @@ static int find_spec(struct finder *finder, const struct allocator_spec *spec,
 	return error_fix(error, "check the name with `nm -D` or `nm` on the program");
 }
 
-static bool is_go(const struct target *target)
+static const char *why_none(const struct finder *finder)
 {
-	struct elf_section section;
-
-	return target->exe_module && target->exe_module->elf &&
-	       (!elf_file_section(target->exe_module->elf, ".go.buildinfo", &section) ||
-		!elf_file_section(target->exe_module->elf, ".gopclntab", &section));
+	switch (finder->unnamed) {
+	case 0:
+		return "none of its modules exports malloc";
+	case -ENOENT:
+		return "it is static and stripped, and no two of its functions behave as malloc and free";
+	case -EAGAIN:
+		return "it is static and stripped, and its malloc, always at work, is only found where it may be stopped";
+	default:
+		return "it is static and stripped, and its functions could not be tried";
+	}
 }
 
 static int refuse_none(const struct finder *finder, struct hf_error *error)
@@ -376,15 +435,15 @@ static int refuse_none(const struct finder *finder, struct hf_error *error)
 	}
 	error_set(error, HF_E_NOMALLOC, "no allocator found in process %d",
 		  finder->target->key.pid);
-	error_why(error, "none of its modules exports malloc, or it is static and stripped: %s",
+	error_why(error, "%s: %s", why_none(finder),
 		  finder->order.count ? looked.buf : "none could be read");
 	return error_fix(
 		error,
 		"name its functions: --alloc 'my_alloc(size=arg1)->ret' --free 'my_free(ptr=arg1)'");
 }
 
-int allocator_set_find(const struct target *target, const struct allocator_spec *specs,
-		       size_t spec_count, struct allocator_set *ret, struct hf_error *error)
+int allocator_set_find(const struct target *target, const struct allocator_search *search,
+		       struct allocator_set *ret, struct hf_error *error)
 {
 	struct finder finder = {.target = target, .set = ret};
 	int err = link_order_read(target, &finder.order);
@@ -394,9 +453,11 @@ int allocator_set_find(const struct target *target, const struct allocator_spec 
 		err = find_process_malloc(&finder);
 	if (!err)
 		err = find_all_prefixed(&finder);
-	for (size_t i = 0; !err && i < spec_count; i++)
-		err = find_spec(&finder, &specs[i], error);
-	if (!err && (!finder.functions.count || (is_go(target) && !spec_count)))
+	for (size_t i = 0; !err && i < search->spec_count; i++)
+		err = find_spec(&finder, &search->specs[i], error);
+	if (!err)
+		err = find_unnamed(&finder, search);
+	if (!err && (!finder.functions.count || (is_go(target) && !search->spec_count)))
 		err = refuse_none(&finder, error);
 	link_order_done(&finder.order);
 	ret->functions = finder.functions.items;

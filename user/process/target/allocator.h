@@ -7,7 +7,7 @@
  * process's own link map (SVR4 r_debug, as in <link.h>), not guessed from the maps. A static program has
  * its symbols in .symtab. Besides these, allocators under a prefixed name (je_, mi_, tc_, _rjem_) and the
  * pairs that the user names are found in any module; mimalloc's further functions (mi_zalloc, mi_heap_malloc, ...) where
- * it is linked in or another module imports mi_ names.
+ * it is linked in or another module imports mi_ names. A static program without symbols: by what its functions do (unnamed.h).
  *
  * Each address is listed once, whatever its names. operator new is listed only where the malloc's own
  * module defines it: anywhere else it ends in malloc and is counted there.
@@ -23,6 +23,7 @@
 
 #include "base/err.h"
 #include "process/target/target.h"
+#include "process/target/unnamed.h"
 
 /* A function to be probed. */
 struct allocator_function {
@@ -58,10 +59,18 @@ struct allocator_spec {
 	struct hf_probe_cookie cookie;
 };
 
+struct allocator_search {
+	const struct allocator_spec *specs;
+	size_t spec_count;
+	/* Where there are no names, functions are tried, which takes about a second. */
+	bool names_only;
+	unnamed_pages *pages; /* unnamed.h */
+};
+
 /* Errors: HF_E_NOMALLOC with what was looked at; HF_E_UNSUPPORTED for Go, with the native tool's name;
  * HF_E_USAGE for a spec whose symbol no module has. */
-int allocator_set_find(const struct target *target, const struct allocator_spec *specs,
-		       size_t spec_count, struct allocator_set *ret, struct hf_error *err);
+int allocator_set_find(const struct target *target, const struct allocator_search *search,
+		       struct allocator_set *ret, struct hf_error *err);
 void allocator_set_done(struct allocator_set *set);
 /* Takes out of @found the functions that @set does not have. 0 or -ENOMEM; what is left of @found is released. */
 int allocator_set_add(struct allocator_set *set, struct allocator_set *found);

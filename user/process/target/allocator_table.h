@@ -17,6 +17,18 @@
 #define ARG_3    3
 #define ARG_NONE HF_ARG_NONE
 
+/* X(role in process/code/family.h, name, function class, op, size, count, pointer, result): of a program without names.
+ * pvalloc and its like may stand under NEW, whose second argument they do not have. */
+#define ALLOCATOR_UNNAMED_FUNCTIONS(X)                                                    \
+	X(MALLOC, "malloc", MALLOC, ALLOC, ARG_0, ARG_NONE, ARG_NONE, ARG_NONE)           \
+	X(CALLOC, "calloc", CALLOC, ALLOC, ARG_1, ARG_0, ARG_NONE, ARG_NONE)              \
+	X(REALLOC, "realloc", REALLOC, REALLOC, ARG_1, ARG_NONE, ARG_0, ARG_NONE)         \
+	X(ALIGNED, "aligned_alloc", ALIGNED, ALLOC, ARG_1, ARG_NONE, ARG_NONE, ARG_NONE)  \
+	X(ALIGNED_TO, "posix_memalign", ALIGNED, ALLOC, ARG_2, ARG_NONE, ARG_NONE, ARG_0) \
+	X(NEW, "operator new", NEW, ALLOC, ARG_0, ARG_NONE, ARG_NONE, ARG_NONE)           \
+	X(FREE, "free", FREE, FREE, ARG_NONE, ARG_NONE, ARG_0, ARG_NONE)                  \
+	X(FREE_SIZED, "operator delete", DELETE, FREE, ARG_NONE, ARG_NONE, ARG_0, ARG_NONE)
+
 /* X(symbol, function class, op, size, count, pointer, result) */
 #define ALLOCATOR_C_FUNCTIONS(X)                                                 \
 	X("malloc", MALLOC, ALLOC, ARG_0, ARG_NONE, ARG_NONE, ARG_NONE)          \
@@ -122,6 +134,15 @@
 	X("musl malloc", "__libc_malloc_impl")             \
 	X("musl malloc", "__malloc_donate")                \
 	X("musl malloc", "__malloc_allzerop")
+
+/* X(name, a text that this allocator brings into a program), where there are no symbols. A libc's comes last: another
+ * allocator may stand in for its malloc. */
+#define ALLOCATOR_TEXTS(X)                                \
+	X("jemalloc", "<jemalloc>: ")                     \
+	X("mimalloc", "mimalloc: ")                       \
+	X("tcmalloc", "TCMALLOC_RELEASE_RATE")            \
+	X("glibc malloc", "malloc(): corrupted top size") \
+	X("musl malloc", "No error information")
 
 /* Prefixes under which an allocator may live beside the process's malloc. */
 #define ALLOCATOR_PREFIXES(X) X("je_") X("_rjem_") X("mi_") X("tc_")
