@@ -405,3 +405,83 @@ int alloc_session(struct pt_regs *regs)
 	enter_free(regs, cookie);
 	return 1;
 }
+
+/* By number, as struct hf_usdt_operand counts them; those past the last one are 0. */
+struct usdt_registers {
+	u64 values[32];
+};
+
+static __always_inline void usdt_registers_get(const struct pt_regs *regs,
+					       struct usdt_registers *ret)
+{
+	__builtin_memset(ret, 0, sizeof(*ret));
+	ret->values[0] = regs->ax;
+	ret->values[1] = regs->cx;
+	ret->values[2] = regs->dx;
+	ret->values[3] = regs->bx;
+	ret->values[4] = regs->sp;
+	ret->values[5] = regs->bp;
+	ret->values[6] = regs->si;
+	ret->values[7] = regs->di;
+	ret->values[8] = regs->r8;
+	ret->values[9] = regs->r9;
+	ret->values[10] = regs->r10;
+	ret->values[11] = regs->r11;
+	ret->values[12] = regs->r12;
+	ret->values[13] = regs->r13;
+	ret->values[14] = regs->r14;
+	ret->values[15] = regs->r15;
+}
+
+static __always_inline u64 usdt_value(const struct usdt_registers *registers,
+				      const struct hf_usdt_operand *operand)
+{
+	u64 value = operand->value + registers->values[operand->base & 31] +
+		    registers->values[operand->index & 31] * operand->scale;
+	u64 address = value;
+	u32 shift = (64 - operand->bytes * 8) & 63;
+
+	/* Whole words first: what lies behind the value is there, too, nearly always. */
+	if (operand->kind == HF_USDT_MEMORY && hf_read_user(&value, 8, address)) {
+		value = 0;
+		if (operand->bytes == 4)
+			hf_read_user(&value, 4, address);
+		else if (operand->bytes == 2)
+			hf_read_user(&value, 2, address);
+		else
+			hf_read_user(&value, 1, address);
+	}
+	value <<= shift;
+	return operand->is_signed ? (u64)((s64)value >> shift) : value >> shift;
+}
+
+/* The program tells of a block itself: after it was handed out, or before it is taken back. */
+SEC("uprobe")
+int usdt_block(struct pt_regs *regs)
+{
+	struct hf_process *process = process_current();
+	u32 number = bpf_get_attach_cookie(regs);
+	struct hf_usdt_site *site = bpf_map_lookup_elem(&usdt_sites, &number);
+	struct hf_walk_start start = {.pc = regs->ip, .sp = regs->sp, .bp = regs->bp};
+	struct usdt_registers registers;
+	struct hf_inner block = {0};
+	struct hf_thread *t;
+
+	if (!process || !site || gate_closed)
+		return 0;
+	usdt_registers_get(regs, &registers);
+	block.address = usdt_value(&registers, &site->pointer);
+	if (!block.address)
+		return 0;
+	if (site->op == HF_OP_FREE) {
+		send_free(site->function, block.address, 0);
+		return 0;
+	}
+	t = thread_get();
+	if (!t)
+		return 0;
+	block.size = usdt_value(&registers, &site->size);
+	block.stack = stack_take(t, process, &start);
+	send_alloc(site->function, &block);
+	return 0;
+}

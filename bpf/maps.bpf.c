@@ -9,6 +9,7 @@ struct hf_row_chunks row_chunks SEC(".maps");
 struct hf_rules rules SEC(".maps");
 struct hf_pc_cache pc_cache SEC(".maps");
 struct hf_stacks_sent stacks_sent SEC(".maps");
+struct hf_usdt_sites usdt_sites SEC(".maps");
 struct hf_ring ring SEC(".maps");
 struct hf_losses losses SEC(".maps");
 struct hf_call_sites call_sites SEC(".maps");

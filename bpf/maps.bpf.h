@@ -73,6 +73,14 @@ extern struct hf_stacks_sent {
 	__type(value, u64);
 } stacks_sent SEC(".maps");
 
+/* What probes of USDTs are to read; their cookie is the number of a site. */
+extern struct hf_usdt_sites {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HF_MAX_USDT_SITES);
+	__type(key, u32);
+	__type(value, struct hf_usdt_site);
+} usdt_sites SEC(".maps");
+
 extern struct hf_ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 16 << 20);

@@ -13,6 +13,7 @@
 #define HF_FRESH_CODE     8    /* mappings of code remembered until they are published */
 #define HF_MAX_PATH_BYTES 1024 /* path of a file with code, its parts' NULs included */
 #define HF_MAX_CALLS      8    /* allocator calls nested in each other on one thread */
+#define HF_MAX_USDT_SITES 256  /* distinct ways in which USDTs have their arguments */
 
 #define HF_PASSING_SAMPLE 64 /* one of so many system calls is counted */
 

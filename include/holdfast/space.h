@@ -124,6 +124,34 @@ struct hf_call_site {
 };
 
 HF_STATIC_ASSERT(sizeof(struct hf_call_site) == 64, "map layout");
+
+/* A probe that the program itself declares (USDT): where the block and its size are when it is reached. */
+enum hf_usdt_kind {
+	HF_USDT_VALUE = 0,  /* value + base + index * scale */
+	HF_USDT_MEMORY = 1, /* what lies there */
+};
+
+#define HF_USDT_NO_REGISTER 16u
+
+struct hf_usdt_operand {
+	__s64 value;
+	__u8 kind;  /* enum hf_usdt_kind */
+	__u8 base;  /* 0 rax rcx rdx rbx rsp rbp rsi rdi r8 ... 15 r15; HF_USDT_NO_REGISTER */
+	__u8 index; /* the same */
+	__u8 scale;
+	__u8 bytes;     /* 1, 2, 4, 8 */
+	__u8 is_signed; /* what is shorter than 8 bytes */
+	__u8 reserved[2];
+};
+
+struct hf_usdt_site {
+	struct hf_usdt_operand pointer, size;
+	__u8 function; /* enum hf_function */
+	__u8 op;       /* HF_OP_ALLOC or HF_OP_FREE */
+	__u8 reserved[6];
+};
+
+HF_STATIC_ASSERT(sizeof(struct hf_usdt_site) == 40, "map layout");
 HF_STATIC_ASSERT(sizeof(struct hf_mapping) == 32, "map layout");
 HF_STATIC_ASSERT(sizeof(struct hf_row_block) == 64, "map layout");
 HF_STATIC_ASSERT(sizeof(struct hf_process) == 56 + 16 * HF_FRESH_CODE + 16 * HF_TICK_SLOTS,

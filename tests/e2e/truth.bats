@@ -66,6 +66,13 @@ load lib/truth
 	truth --option=--alloc --option='my_alloc(size=arg1)->ret' --option=--free \
 		--option='my_free(ptr=arg1)' private_alloc
 }
+@test "an allocator of a stripped static program, by --alloc and --free with addresses" {
+	local names="$OUT/targets/private_stripped.debug"
+	address() { echo "0x$(nm "$names" | sed -n "s/^0*\([0-9a-f]*\) [tT] $1\$/\1/p")"; }
+	truth --option=--alloc --option="$(address my_alloc)(size=arg1)->ret" --option=--free \
+		--option="$(address my_free)(ptr=arg1)" private_stripped
+}
+@test "a program that tells of its blocks by USDTs of otel_memory" { truth usdt_alloc; }
 @test "stacks of up to 300 frames" { truth deep_recursion; }
 # bats test_tags=slow
 @test "100,000 distinct stacks" { truth many_stacks; }

@@ -5,6 +5,7 @@
 
 #include "process/elf/elf_file.h"
 #include "process/elf/unwind_table.h"
+#include "process/elf/usdt.h"
 
 static volatile uint64_t sink;
 
@@ -59,6 +60,26 @@ static void ask_sections(const struct elf_file *file)
 			read_bytes(section.data, section.size);
 }
 
+static int read_probe(const struct usdt_probe *probe, void *user)
+{
+	struct usdt_argument argument;
+
+	read_name(probe->provider, user);
+	read_name(probe->name, user);
+	for (unsigned int i = 0; i < 3; i++)
+		if (!usdt_argument_parse(probe->arguments, i, &argument) &&
+		    (argument.reg > USDT_NO_REGISTER || argument.index > USDT_NO_REGISTER))
+			abort();
+	return 0;
+}
+
+static int read_frame(uint64_t address, void *user)
+{
+	(void)user;
+	sink += address;
+	return 0;
+}
+
 static void ask_names(const struct elf_file *file)
 {
 	struct elf_symbol symbol;
@@ -70,6 +91,8 @@ static void ask_names(const struct elf_file *file)
 	    strcmp(symbol.name, "malloc") != 0)
 		abort();
 	elf_file_for_each_needed(file, read_name, NULL);
+	usdt_for_each(file, read_probe, NULL);
+	elf_file_for_each_frame(file, read_frame, NULL);
 	if (elf_file_soname(file))
 		read_name(elf_file_soname(file), NULL);
 	if (elf_file_interpreter(file))

@@ -6,6 +6,7 @@
  *	--alloc 'my_calloc(count=arg1,size=arg2)->ret'	bytes are count times size
  *	--alloc 'my_get(size=arg2)->arg1'		stores the block's address where argument 1 points
  *	--alloc 'libpool.so:my_alloc(size=arg1)->ret'	only in the module of this file name
+ *	--alloc '0x401234(size=arg1)->ret'		a function without a name, at this address of the program's file
  *	--alloc 'my_realloc(ptr=arg1,size=arg2)->ret'	releases ptr, if it gives a block
  *	--free 'my_free(ptr=arg1)'			releases ptr
  *

@@ -242,6 +242,17 @@ static int add_unmatched_note(const struct session *session, uint64_t unmatched,
 		(double)attach_ns / 1e6);
 }
 
+static bool has_usdts(const struct session *session)
+{
+	for (size_t i = 0; i < session->members.count; i++) {
+		const struct allocator_set *set = &session->members.items[i]->allocators;
+
+		if (set->function_count && set->functions[0].usdt.used)
+			return true;
+	}
+	return false;
+}
+
 static int add_notes(const struct session *session, const struct totals *totals,
 		     struct report_builder *builder)
 {
@@ -261,6 +272,11 @@ static int add_notes(const struct session *session, const struct totals *totals,
 		err = report_builder_add_note(
 			builder, "%lu calls were under way at attach: their blocks are not seen",
 			(unsigned long)loss->count[HF_LOSS_ENTRY_MISSED]);
+	if (!err && has_usdts(session))
+		err = report_builder_add_note(
+			builder,
+			"the program tells of its blocks itself (" ALLOCATOR_USDT_NAME
+			"): malloc is not traced, and what its sampler passes over is not seen");
 	if (!err && missing(session)[0])
 		err = report_builder_add_note(builder, "not available here: %s", missing(session));
 	if (!err && session->replayed && session->replayed->damage)

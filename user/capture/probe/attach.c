@@ -40,7 +40,7 @@ static int attach_all(struct probe *probe, const struct allocator_set *set,
 		if (!err)
 			err = attach_module(probe, &plan, process);
 	}
-	return err;
+	return err ? err : usdts_attach(probe, set, process, attached);
 }
 
 static int refuse_attach(int err, int pid, struct hf_error *error)

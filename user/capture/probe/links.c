@@ -22,6 +22,7 @@
 #include "holdfast.skel.h"
 
 #define UPROBE_MULTI_RETURN 1u
+#define SEMAPHORE_SHIFT     32 /* in the config of a perf event: format/ref_ctr_offset */
 
 enum { TYPE_UPROBE_MULTI = 48, TYPE_UPROBE_SESSION = 57 };
 
@@ -63,6 +64,7 @@ void probe_list_done(struct probe_list *list)
 {
 	vec_done(&list->offsets);
 	vec_done(&list->cookies);
+	vec_done(&list->semaphores);
 }
 
 static int attach_multi(int program, uint32_t type, uint32_t flags, const struct probe_list *list)
@@ -72,6 +74,7 @@ static int attach_multi(int program, uint32_t type, uint32_t flags, const struct
 		.attach_type = type,
 		.offsets = (uintptr_t)list->offsets.items,
 		.cookies = (uintptr_t)list->cookies.items,
+		.ref_ctr_offsets = (uintptr_t)list->semaphores.items,
 		.count = list->offsets.count,
 		.multi_flags = flags,
 		.pid = list->pid,
@@ -100,6 +103,8 @@ static int attach_multi_each(int program, uint32_t type, uint32_t flags,
 
 		one.offsets.items += i;
 		one.cookies.items += i;
+		if (one.semaphores.items)
+			one.semaphores.items += i;
 		one.offsets.count = one.cookies.count = 1;
 		fd = attach_multi(program, type, flags, &one);
 		if (fd < 0)
@@ -161,6 +166,7 @@ static int attach_perf(int program, bool on_return, const struct probe_list *lis
 		       struct fd_vec *ret_links)
 {
 	struct perf_event_attr attr = {0};
+	uint64_t config;
 	char path[32];
 	int err, fd;
 
@@ -168,8 +174,12 @@ static int attach_perf(int program, bool on_return, const struct probe_list *lis
 	err = perf_attributes(on_return, path, &attr);
 	if (err)
 		return err;
+	config = attr.config;
 	for (size_t i = 0; i < list->offsets.count; i++) {
 		attr.probe_offset = list->offsets.items[i];
+		attr.config =
+			config |
+			(list->semaphores.count ? list->semaphores.items[i] << SEMAPHORE_SHIFT : 0);
 		fd = attach_perf_one(program, &attr, list->pid, list->cookies.items[i]);
 		if (fd == -ESRCH || fd == -EPERM || fd == -EACCES)
 			return fd;

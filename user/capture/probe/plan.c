@@ -198,7 +198,7 @@ int probe_plan_make(struct probe_plan *plan, const struct allocator_set *set, si
 
 	*plan = (struct probe_plan){.module = module};
 	for (size_t i = first; !err && i < set->function_count; i++) {
-		if (set->functions[i].module == module)
+		if (set->functions[i].module == module && !set->functions[i].usdt.used)
 			err = plan_function(plan, set, &set->functions[i], attached);
 	}
 	return err;

@@ -78,6 +78,7 @@ static void choose_programs(struct holdfast_bpf *skeleton, enum probe_way way)
 	bpf_program__set_expected_attach_type(skeleton->progs.alloc_return, type);
 	bpf_program__set_expected_attach_type(skeleton->progs.alloc_ret_insn, type);
 	bpf_program__set_expected_attach_type(skeleton->progs.call_site, type);
+	bpf_program__set_expected_attach_type(skeleton->progs.usdt_block, type);
 }
 
 #define HITS_BYTES (HF_MAX_CALL_SITES * sizeof(uint64_t))
@@ -201,6 +202,7 @@ void probe_free(struct probe *probe)
 		munmap(probe->site_hits, HITS_BYTES);
 	vec_done(&probe->processes);
 	vec_done(&probe->tables);
+	vec_done(&probe->usdt_sites);
 	vec_done(&probe->tracepoints);
 	for (int i = 0; i < PROBE_EXTRAS; i++)
 		vec_done(&probe->extra[i]);

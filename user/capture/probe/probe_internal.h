@@ -67,6 +67,7 @@ struct probe {
 	uint64_t sites_used[HF_MAX_CALL_SITES / 64];
 	uint64_t *site_hits; /* the table of counts, mapped */
 	uint32_t site_next, group_serial;
+	VEC(struct hf_usdt_site) usdt_sites; /* as the kernel side has them */
 	int counting_fd; /* runs of programs are counted while it is open; -1: they are not */
 	double bare_syscall_ns; /* a system call's, before our tracepoints came */
 	int seccomp_checked;    /* 0: not yet, 1: fine, or what probe_selftest_seccomp() answers */
@@ -93,6 +94,7 @@ struct probe_list {
 	int pid;
 	VEC(uint64_t) offsets; /* in the file */
 	VEC(uint64_t) cookies;
+	VEC(uint64_t) semaphores; /* of USDTs only: offsets in the file; 0: none */
 };
 
 void probe_list_done(struct probe_list *list);
@@ -127,6 +129,10 @@ int probe_plan_make(struct probe_plan *plan, const struct allocator_set *set, si
 		    struct probe_attached *attached);
 /* Is the module of the function at @index that of one in [first, index)? */
 bool probe_plan_has(const struct allocator_set *set, size_t first, size_t index);
+
+/* usdt.c: the places among the functions from set->first_new on at which the program itself tells of blocks. */
+int usdts_attach(struct probe *probe, const struct allocator_set *set,
+		 struct probed_process *process, struct probe_attached *attached);
 
 /* Closes all at once, each in a process of its own: a close waits 35-80 ms for the kernel. */
 void links_close(struct fd_vec *links);

@@ -40,6 +40,7 @@ struct finder {
 	struct link_order order;
 	struct allocator_set *set;
 	struct function_vec functions;
+	bool named;  /* its malloc was found by name */
 	int unnamed; /* what unnamed_find() answered; 0: it was not asked, or found them */
 };
 
@@ -197,6 +198,66 @@ static const struct module *resolve(const struct finder *finder, const char *nam
 	return NULL;
 }
 
+#define USDT_PROVIDER "otel_memory"
+
+struct usdt_search {
+	struct finder *finder;
+	const struct module *module;
+	bool found[2]; /* by op: ALLOC, FREE */
+};
+
+static int add_usdt(const struct usdt_probe *probe, void *user)
+{
+	struct usdt_search *search = user;
+	struct allocator_function function = {
+		.module = search->module,
+		.address = probe->address,
+		.usdt = {.used = true, .semaphore = probe->semaphore},
+	};
+	bool is_free = !strcmp(probe->name, "free");
+	size_t number;
+	int err;
+
+	if (strcmp(probe->provider, USDT_PROVIDER) || (!is_free && strcmp(probe->name, "alloc")) ||
+	    usdt_argument_parse(probe->arguments, 0, &function.usdt.pointer) ||
+	    (!is_free && usdt_argument_parse(probe->arguments, 1, &function.usdt.size)) ||
+	    is_listed(search->finder->functions.items, search->finder->functions.count,
+		      search->module, probe->address))
+		return 0;
+	number = allocator_in(search->finder->set, search->module, ALLOCATOR_USDT_NAME);
+	if (number == ALLOCATOR_MAX)
+		return 0;
+	function.allocator = (uint8_t)number;
+	function.cookie.function = is_free ? HF_FN_FREE : HF_FN_MALLOC;
+	function.cookie.op = is_free ? HF_OP_FREE : HF_OP_ALLOC;
+	function.name = strdup(is_free ? USDT_PROVIDER ":free" : USDT_PROVIDER ":alloc");
+	err = function.name ? vec_push(&search->finder->functions, function) : -ENOMEM;
+	if (err)
+		free(function.name);
+	else
+		search->found[is_free] = true;
+	return err;
+}
+
+/* Both, or none: without the frees everything would seem to be held. */
+static int find_usdts(struct finder *finder)
+{
+	struct usdt_search search = {.finder = finder};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < finder->order.count; i++) {
+		search.module = finder->order.modules[i];
+		err = usdt_for_each(search.module->elf, add_usdt, &search);
+	}
+	if (err || (search.found[0] && search.found[1]))
+		return err;
+	for (size_t i = 0; i < finder->functions.count; i++)
+		free(finder->functions.items[i].name);
+	vec_clear(&finder->functions);
+	finder->set->count = 0;
+	return 0;
+}
+
 /* glibc's reallocarray is a tail call of realloc. */
 static bool is_counted_elsewhere(const struct module *module, const struct function_row *row)
 {
@@ -341,8 +402,8 @@ static int find_unnamed(struct finder *finder, const struct allocator_search *se
 	struct family family = {0};
 	int err;
 
-	if (finder->functions.count || search->spec_count || search->names_only || !module ||
-	    !is_static_program(finder) || is_go(finder->target))
+	if (finder->named || search->names_only || !module || !is_static_program(finder) ||
+	    is_go(finder->target))
 		return 0;
 	finder->unnamed = unnamed_find(finder->target, search->pages, &family);
 	if (finder->unnamed)
@@ -370,6 +431,44 @@ static const char *module_file_name(const struct module *module)
 	return slash ? slash + 1 : module->path;
 }
 
+/* "0x401234": a function without a name, where the file has it. False: it is no address. */
+static bool parse_address(const char *text, uint64_t *ret)
+{
+	char *end;
+
+	if (strncmp(text, "0x", 2))
+		return false;
+	errno = 0;
+	*ret = strtoull(text, &end, 16);
+	return !errno && !*end;
+}
+
+static bool is_code(const struct elf_file *elf, uint64_t address)
+{
+	for (size_t i = 0; i < elf_file_segment_count(elf); i++) {
+		const struct elf_segment *s = elf_file_segment(elf, i);
+
+		if (s->executable && address >= s->address && address - s->address < s->file_bytes)
+			return true;
+	}
+	return false;
+}
+
+/* A spec's function in one module. An address without a module's name is the program's. */
+static bool find_spec_symbol(const struct finder *finder, const struct module *module,
+			     const struct allocator_spec *spec, struct elf_symbol *ret)
+{
+	uint64_t address;
+
+	if (!parse_address(spec->symbol, &address))
+		return !elf_file_find_symbol(module->elf, spec->symbol, ret);
+	if ((!spec->module && module != finder->target->exe_module) ||
+	    !is_code(module->elf, address))
+		return false;
+	*ret = (struct elf_symbol){.name = spec->symbol, .address = address};
+	return true;
+}
+
 static int find_spec(struct finder *finder, const struct allocator_spec *spec,
 		     struct hf_error *error)
 {
@@ -382,7 +481,7 @@ static int find_spec(struct finder *finder, const struct allocator_spec *spec,
 
 		if (spec->module && strcmp(module_file_name(module), spec->module))
 			continue;
-		if (elf_file_find_symbol(module->elf, spec->symbol, &symbol))
+		if (!find_spec_symbol(finder, module, spec, &symbol))
 			continue;
 		err = add_function(finder, module, &symbol, &row, spec->symbol);
 		if (err)
@@ -395,7 +494,9 @@ static int find_spec(struct finder *finder, const struct allocator_spec *spec,
 		  finder->target->key.pid, spec->symbol);
 	error_why(error, "%zu modules were looked at, symbol tables of stripped ones are gone",
 		  finder->order.count);
-	return error_fix(error, "check the name with `nm -D` or `nm` on the program");
+	return error_fix(
+		error,
+		"check the name with `nm -D` or `nm` on the program, or give its address: 0x401234");
 }
 
 static const char *why_none(const struct finder *finder)
@@ -442,6 +543,13 @@ static int refuse_none(const struct finder *finder, struct hf_error *error)
 		"name its functions: --alloc 'my_alloc(size=arg1)->ret' --free 'my_free(ptr=arg1)'");
 }
 
+static int find_malloc(struct finder *finder)
+{
+	int err = find_process_malloc(finder);
+
+	return err ? err : find_all_prefixed(finder);
+}
+
 int allocator_set_find(const struct target *target, const struct allocator_search *search,
 		       struct allocator_set *ret, struct hf_error *error)
 {
@@ -450,9 +558,10 @@ int allocator_set_find(const struct target *target, const struct allocator_searc
 
 	memset(ret, 0, sizeof(*ret));
 	if (!err)
-		err = find_process_malloc(&finder);
-	if (!err)
-		err = find_all_prefixed(&finder);
+		err = find_usdts(&finder);
+	if (!err && !finder.functions.count)
+		err = find_malloc(&finder);
+	finder.named = finder.functions.count;
 	for (size_t i = 0; !err && i < search->spec_count; i++)
 		err = find_spec(&finder, &search->specs[i], error);
 	if (!err)

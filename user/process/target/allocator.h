@@ -9,6 +9,9 @@
  * pairs that the user names are found in any module; mimalloc's further functions (mi_zalloc, mi_heap_malloc, ...) where
  * it is linked in or another module imports mi_ names. A static program without symbols: by what its functions do (unnamed.h).
  *
+ * A program that tells of its blocks by the USDTs otel_memory:alloc(block, bytes, weight) and otel_memory:free(block)
+ * (design document 00003 of the OpenTelemetry eBPF profiler) is read through those alone: its malloc is not listed.
+ *
  * Each address is listed once, whatever its names. operator new is listed only where the malloc's own
  * module defines it: anywhere else it ends in malloc and is counted there.
  */
@@ -22,8 +25,16 @@
 #include <holdfast/space.h>
 
 #include "base/err.h"
+#include "process/elf/usdt.h"
 #include "process/target/target.h"
 #include "process/target/unnamed.h"
+
+/* A place at which the program itself tells of a block (USDT). */
+struct allocator_usdt {
+	bool used;
+	uint64_t semaphore; /* in the module, as linked; 0: none */
+	struct usdt_argument pointer, size;
+};
 
 /* A function to be probed. */
 struct allocator_function {
@@ -32,7 +43,9 @@ struct allocator_function {
 	uint64_t address; /* in the module, as linked */
 	uint64_t size;    /* of the function; 0: unknown */
 	struct hf_probe_cookie cookie;
-	bool may_throw;    /* a return probe would abort the target when an exception crosses it */
+	bool may_throw; /* a return probe would abort the target when an exception crosses it */
+	struct allocator_usdt
+		usdt;      /* used: address is that of its nop, cookie says function and op alone */
 	uint8_t allocator; /* index into allocator_set.allocators */
 };
 
@@ -42,6 +55,8 @@ struct allocator {
 };
 
 #define ALLOCATOR_MAX 16
+
+#define ALLOCATOR_USDT_NAME "otel_memory USDT"
 
 struct allocator_set {
 	struct allocator allocators[ALLOCATOR_MAX];
