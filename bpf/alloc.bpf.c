@@ -155,6 +155,9 @@ static __always_inline bool free_is_internal(struct hf_thread *t, u64 sp, u64 ad
 	return outer->released == address;
 }
 
+#define DELETE_HEADER_BYTES \
+	64 /* an operator new of the program's own may keep as many before its blocks */
+
 /*
  * Does this free go on with the work of the newest one, which was probed too (operator delete that calls free or
  * jumps to it)? Then that one's return address is still in place; else its frame was used again.
@@ -164,7 +167,7 @@ static __always_inline bool free_is_continued(struct hf_thread *t, u64 sp, u64 a
 	struct hf_release *r = &t->release;
 	u64 return_pc = 0;
 
-	if (r->address != address)
+	if (r->address - address > (r->is_delete ? DELETE_HEADER_BYTES : 0))
 		return false;
 	if (sp <= r->sp && (sp != r->sp || id != r->id))
 		hf_read_user(&return_pc, sizeof(return_pc), r->sp);
@@ -174,7 +177,7 @@ static __always_inline bool free_is_continued(struct hf_thread *t, u64 sp, u64 a
 	return false;
 }
 
-static __always_inline void remember_free(u64 sp, u64 address, u8 id)
+static __always_inline void remember_free(u64 sp, u64 address, struct hf_probe_cookie cookie)
 {
 	struct hf_thread *t = thread_get();
 
@@ -182,7 +185,8 @@ static __always_inline void remember_free(u64 sp, u64 address, u8 id)
 		return;
 	t->release.sp = sp;
 	t->release.address = address;
-	t->release.id = id;
+	t->release.id = cookie.id;
+	t->release.is_delete = cookie.function == HF_FN_DELETE;
 	t->release.return_pc = 0;
 	hf_read_user(&t->release.return_pc, sizeof(t->release.return_pc), sp);
 }
@@ -207,7 +211,7 @@ static __always_inline void enter_free(struct pt_regs *regs, struct hf_probe_coo
 	if (t && free_is_continued(t, regs->sp, address, cookie.id))
 		return;
 	if (cookie.flags & HF_PROBE_NESTS)
-		remember_free(regs->sp, address, cookie.id);
+		remember_free(regs->sp, address, cookie);
 	send_free(cookie.function, address, 0);
 }
 

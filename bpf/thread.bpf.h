@@ -54,6 +54,7 @@ struct hf_call {
 struct hf_release {
 	u64 sp, return_pc, address;
 	u8 id;
+	bool is_delete; /* what it frees may begin a little before: a header of its own */
 };
 
 /* A mapping system call under way. */

@@ -84,6 +84,18 @@ linked()
 @test "jemalloc in a static program, stripped" {
 	linked jemalloc_stripped
 }
+@test "jemalloc beside malloc, under Rust's prefix" {
+	linked jemalloc_prefixed
+}
+@test "operator new of the program's own, never by malloc" {
+	truth own_new_pool
+}
+@test "operator new of the program's own, with a header before malloc's block" {
+	truth own_new_malloc
+}
+@test "tcmalloc, linked" {
+	linked tcmalloc_shared
+}
 @test "tcmalloc, linked in" {
 	linked tcmalloc_static
 }

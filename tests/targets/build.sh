@@ -6,7 +6,7 @@
 # Each source says how in a line "// build: WORDS" among its first three. Words: shared (an .so),
 # musl (by musl-gcc; not built, and said so, where that is absent), python (an extension module; not
 # built without Python.h), also-stripped (NAME-stripped, too), needs:FILE (a library; not built where
-# the compiler does not find it), apart (no symbols; those are in NAME.debug), anything else is a compiler flag. A source is built again only if
+# the compiler does not find it), prefixed:FILE:PREFIX (such a library, its functions renamed), apart (no symbols; those are in NAME.debug), anything else is a compiler flag. A source is built again only if
 # it or a header is newer than its program.
 set -eu
 
@@ -22,6 +22,17 @@ shift
 python_flags=$(/usr/bin/python3-config --includes 2> /dev/null || :)
 mkdir -p "$out"
 
+# prefix LIBRARY PREFIX: a copy of a static library, without C++, whose functions for everybody have names with that prefix.
+prefix()
+{
+	from=$(${CC:-gcc} -print-file-name="$1")
+	nm -A "$from" 2> /dev/null | awk -v prefix="$2" '$(NF - 1) ~ /[TW]/ && $NF !~ /^(je_|_Z)/ { print $NF, prefix $NF }' \
+		| sort -u > "$out/$2$1.names"
+	objcopy --redefine-syms="$out/$2$1.names" "$from" "$out/$2$1"
+	ar d "$out/$2$1" jemalloc_cpp.o
+	rm "$out/$2$1.names"
+}
+
 build_one()
 {
 	source=$1
@@ -34,6 +45,7 @@ build_one()
 	needs=
 	stripped=
 	apart=
+	prefixed=
 	for word in $words; do
 		case $word in
 		shared) product=$out/$name.so; flags="$flags -shared -fPIC" ;;
@@ -47,6 +59,7 @@ build_one()
 			fi
 			flags="$flags $python_flags"
 			;;
+		prefixed:*) prefixed=${word#prefixed:} ;;
 		needs:*) needs=${word#needs:} ;;
 		*) flags="$flags $word" ;;
 		esac
@@ -62,6 +75,10 @@ build_one()
 	# shellcheck disable=SC2086 # a file or none
 	if [ -e "$product" ] && [ -z "$(find "$source" $included "$here"/*.h "$script" -newer "$product")" ]; then
 		return 0
+	fi
+	if [ -n "$prefixed" ]; then
+		flags="$out/${prefixed#*:}${prefixed%%:*} $flags"
+		prefix "${prefixed%%:*}" "${prefixed#*:}"
 	fi
 	printf '  TARGET   %s\n' "$(basename "$product")"
 	# shellcheck disable=SC2086 # words are meant to be split

@@ -140,7 +140,8 @@ static struct hf_probe_cookie plan_cookie(const struct allocator_set *set,
 	for (size_t i = 0; i < set->function_count; i++)
 		frees += set->functions[i].module == f->module &&
 			 set->functions[i].cookie.op == HF_OP_FREE;
-	if (cookie.op == HF_OP_FREE && frees > 1)
+	/* operator delete ends in free, wherever that is. */
+	if (cookie.op == HF_OP_FREE && (frees > 1 || cookie.function == HF_FN_DELETE))
 		cookie.flags |= HF_PROBE_NESTS;
 	return cookie;
 }

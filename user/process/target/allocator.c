@@ -272,6 +272,12 @@ static bool is_libc(const struct module *module)
 	return !strcmp(name, "glibc malloc") || !strcmp(name, "musl malloc");
 }
 
+/* libstdc++, or a program that has it linked in: its operator new ends in malloc. */
+static bool is_cxx_runtime(const struct module *module)
+{
+	return module_has(module, "__cxa_throw");
+}
+
 static int find_process_malloc(struct finder *finder)
 {
 	const struct module *module, *provider = NULL;
@@ -292,8 +298,9 @@ static int find_process_malloc(struct finder *finder)
 	}
 	for (size_t i = 0; i < COUNT(cxx_functions); i++) {
 		module = resolve(finder, cxx_functions[i].symbol, &symbol);
-		if (module != provider || is_libc(provider))
-			continue; /* in a static program with libc's malloc operator new is libstdc++'s */
+		/* In a static program with libc's malloc operator new is libstdc++'s. */
+		if (!module || (module == provider ? is_libc(provider) : is_cxx_runtime(module)))
+			continue;
 		err = add_function(finder, module, &symbol, &cxx_functions[i], NULL);
 		if (err)
 			return err;

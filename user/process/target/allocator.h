@@ -12,8 +12,8 @@
  * A program that tells of its blocks by the USDTs otel_memory:alloc(block, bytes, weight) and otel_memory:free(block)
  * (design document 00003 of the OpenTelemetry eBPF profiler) is read through those alone: its malloc is not listed.
  *
- * Each address is listed once, whatever its names. operator new is listed only where the malloc's own
- * module defines it: anywhere else it ends in malloc and is counted there.
+ * Each address is listed once, whatever its names. operator new is listed where the malloc's own module defines it, or
+ * one that is no C++ runtime (a program's own): that of a runtime ends in malloc and is counted there.
  */
 #ifndef HOLDFAST_TARGET_ALLOCATOR_H
 #define HOLDFAST_TARGET_ALLOCATOR_H
