@@ -40,6 +40,7 @@ load lib/truth
 @test "a stripped static program: malloc is found by what it does" { truth static_stripped; }
 @test "every allocating function of glibc in a stripped static program" { truth stripped_functions; }
 @test "operator new of libstdc++ in a stripped static program" { truth stripped_cxx; }
+@test "children of a stripped static program" { truth fork_stripped; }
 @test "a stripped static program that never had a malloc is refused by name" {
 	local pid
 	sleep 20 | "$OUT/targets/no_malloc" >"$BATS_TEST_TMPDIR/ready" &

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "process/elf/elf_file.h"
+#include "process/elf/elf_frames.h"
 #include "process/elf/unwind_table.h"
 #include "process/elf/usdt.h"
 
@@ -82,6 +83,7 @@ static int read_frame(uint64_t address, void *user)
 
 static void ask_names(const struct elf_file *file)
 {
+	struct elf_frames *frames;
 	struct elf_symbol symbol;
 	const char *name;
 	uint32_t crc;
@@ -92,7 +94,10 @@ static void ask_names(const struct elf_file *file)
 		abort();
 	elf_file_for_each_needed(file, read_name, NULL);
 	usdt_for_each(file, read_probe, NULL);
-	elf_file_for_each_frame(file, read_frame, NULL);
+	if (elf_frames_new(file, &frames) == 0) {
+		elf_frames_for_each(frames, read_frame, NULL);
+		elf_frames_free(frames);
+	}
 	if (elf_file_soname(file))
 		read_name(elf_file_soname(file), NULL);
 	if (elf_file_interpreter(file))

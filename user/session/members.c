@@ -103,6 +103,19 @@ static int update_code(struct session *session, struct member *member)
 	return err;
 }
 
+/* What was found in another process of the same program, or in this one before. */
+static const struct allocator_set *find_known(const struct session *session,
+					      const struct module *program)
+{
+	for (size_t i = 0; i < session->members.count; i++) {
+		const struct member *member = session->members.items[i];
+
+		if (member->target->exe_module == program && member->allocators.function_count)
+			return &member->allocators;
+	}
+	return NULL;
+}
+
 static int find_allocators(const struct session *session, const struct member *member,
 			   struct allocator_set *ret, struct hf_error *error)
 {
@@ -110,6 +123,7 @@ static int find_allocators(const struct session *session, const struct member *m
 		.specs = session->options.specs,
 		.spec_count = session->options.spec_count,
 		.pages = session->options.no_stop ? NULL : heap_read_at_once,
+		.known = find_known(session, member->target->exe_module),
 	};
 
 	return allocator_set_find(member->target, &search, ret, error);

@@ -25,7 +25,7 @@ bool elf_frames_at(const struct elf_frames *frames, uint64_t address, uint64_t *
 
 /* Calls @visit with the start of each, ascending unless the file is damaged; stops at its first non-zero return value
  * and returns that. */
-int elf_frames_for_each(const struct elf_frames *frames,
-			int (*visit)(uint64_t start, void *user), void *user);
+int elf_frames_for_each(const struct elf_frames *frames, int (*visit)(uint64_t start, void *user),
+			void *user);
 
 #endif

@@ -401,17 +401,40 @@ static const struct function_row *unnamed_row(enum family_role role)
 	return &rows[role];
 }
 
+/* What was found in the same program before. */
+static int copy_known(struct finder *finder, const struct allocator_set *known)
+{
+	int err = 0;
+
+	for (size_t i = 0; known && !err && i < known->function_count; i++) {
+		const struct allocator_function *f = &known->functions[i];
+		const struct function_row row = {f->name, f->cookie, f->may_throw};
+		const struct elf_symbol symbol = {
+			.name = f->name, .address = f->address, .size = f->size};
+
+		if (f->module == finder->target->exe_module && !f->usdt.used)
+			err = add_function(finder, f->module, &symbol, &row,
+					   known->allocators[f->allocator].name);
+	}
+	return err;
+}
+
 /* A static program without symbols: by what its functions do. */
 static int find_unnamed(struct finder *finder, const struct allocator_search *search)
 {
 	const struct module *module = finder->target->exe_module;
 	const char *name;
 	struct family family = {0};
+	size_t before;
 	int err;
 
 	if (finder->named || search->names_only || !module || !is_static_program(finder) ||
 	    is_go(finder->target))
 		return 0;
+	before = finder->functions.count;
+	err = copy_known(finder, search->known);
+	if (err || finder->functions.count > before)
+		return err;
 	finder->unnamed = unnamed_find(finder->target, search->pages, &family);
 	if (finder->unnamed)
 		return finder->unnamed == -ENOMEM ? -ENOMEM : 0;

@@ -79,6 +79,8 @@ struct allocator_search {
 	size_t spec_count;
 	/* Where there are no names, functions are tried, which takes about a second. */
 	bool names_only;
+	/* Of a process with the same program, or of this one before: its functions are not tried again. NULL: none. */
+	const struct allocator_set *known;
 	unnamed_pages *pages; /* unnamed.h */
 };
 
