@@ -204,7 +204,6 @@ static __always_inline void enter_free(struct pt_regs *regs, struct hf_probe_coo
 	t = thread_find();
 	if (t) {
 		begin_window(t);
-		t->trapped_ip = regs->ip;
 	}
 	if (t && t->call_count && free_is_internal(t, regs->sp, address))
 		return;
@@ -244,7 +243,6 @@ static __always_inline int enter_alloc(struct pt_regs *regs, struct hf_probe_coo
 	if (!t)
 		return 1;
 	begin_window(t);
-	t->trapped_ip = regs->ip;
 	drop_dead_calls(t, regs->sp);
 	hf_read_user(&return_pc, sizeof(return_pc), regs->sp);
 	if (is_tail_call(t, regs->sp, return_pc, cookie))
@@ -315,7 +313,7 @@ static __always_inline void settle_inner(struct hf_call *call, u64 address)
 	flush_inner(call);
 }
 
-static __always_inline void leave_alloc(u64 sp, u64 result, u64 ip)
+static __always_inline void leave_alloc(u64 sp, u64 result)
 {
 	struct hf_thread *t = thread_find();
 	struct hf_call *call, *outer;
@@ -328,7 +326,6 @@ static __always_inline void leave_alloc(u64 sp, u64 result, u64 ip)
 		return;
 	}
 	begin_window(t);
-	t->trapped_ip = ip;
 	call = call_returning(t, sp);
 	if (!call)
 		return;
@@ -370,7 +367,7 @@ int alloc_entry(struct pt_regs *regs)
 SEC("uprobe")
 int alloc_return(struct pt_regs *regs)
 {
-	leave_alloc(regs->sp - 8, regs->ax, regs->ip);
+	leave_alloc(regs->sp - 8, regs->ax);
 	return 0;
 }
 
@@ -389,7 +386,7 @@ int alloc_ret_insn(struct pt_regs *regs)
 		return 0;
 	top = call_at(t, t->call_count - 1);
 	if (top->sp == regs->sp && top->ret_insn)
-		leave_alloc(regs->sp, regs->ax, regs->ip);
+		leave_alloc(regs->sp, regs->ax);
 	return 0;
 }
 
@@ -400,7 +397,7 @@ int alloc_session(struct pt_regs *regs)
 	struct hf_probe_cookie cookie;
 
 	if (bpf_session_is_return()) {
-		leave_alloc(regs->sp - 8, regs->ax, regs->ip);
+		leave_alloc(regs->sp - 8, regs->ax);
 		return 0;
 	}
 	cookie = cookie_get(regs);

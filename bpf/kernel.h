@@ -49,12 +49,6 @@ struct bpf_raw_tracepoint_args {
 	__u64 args[0];
 };
 
-struct bpf_perf_event_data {
-	struct pt_regs regs;
-	__u64 sample_period;
-	__u64 addr;
-};
-
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 struct return_instance {

@@ -81,7 +81,6 @@ struct hf_site_call {
 };
 
 struct hf_thread {
-	u64 trapped_ip; /* of the newest hit; the way back from there counts as the hit's, see clock.bpf.c */
 	u32 call_count;
 	u32 window; /* in which they began; those of an earlier one have long returned */
 	u32 site_call_count;

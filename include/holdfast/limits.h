@@ -17,8 +17,6 @@
 
 #define HF_PASSING_SAMPLE 64 /* one of so many system calls is counted */
 
-#define HF_TICK_SLOTS 2 /* timers of different pace that look at the target */
-
 #define HF_MAX_CALL_SITES    8192 /* calls that are followed for good, of all processes */
 #define HF_MAX_SITE_CALLS    4    /* of these under way in each other on one thread */
 #define HF_SITE_INNER_FRAMES 3    /* wrappers between such a call and the allocator */

@@ -62,10 +62,8 @@ struct hf_process {
 	/* Ring of the code that was mapped last: published or not, it counts when it goes. */
 	__u32 fresh_count, published_count;
 	struct hf_range fresh[HF_FRESH_CODE];
-	__u64 passing;              /* system calls that our tracepoints let pass, as estimated */
-	__u64 faults;               /* that were recorded */
-	__u64 ticks[HF_TICK_SLOTS]; /* of timers that found it running, */
-	__u64 user_ticks[HF_TICK_SLOTS]; /* and of these in user mode */
+	__u64 passing; /* system calls that our tracepoints let pass, as estimated */
+	__u64 faults;  /* that were recorded */
 };
 
 /* Argument of the program space_publish. It returns 0, HF_PUBLISH_OLD, or HF_PUBLISH_GONE (no such process). */
@@ -154,8 +152,7 @@ struct hf_usdt_site {
 HF_STATIC_ASSERT(sizeof(struct hf_usdt_site) == 40, "map layout");
 HF_STATIC_ASSERT(sizeof(struct hf_mapping) == 32, "map layout");
 HF_STATIC_ASSERT(sizeof(struct hf_row_block) == 64, "map layout");
-HF_STATIC_ASSERT(sizeof(struct hf_process) == 56 + 16 * HF_FRESH_CODE + 16 * HF_TICK_SLOTS,
-		 "map layout");
+HF_STATIC_ASSERT(sizeof(struct hf_process) == 56 + 16 * HF_FRESH_CODE, "map layout");
 HF_STATIC_ASSERT(sizeof(struct hf_publish) == 24, "program argument");
 HF_STATIC_ASSERT(sizeof(struct hf_probe_cookie) == 8, "a cookie is one 64-bit word");
 

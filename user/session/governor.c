@@ -74,7 +74,8 @@ static uint64_t process_cpu_ns(int pid)
 	return (uint64_t)spent.tv_sec * NS_PER_S + (uint64_t)spent.tv_nsec;
 }
 
-uint64_t governor_cpu_ns(const struct governor *g)
+/* Of all processes that run. */
+static uint64_t cpu_time_ns(const struct governor *g)
 {
 	uint64_t sum = 0;
 
@@ -120,7 +121,7 @@ void governor_saw(struct governor *g, uint64_t on_ns, const struct budget_hits *
 /* Time passes: more may be spent. */
 static void allow(struct governor *g, uint64_t now_ns)
 {
-	uint64_t passed_ns = now_ns - g->checked_ns, cpu = governor_cpu_ns(g);
+	uint64_t passed_ns = now_ns - g->checked_ns, cpu = cpu_time_ns(g);
 	double cores = cpu > g->cpu_ns && passed_ns ? (double)(cpu - g->cpu_ns) / (double)passed_ns
 						    : 0;
 	double allowed;
@@ -148,12 +149,18 @@ static struct budget_hits new_hits(struct governor *g)
 	return passed;
 }
 
+static bool tells_itself(const struct member *member)
+{
+	return member->allocators.function_count && member->allocators.functions[0].usdt.used;
+}
+
 static void take_probes_out(struct governor *g)
 {
 	for (size_t i = 0; i < g->session->members.count; i++) {
 		const struct member *member = g->session->members.items[i];
 
-		if (!member->ended && member->probed)
+		/* What a program tells by itself is a sample already. */
+		if (!member->ended && member->probed && !tells_itself(member))
 			probe_detach(g->session->probe, member->target->key.pid);
 	}
 	probe_calls_over(g->session->probe);
@@ -211,7 +218,7 @@ static void follow_all(struct governor *g)
 	for (size_t i = 0; i < g->session->members.count; i++) {
 		struct member *member = g->session->members.items[i];
 
-		if (!member->ended && member->probed)
+		if (!member->ended && member->probed && !tells_itself(member))
 			follow_member(g, member, due);
 	}
 	if (due)
@@ -325,7 +332,7 @@ void governor_see_all(struct governor *g)
 	for (size_t i = 0; !err && i < g->session->members.count; i++) {
 		struct member *member = g->session->members.items[i];
 
-		if (member->ended || !member->probed)
+		if (member->ended || !member->probed || tells_itself(member))
 			continue;
 		probe_detach(g->session->probe, member->target->key.pid);
 		if (member->followed)
@@ -406,7 +413,7 @@ void governor_attached(struct governor *g)
 		governor_members_changed(g);
 	if (!g->exact || g->forced)
 		return;
-	g->cpu_ns = governor_cpu_ns(g);
+	g->cpu_ns = cpu_time_ns(g);
 	nanosleep(&moment, NULL);
 	passed_ns = clock_now_ns() - g->checked_ns;
 	hits = new_hits(g);

@@ -3,9 +3,7 @@
 #ifndef HOLDFAST_SESSION_GOVERNOR_INTERNAL_H
 #define HOLDFAST_SESSION_GOVERNOR_INTERNAL_H
 
-#include "capture/budget/pace.h"
 #include "capture/budget/plan.h"
-#include "capture/probe/clock.h"
 #include "session/governor.h"
 #include "session/session_internal.h"
 #include "session/window_thread.h"
@@ -47,12 +45,7 @@ struct governor {
 	uint64_t signed_ns; /* when what the blocks of the open window hold was noted; 0: not yet */
 	uint64_t ended_ns;  /* the last one */
 	uint64_t windows, seen_ns;
-	uint64_t own_ns; /* of that, what our probes left for its own work */
-	/* The target's own time, at the last window. */
-	struct probe_ticks ticks[HF_TICK_SLOTS];
-	uint64_t ticked_ns, pace_cpu_ns;
-	double pace_spent_ns;
-	struct budget_pace pace;
+	uint64_t own_ns;   /* of that, what our probes left for its own work */
 	unsigned int calm; /* windows in a row that would have allowed to see all */
 	double rate;       /* allocations a second, in the last window or check */
 	uint64_t random, polled_ns, chosen_ns;
@@ -69,8 +62,6 @@ void windows_end_exact(struct governor *governor, uint64_t known_ns, uint64_t no
 /* governor.c: */
 /* Counts what hits cost, and that all calls were seen for so long. */
 void governor_saw(struct governor *governor, uint64_t on_ns, const struct budget_hits *hits);
-/* CPU time of all processes that run. */
-uint64_t governor_cpu_ns(const struct governor *governor);
 void governor_see_all(struct governor *governor);
 
 /* survivors.c: blocks whose release nobody may see. */

@@ -4,7 +4,6 @@
  * gone-> (what was seen is weighed) IDLE.
  */
 #include <errno.h>
-#include <math.h>
 #include <sys/epoll.h>
 
 #include "base/clock.h"
@@ -16,7 +15,10 @@
 #define OVERTIME_NS (20 * NS_PER_MS)
 /* With fewer events the times of the link calls tell when probes were in. */
 #define EVENTS_TELL 32
-#define RETRY_NS    NS_PER_S
+/* Beyond this share of a window's time the probes may slow the target down; its counts may then be so much too low. */
+#define SATURATED       0.3
+#define SATURATED_ERROR 0.5
+#define RETRY_NS        NS_PER_S
 
 static void drop_window(struct governor *g)
 {
@@ -144,18 +146,16 @@ static void weigh(struct accounts *accounts, void *user)
 	}
 }
 
-/* @progress: so much of its own work the target did while it was slowed down, of what it does else. */
 static void end_window(struct governor *g, uint64_t from_ns, uint64_t known_ns, uint64_t until_ns,
-		       const struct budget_progress *progress)
+		       double error)
 {
-	double on = (double)(until_ns - from_ns), lived = (double)(known_ns - from_ns);
 	struct weighing w = {g,
 			     {.until_ns = until_ns,
 			      .known_ns = known_ns,
 			      .stands_for_ns = until_ns - g->ended_ns,
-			      .seen_ns = (uint64_t)fmax(1, on * progress->share),
-			      .lived_ns = (uint64_t)fmax(1, lived * progress->share),
-			      .error = progress->error}};
+			      .seen_ns = until_ns - from_ns,
+			      .lived_ns = known_ns - from_ns,
+			      .error = error}};
 
 	ingest_call(g->session->ingest, weigh, &w);
 	g->ended_ns = until_ns;
@@ -164,10 +164,8 @@ static void end_window(struct governor *g, uint64_t from_ns, uint64_t known_ns, 
 
 void windows_end_exact(struct governor *g, uint64_t known_ns, uint64_t now_ns)
 {
-	const struct budget_progress all = {.share = 1};
-
 	if (known_ns > g->ended_ns)
-		end_window(g, g->ended_ns, known_ns, now_ns, &all);
+		end_window(g, g->ended_ns, known_ns, now_ns, 0);
 	g->windows--;
 }
 
@@ -215,71 +213,18 @@ static void plan_next(struct governor *g, const struct seen *seen, uint64_t on_n
 		  (double)g->step.hold_ns / 1e6, others * 100);
 }
 
-static struct probe_ticks sum_ticks(const struct governor *g, enum probe_clock which)
+/* A target that is kept busy by our probes gets on more slowly than else, by how much nobody can tell. */
+static double error_of(const struct governor *g, uint64_t on_ns, const struct budget_hits *hits)
 {
-	struct probe_ticks sum = {0};
+	double taken = budget_cost_ns(&g->costs, hits) / (double)on_ns;
 
-	for (size_t i = 0; i < g->session->members.count; i++) {
-		const struct member *member = g->session->members.items[i];
-		struct probe_ticks ticks = {0};
-
-		if (!member->ended && member->probed)
-			ticks = probe_clock_ticks(g->session->probe, member->target->key.pid,
-						  which);
-		sum.all += ticks.all;
-		sum.user += ticks.user;
-	}
-	return sum;
-}
-
-static uint64_t since(uint64_t now, uint64_t before)
-{
-	return now > before ? now - before : 0; /* less: a process ended */
-}
-
-static struct probe_ticks new_ticks(struct governor *g, enum probe_clock which)
-{
-	struct probe_ticks now = sum_ticks(g, which), *before = &g->ticks[which];
-	struct probe_ticks passed = {since(now.all, before->all), since(now.user, before->user)};
-
-	*before = now;
-	return passed;
-}
-
-/* What passed since the last window: @spent_ns of its CPU time was ours. */
-static struct budget_progress take_progress(struct governor *g,
-					    const struct probe_window_times *times)
-{
-	struct probe_ticks fast = new_ticks(g, PROBE_CLOCK_FAST);
-	struct probe_ticks slow = new_ticks(g, PROBE_CLOCK_SLOW);
-	uint64_t now_ns = clock_now_ns(), cpu_ns = governor_cpu_ns(g);
-	struct budget_ticks ticks = {
-		.window_user_ns = (double)(fast.user * PROBE_CLOCK_FAST_NS),
-		.window_ns = (double)(times->closing_ns - times->opened_ns),
-		.tick_ns = PROBE_CLOCK_FAST_NS,
-		.own_cpu_ns =
-			(double)since(cpu_ns, g->pace_cpu_ns) - (g->spent_ns - g->pace_spent_ns),
-		.all_ns = (double)(now_ns - g->ticked_ns),
-		.running = (double)slow.all,
-		.user = (double)slow.user,
-	};
-	struct budget_progress progress = budget_take_ticks(&g->pace, &ticks);
-
-	g->ticked_ns = now_ns;
-	g->pace_cpu_ns = cpu_ns;
-	g->pace_spent_ns = g->spent_ns;
-	log_debug("progress %.3f +- %.3f: in user mode %.2f of %.2f ms; else %.3f of the time, "
-		  "%lu of %lu ticks in user mode",
-		  progress.share, progress.error * progress.share, ticks.window_user_ns / 1e6,
-		  ticks.window_ns / 1e6, ticks.own_cpu_ns / ticks.all_ns, (unsigned long)slow.user,
-		  (unsigned long)slow.all);
-	return progress;
+	return taken < SATURATED ? 0 : SATURATED_ERROR;
 }
 
 static void take_closed(struct governor *g)
 {
 	struct probe_window_times times;
-	struct budget_progress progress;
+	struct budget_hits hits;
 	struct seen seen = {0};
 	uint64_t from_ns, until_ns, known_ns;
 	int err = window_thread_take(g->thread, &times);
@@ -296,10 +241,9 @@ static void take_closed(struct governor *g)
 	if (known_ns <= from_ns)
 		known_ns = until_ns;
 	survivors_end_window(g, g->signed_ns ? g->signed_ns : from_ns);
-	governor_saw(g, until_ns - from_ns,
-		     &(struct budget_hits){.allocs = seen.allocs, .frees = seen.frees});
-	progress = take_progress(g, &times);
-	end_window(g, from_ns, known_ns, until_ns, &progress);
+	hits = (struct budget_hits){.allocs = seen.allocs, .frees = seen.frees};
+	governor_saw(g, until_ns - from_ns, &hits);
+	end_window(g, from_ns, known_ns, until_ns, error_of(g, until_ns - from_ns, &hits));
 	g->rate = (double)seen.allocs / ((double)(until_ns - from_ns) / NS_PER_S);
 	watch_calm(g, &seen, (double)(until_ns - from_ns));
 	plan_next(g, &seen, until_ns - from_ns);
@@ -369,13 +313,6 @@ int windows_begin(struct governor *g)
 
 	if (err)
 		return err;
-	if (probe_clock_start(g->session->probe))
-		log_debug("no timers: windows may slow the target down unnoticed");
-	g->ticked_ns = clock_now_ns();
-	g->pace_cpu_ns = governor_cpu_ns(g);
-	g->pace_spent_ns = g->spent_ns;
-	new_ticks(g, PROBE_CLOCK_SLOW);
-	new_ticks(g, PROBE_CLOCK_FAST);
 	g->calm = 0;
 	g->step.hold_ns = BUDGET_HOLD_MIN_NS;
 	drop_window(g);

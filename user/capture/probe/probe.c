@@ -206,10 +206,6 @@ void probe_free(struct probe *probe)
 	vec_done(&probe->tracepoints);
 	for (int i = 0; i < PROBE_EXTRAS; i++)
 		vec_done(&probe->extra[i]);
-	for (int i = 0; i < HF_TICK_SLOTS; i++) {
-		links_close(&probe->clocks[i]);
-		vec_done(&probe->clocks[i]);
-	}
 	unwind_rules_free(probe->rules);
 	strbuf_done(&probe->missing);
 	holdfast_bpf__destroy(probe->skeleton);

@@ -57,8 +57,7 @@ struct probe {
 	uint64_t pairs_used[HF_MAX_PROCESSES / 64];
 	uint32_t space_serial;
 	struct fd_vec tracepoints;
-	struct fd_vec extra[PROBE_EXTRAS];   /* those that can be done without */
-	struct fd_vec clocks[HF_TICK_SLOTS]; /* timers, by CPU */
+	struct fd_vec extra[PROBE_EXTRAS]; /* those that can be done without */
 	struct strbuf missing;
 	uint64_t seed;
 	int cpu_count;

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "capture/probe/clock.h"
 #include "capture/probe/probe_internal.h"
 #include "capture/probe/shield.h"
 #include "holdfast.skel.h"
@@ -90,7 +89,7 @@ int probe_window_add(struct probe_window *window, const struct target *target,
 	int err = 0;
 
 	for (size_t i = 0; !err && i < set->function_count; i++) {
-		if (!probe_plan_has(set, 0, i))
+		if (!set->functions[i].usdt.used && !probe_plan_has(set, 0, i))
 			err = add_module(window, target->key.pid, set, i);
 	}
 	return err;
@@ -141,10 +140,8 @@ static void run_shielded(void *argument)
 	window->times.open_ns = clock_now_ns();
 	window->err = open_links(window);
 	window->times.opened_ns = clock_now_ns();
-	probe_clock_set_fast(window->probe, true);
 	if (!window->err)
 		hold(window);
-	probe_clock_set_fast(window->probe, false);
 	window->times.closing_ns = clock_now_ns();
 	links_close(&window->links);
 	window->times.closed_ns = clock_now_ns();
