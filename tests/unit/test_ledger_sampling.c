@@ -155,6 +155,34 @@ static void what_is_forgotten_counts_as_freed_once(void **state)
 	ledger_free(ledger);
 }
 
+static void no_more_is_estimated_than_the_heap_holds(void **state)
+{
+	uint64_t live_by_size[LEDGER_HISTOGRAM_SLOTS] = {0};
+	struct ledger *ledger = new_ledger();
+	struct ledger_estimate e[3];
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		allocate(ledger, i, 1, SECOND, false);
+	for (int i = 4; i < 10; i++)
+		allocate(ledger, i, 2, SECOND, false);
+	allocate(ledger, 10, 3, SECOND, true);
+	assert_int_equal(end_window(ledger, SECOND, SECOND, SECOND / 100), 0);
+	assert_int_equal(ledger_estimate_sites(ledger, e), 0);
+	assert_float_equal(e[0].outstanding_count, 400, 0.01);
+	/* 48 B are in slot 5: 100 blocks, and the followed one. */
+	live_by_size[5] = 101 * 48;
+	ledger_bound_estimates(ledger, live_by_size, e);
+	assert_float_equal(e[0].outstanding_count, 40, 0.01);
+	assert_float_equal(e[1].outstanding_count, 60, 0.01);
+	assert_true(e[2].outstanding_count == 1);
+	/* What is seen is there, whatever the heap says. */
+	live_by_size[5] = 0;
+	ledger_bound_estimates(ledger, live_by_size, e);
+	assert_true(e[0].outstanding_bytes >= 4 * 48 && e[1].outstanding_low >= 6 * 48);
+	ledger_free(ledger);
+}
+
 /* Simulation */
 
 static uint64_t seed;
@@ -247,6 +275,7 @@ int main(void)
 		cmocka_unit_test(a_block_has_the_weight_of_the_window_it_was_born_in),
 		cmocka_unit_test(windows_that_cannot_be_are_refused),
 		cmocka_unit_test(what_is_forgotten_counts_as_freed_once),
+		cmocka_unit_test(no_more_is_estimated_than_the_heap_holds),
 		cmocka_unit_test(estimates_have_no_bias_and_their_intervals_hold),
 	};
 

@@ -158,20 +158,18 @@ static int most_bytes_first(const void *a, const void *b)
 	return x->bytes < y->bytes ? 1 : x->bytes > y->bytes ? -1 : 0;
 }
 
-static int list_sites(const struct accounts *accounts, size_t process, struct chosen_vec *ret)
+static int list_sites(const struct session *session, size_t process, struct chosen_vec *ret)
 {
+	const struct accounts *accounts = session->accounts;
 	const struct account *account = accounts_at(accounts, process);
 	size_t count = ledger_site_count(account->ledger);
 	_cleanup_free_ struct ledger_estimate *estimates = NULL;
-	struct ledger_counts counts;
+	const struct member *member = members_newest(session, account->pid);
 	int err = vec_reserve(ret, count);
 
-	ledger_counts(account->ledger, &counts);
-	if (!err && counts.windows) {
-		estimates = calloc(count + 1, sizeof(*estimates));
-		err = estimates ? ledger_estimate_sites(account->ledger, estimates) : -ENOMEM;
-	}
-
+	if (!err)
+		err = verdict_estimate(account->ledger, member ? &member->look.evidence : NULL,
+				       &estimates);
 	for (site_id id = 1; !err && id <= count; id++) {
 		const struct call_site *site = ledger_site(account->ledger, id);
 		struct chosen chosen = {
@@ -202,7 +200,7 @@ static int choose_sites(const struct build *build, struct chosen_vec *ret)
 
 	for (size_t p = 0; !err && p < accounts_count(accounts); p++) {
 		if (!accounts_at(accounts, p)->execed)
-			err = list_sites(accounts, p, ret);
+			err = list_sites(build->session, p, ret);
 	}
 	if (err || !max || ret->count <= max)
 		return err;

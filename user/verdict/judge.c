@@ -544,17 +544,28 @@ static void judge_overall(struct verdict *v)
 	judge_unexplained(v);
 }
 
-/* Where only windows are seen; else none. */
-static int estimate_sites(const struct ledger *ledger, struct ledger_estimate **ret)
+int verdict_estimate(const struct ledger *ledger, const struct lost_evidence *lost,
+		     struct ledger_estimate **ret)
 {
+	_cleanup_free_ struct ledger_estimate *estimates = NULL;
 	struct ledger_counts counts = {0};
+	int err;
 
 	if (ledger)
 		ledger_counts(ledger, &counts);
 	if (!counts.windows)
 		return 0;
-	*ret = calloc(ledger_site_count(ledger) + 1, sizeof(**ret));
-	return *ret ? ledger_estimate_sites(ledger, *ret) : -ENOMEM;
+	estimates = calloc(ledger_site_count(ledger) + 1, sizeof(*estimates));
+	if (!estimates)
+		return -ENOMEM;
+	err = ledger_estimate_sites(ledger, estimates);
+	if (err)
+		return err;
+	if (lost && lost->reading_count)
+		ledger_bound_estimates(ledger, lost->readings[lost->reading_count - 1].live_by_size,
+				       estimates);
+	*ret = no_free_ptr(estimates);
+	return 0;
 }
 
 static int judge_process(const struct verdict_process *in, struct site_context *context,
@@ -578,7 +589,7 @@ static int judge_process(const struct verdict_process *in, struct site_context *
 	context->series = in->series;
 	context->start_ns = in->start_ns;
 	context->rss_growth = rose ? out->rss_growth_bytes_per_second : 0;
-	err = estimate_sites(in->ledger, &estimates);
+	err = verdict_estimate(in->ledger, in->lost, &estimates);
 	context->estimates = estimates;
 	if (!err)
 		err = judge_sites(in->ledger, context, out, findings);

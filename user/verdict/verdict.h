@@ -249,6 +249,13 @@ int verdict_judge(const struct verdict_process *processes, size_t process_count,
 void verdict_free(struct verdict *verdict);
 
 /*
+ * What each site of @ledger holds where calls are seen in windows, at most what looks at the heap (NULL: none) have found:
+ * by site id - 1; the caller frees it. NULL where every call is seen. 0 or -ENOMEM.
+ */
+int verdict_estimate(const struct ledger *ledger, const struct lost_evidence *lost,
+		     struct ledger_estimate **ret);
+
+/*
  * What may be said of @state, the verdict's or that of one of its sites, while the watch goes on:
  * that nothing rose yet is called steady only from when on it is more likely true than not (15 s);
  * before that it is watched.

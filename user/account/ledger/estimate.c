@@ -92,3 +92,51 @@ int ledger_estimate_sites(const struct ledger *ledger, struct ledger_estimate *r
 		finish_site(ledger, id, variances[id - 1], &ret[id - 1]);
 	return 0;
 }
+
+static unsigned int slot_of(double bytes, double count)
+{
+	unsigned int slot = 0;
+
+	for (double mean = count > 0 ? bytes / count : 0; mean >= 2; mean /= 2)
+		slot++;
+	return slot < LEDGER_HISTOGRAM_SLOTS ? slot : LEDGER_HISTOGRAM_SLOTS - 1;
+}
+
+/* A request's block may be of the next power of two. */
+static double room_in(const uint64_t *live_by_size, unsigned int slot)
+{
+	return (double)live_by_size[slot] +
+	       (slot + 1 < LEDGER_HISTOGRAM_SLOTS ? (double)live_by_size[slot + 1] : 0);
+}
+
+static void cut(struct ledger_estimate *estimate, double part, double least)
+{
+	estimate->outstanding_count *= part;
+	estimate->outstanding_bytes = fmax(least, part * estimate->outstanding_bytes);
+	estimate->outstanding_low = fmax(least, part * estimate->outstanding_low);
+	estimate->outstanding_high =
+		fmax(estimate->outstanding_bytes, part * estimate->outstanding_high);
+}
+
+void ledger_bound_estimates(const struct ledger *ledger, const uint64_t *live_by_size,
+			    struct ledger_estimate *estimates)
+{
+	double told[LEDGER_HISTOGRAM_SLOTS] = {0}, certain[LEDGER_HISTOGRAM_SLOTS] = {0};
+	size_t count = ledger_site_count(ledger);
+
+	for (site_id id = 1; id <= count; id++) {
+		const struct ledger_estimate *e = &estimates[id - 1];
+		double *sums = ledger_site(ledger, id)->followed ? certain : told;
+
+		sums[slot_of(e->outstanding_bytes, e->outstanding_count)] += e->outstanding_bytes;
+	}
+	for (site_id id = 1; id <= count; id++) {
+		const struct call_site *site = ledger_site(ledger, id);
+		struct ledger_estimate *e = &estimates[id - 1];
+		unsigned int slot = slot_of(e->outstanding_bytes, e->outstanding_count);
+		double room = fmax(0, room_in(live_by_size, slot) - certain[slot]);
+
+		if (!site->followed && told[slot] > room)
+			cut(e, room / told[slot], (double)site->outstanding_bytes);
+	}
+}

@@ -174,6 +174,13 @@ struct ledger_estimate {
 /* Of every site, into ret[0 .. ledger_site_count() - 1]; site id i at i - 1. Looks at each live block once. */
 int ledger_estimate_sites(const struct ledger *ledger, struct ledger_estimate *ret);
 
+/*
+ * No more can be outstanding than the heap holds: @live_by_size are its live blocks' bytes by log2 of their usable size,
+ * LEDGER_HISTOGRAM_SLOTS of them. What was estimated beyond that is cut, from all sites with blocks of such a size alike.
+ */
+void ledger_bound_estimates(const struct ledger *ledger, const uint64_t *live_by_size,
+			    struct ledger_estimate *estimates);
+
 /* The block that is there is gone, or not known to be there any more: it counts as freed, at an unknown time. */
 void ledger_forget(struct ledger *ledger, uint64_t address, uint8_t class, uint64_t now_ns);
 /* The live block of that class at @address. */
