@@ -78,21 +78,29 @@ static bool is_sampled(const struct ledger *ledger, site_id site)
 	return counts.windows > 0;
 }
 
-static int count_sample(struct lost_evidence *evidence, uint32_t site_entry,
-			const struct heap_type *type, uint64_t size_bytes)
+static int count_sample(struct lost_evidence *evidence, const struct lost_block *block,
+			const struct heap_type *type, uint64_t usable_bytes)
 {
-	struct lost_sample sample = {.site_entry = site_entry, .count = 1};
-	int err = find_entry(evidence, 0, type, size_bytes, &sample.type_entry);
+	struct lost_sample sample = {.site_entry = block->entry};
+	struct lost_sample *known = NULL;
+	int err = find_entry(evidence, 0, type, usable_bytes, &sample.type_entry);
 
 	for (size_t i = 0; !err && i < evidence->samples.count; i++) {
-		struct lost_sample *known = &evidence->samples.items[i];
+		struct lost_sample *s = &evidence->samples.items[i];
 
-		if (known->type_entry == sample.type_entry && known->site_entry == site_entry) {
-			known->count++;
-			return 0;
-		}
+		if (s->type_entry == sample.type_entry && s->site_entry == sample.site_entry)
+			known = s;
 	}
-	return err ? err : vec_push(&evidence->samples, sample);
+	if (!err && !known) {
+		err = vec_push(&evidence->samples, sample);
+		known = &evidence->samples.items[evidence->samples.count - 1];
+	}
+	if (err)
+		return err;
+	known->count++;
+	known->asked_bytes += block->size_bytes;
+	known->usable_bytes += usable_bytes;
+	return 0;
 }
 
 /* A block that is confirmed as lost for the first time. */
@@ -123,8 +131,7 @@ static int take_block(struct lost_evidence *evidence, const struct heap_snapshot
 	entry->look_bytes += ret->size_bytes;
 	entry->last_fresh_ns = lost->first_ns;
 	return is_sampled(ledger, site)
-		       ? count_sample(evidence, ret->entry, &snapshot->types[lost->type],
-				      lost->size_bytes)
+		       ? count_sample(evidence, ret, &snapshot->types[lost->type], lost->size_bytes)
 		       : 0;
 }
 
@@ -279,18 +286,20 @@ int lost_evidence_take(struct lost_evidence *evidence, const struct heap_snapsho
 	return 0;
 }
 
-/* A part of @from goes to @to, as far as it can be told by proportion. */
-static void add_part(const struct lost_entry *from, double part, struct lost_entry *to)
+/* A part of @from goes to @to, as far as it can be told by proportion. @asked: bytes that were asked for, of those that
+ * such blocks have. */
+static void add_part(const struct lost_entry *from, double part, double asked,
+		     struct lost_entry *to)
 {
 	to->count += (uint64_t)llround(part * (double)from->count);
-	to->bytes += (uint64_t)llround(part * (double)from->bytes);
+	to->bytes += (uint64_t)llround(part * asked * (double)from->bytes);
 	to->indirect_count += (uint64_t)llround(part * (double)from->indirect_count);
 	to->fresh_count += (uint64_t)llround(part * (double)from->fresh_count);
-	to->fresh_bytes += (uint64_t)llround(part * (double)from->fresh_bytes);
+	to->fresh_bytes += (uint64_t)llround(part * asked * (double)from->fresh_bytes);
 	to->unchanged_count += (uint64_t)llround(part * (double)from->unchanged_count);
-	to->fresh_squares += part * from->fresh_squares;
-	to->look_squares += part * part * from->look_squares;
-	to->look_products += part * from->look_products;
+	to->fresh_squares += part * asked * asked * from->fresh_squares;
+	to->look_squares += part * part * asked * asked * from->look_squares;
+	to->look_products += part * asked * from->look_products;
 	to->returned += from->returned;
 	if (from->fresh_looks > to->fresh_looks)
 		to->fresh_looks = from->fresh_looks;
@@ -360,7 +369,8 @@ static void share_out(const struct lost_evidence *evidence, size_t type, struct 
 
 		if (!counts(&share, s))
 			continue;
-		add_part(&from, (double)s->count / (double)share.counting, to);
+		add_part(&from, (double)s->count / (double)share.counting,
+			 (double)s->asked_bytes / (double)s->usable_bytes, to);
 		if (share.alike)
 			continue; /* they were counted with their own type */
 		to->samples += share.all;

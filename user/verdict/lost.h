@@ -48,6 +48,7 @@ struct lost_entry {
 struct lost_sample {
 	uint32_t type_entry, site_entry; /* indexes */
 	uint64_t count;
+	uint64_t asked_bytes, usable_bytes; /* for, by the program; and of the blocks */
 };
 
 VEC_STRUCT(lost_samples, struct lost_sample);

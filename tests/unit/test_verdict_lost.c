@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Losses told by site where windows saw only some of the allocations. */
+#include "cmocka_all.h"
+
+#include <stdlib.h>
+
+#include "verdict/lost.h"
+
+#define SECOND UINT64_C(1000000000)
+#define HEAP   UINT64_C(0x7f0000000000)
+#define BLOCKS 40
+
+struct world {
+	struct ledger *ledger;
+	struct lost_evidence evidence;
+	struct heap_type types[2];
+	struct heap_lost lost[BLOCKS];
+	size_t count;
+	uint64_t time_ns;
+};
+
+static uint64_t address_of(unsigned int number)
+{
+	return HEAP + 64 * number;
+}
+
+static void init(struct world *w)
+{
+	*w = (struct world){.types = {{HEAP_DATA, ""}, {HEAP_TEXT, ""}}, .time_ns = SECOND};
+	assert_int_equal(ledger_new(16 << 20, &w->ledger), 0);
+	lost_evidence_init(&w->evidence);
+}
+
+static void done(struct world *w)
+{
+	lost_evidence_done(&w->evidence);
+	ledger_free(w->ledger);
+}
+
+static void sample(struct world *w, unsigned int number, stack_id stack)
+{
+	struct ledger_alloc alloc = {.address = address_of(number),
+				     .size_bytes = 48,
+				     .time_ns = w->time_ns,
+				     .stack = stack,
+				     .tid = 1};
+
+	assert_int_equal(ledger_record_alloc(w->ledger, &alloc), 0);
+}
+
+static void end_window(struct world *w)
+{
+	struct ledger_window window = {.until_ns = w->time_ns,
+				       .known_ns = w->time_ns,
+				       .stands_for_ns = SECOND,
+				       .seen_ns = SECOND / 50,
+				       .lived_ns = SECOND / 50};
+
+	assert_int_equal(ledger_end_window(w->ledger, &window), 0);
+}
+
+/* Blocks up to @end are lost, all since the first look; what a look missed is confirmed by it. */
+static void look(struct world *w, unsigned int end, unsigned int type, uint64_t size_bytes)
+{
+	struct heap_snapshot snapshot = {.complete = true,
+					 .reason = "",
+					 .time_ns = w->time_ns,
+					 .known_until_ns = w->time_ns,
+					 .types = w->types,
+					 .type_count = 2};
+
+	for (; w->count < end; w->count++)
+		w->lost[w->count] = (struct heap_lost){.address = address_of(w->count),
+						       .size_bytes = size_bytes,
+						       .first_ns = w->time_ns,
+						       .type = type,
+						       .confirmed = true,
+						       .unchanged = true};
+	snapshot.lost = w->lost;
+	snapshot.lost_total = w->count;
+	assert_int_equal(lost_evidence_take(&w->evidence, &snapshot, w->ledger), 0);
+	w->time_ns += SECOND;
+}
+
+static struct lost_entry shared(const struct world *w, site_id site)
+{
+	struct lost_entry entries[8], found = {0};
+
+	assert_true(w->evidence.entries.count <= 8);
+	lost_evidence_share(&w->evidence, entries);
+	for (size_t i = 0; i < w->evidence.entries.count; i++)
+		if (entries[i].site == site && entries[i].fresh_count >= found.fresh_count)
+			found = entries[i];
+	return found;
+}
+
+static void losses_go_to_the_sites_of_those_that_were_sampled(void **state)
+{
+	struct world w;
+
+	(void)state;
+	init(&w);
+	look(&w, 0, 0, 56);
+	for (unsigned int i = 0; i < 6; i++)
+		sample(&w, i, i < 4 ? 1 : 2);
+	end_window(&w);
+	look(&w, 30, 0, 56);
+	/* Of 30, 4 were the first site's and 2 the second's. */
+	assert_int_equal(shared(&w, 1).fresh_count, 20);
+	assert_int_equal(shared(&w, 2).fresh_count, 10);
+	assert_int_equal(shared(&w, 1).samples, 6);
+	assert_int_equal(shared(&w, 1).sampled, 4);
+	assert_int_equal(shared(&w, 0).fresh_count, 0);
+	/* By what was asked for, as of blocks that are traced. */
+	assert_int_equal(shared(&w, 1).fresh_bytes, 20 * 48);
+	done(&w);
+}
+
+static void one_sample_among_more_may_be_chance(void **state)
+{
+	struct world w;
+
+	(void)state;
+	init(&w);
+	look(&w, 0, 0, 56);
+	for (unsigned int i = 0; i < 5; i++)
+		sample(&w, i, i < 4 ? 1 : 2);
+	end_window(&w);
+	look(&w, 30, 0, 56);
+	assert_int_equal(shared(&w, 2).fresh_count, 1);
+	assert_int_equal(shared(&w, 1).fresh_count, 29);
+	done(&w);
+}
+
+static void a_single_sample_is_better_than_none(void **state)
+{
+	struct world w;
+
+	(void)state;
+	init(&w);
+	look(&w, 0, 0, 56);
+	sample(&w, 3, 1);
+	end_window(&w);
+	look(&w, 20, 0, 56);
+	assert_int_equal(shared(&w, 1).fresh_count, 20);
+	assert_int_equal(shared(&w, 1).samples, 1);
+	done(&w);
+}
+
+static void a_type_without_samples_goes_by_one_that_is_alike(void **state)
+{
+	struct world w;
+
+	(void)state;
+	init(&w);
+	look(&w, 0, 0, 56);
+	sample(&w, 0, 1);
+	sample(&w, 1, 1);
+	end_window(&w);
+	look(&w, 10, 0, 56);
+	look(&w, 16, 1, 56); /* text, of that size */
+	look(&w, 20, 1, 72); /* and with a piece that was too small to be left */
+	look(&w, 30, 1, 120);
+	assert_int_equal(shared(&w, 1).fresh_count, 20);
+	assert_int_equal(shared(&w, 0).fresh_count, 10);
+	done(&w);
+}
+
+static void where_every_call_is_seen_nothing_is_shared_out(void **state)
+{
+	struct world w;
+
+	(void)state;
+	init(&w);
+	look(&w, 0, 0, 56);
+	sample(&w, 0, 1);
+	sample(&w, 1, 1);
+	look(&w, 10, 0, 56);
+	assert_int_equal(shared(&w, 1).fresh_count, 2);
+	assert_int_equal(shared(&w, 0).fresh_count, 8);
+	assert_int_equal(shared(&w, 1).samples, 0);
+	done(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(losses_go_to_the_sites_of_those_that_were_sampled),
+		cmocka_unit_test(one_sample_among_more_may_be_chance),
+		cmocka_unit_test(a_single_sample_is_better_than_none),
+		cmocka_unit_test(a_type_without_samples_goes_by_one_that_is_alike),
+		cmocka_unit_test(where_every_call_is_seen_nothing_is_shared_out),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
