@@ -182,6 +182,8 @@ static const char *reason_of(int error)
 		return "the stop took too long and was given up";
 	case -ENOSPC:
 		return "it holds more pointers than --memory allows";
+	case -ENOTSUP:
+		return "its allocator is none whose blocks can be listed, and not all calls were seen";
 	case -ENOENT:
 		return "its allocator is none whose blocks can be listed";
 	default:

@@ -316,6 +316,7 @@ static void see_some(struct governor *g)
 	survivors_end_window(g, signed_ns);
 	windows_end_exact(g, signed_ns, now_ns);
 	g->exact = false;
+	looks_go_blind(g->session);
 	if (!err)
 		windows_schedule(g, FIRST_LOOK_NS);
 }
@@ -473,6 +474,11 @@ void governor_forget_member(struct governor *g, struct member *member)
 	member->watch = NULL;
 	followed_free(member->followed);
 	member->followed = NULL;
+}
+
+bool governor_saw_some(const struct governor *g)
+{
+	return g && (!g->exact || g->windows);
 }
 
 bool governor_probes_all(const struct governor *g)

@@ -35,6 +35,8 @@ void governor_stop(struct governor *governor);
 
 /* Are functions probed for good now? NULL: yes. */
 bool governor_probes_all(const struct governor *governor);
+/* Was there a time when not all calls were seen? NULL: no. */
+bool governor_saw_some(const struct governor *governor);
 /* Processes, libraries or allocators came or went. */
 void governor_members_changed(struct governor *governor);
 void governor_forget_member(struct governor *governor, struct member *member);

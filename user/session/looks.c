@@ -134,6 +134,29 @@ static void list_watched(struct session *session, struct member *member, struct 
 	}
 }
 
+/*
+ * What was traced is all that is known of the blocks of an allocator that is none that is understood. Once calls were seen
+ * in windows only, some of these were freed unseen, and would look lost.
+ */
+static bool is_blind(const struct session *session, const struct member *member)
+{
+	return member->look.only_traced && governor_saw_some(session->governor);
+}
+
+void looks_go_blind(struct session *session)
+{
+	for (size_t i = 0; i < session->members.count; i++) {
+		struct member *member = session->members.items[i];
+
+		if (!is_blind(session, member) || member->look.error == -ENOTSUP)
+			continue;
+		looks_forget(session, member);
+		member->look.looks = 0;
+		member->look.error = -ENOTSUP;
+		member->look.next_ns = UINT64_MAX;
+	}
+}
+
 /* Where the allocator is none that is understood, what was traced is all that is known of its blocks. */
 static int start(struct session *session, struct member *member, bool census)
 {
@@ -147,6 +170,9 @@ static int start(struct session *session, struct member *member, bool census)
 	struct known_vec watched = VEC_INIT;
 	int err;
 
+	looks_go_blind(session);
+	if (is_blind(session, member))
+		return -ENOTSUP;
 	if (census)
 		ask(session, member);
 	ingest_call(session->ingest, read_known, &request);

@@ -125,6 +125,8 @@ void members_refresh(struct session *session, uint64_t now_ns, bool full);
 void looks_tick(struct session *session, uint64_t now_ns);
 /* The process execed or ended: what was seen does not hold any more. */
 void looks_forget(struct session *session, struct member *member);
+/* Calls are seen in windows from now on: of what that proves nothing about, no look is taken. */
+void looks_go_blind(struct session *session);
 /* Waits for the look under way. */
 void looks_stop(struct session *session);
 /* One last look at each process, with types. */

@@ -346,6 +346,32 @@ static int drop_takeovers(const struct verdict_process *in, struct process_verdi
 	return err;
 }
 
+/*
+ * Where calls are seen in windows, and no look at the heap tells what of the sampled blocks is there still, those may be
+ * freed that look held: growth that the resident memory does not show is none.
+ */
+static void drop_unseen(const struct verdict_process *in, struct process_verdict *out,
+			struct finding_vec *findings, size_t first)
+{
+	struct ledger_counts counts = {0};
+	size_t kept = first;
+
+	if (in->ledger)
+		ledger_counts(in->ledger, &counts);
+	if (!counts.windows || (in->lost && in->lost->reading_count))
+		return;
+	for (size_t i = first; i < findings->count; i++) {
+		const struct finding *f = &findings->items[i];
+		bool sampled = is_unproven(in, f) && !ledger_site(in->ledger, f->site)->followed;
+
+		if (!sampled || f->growth_low <= out->rss_growth_high)
+			findings->items[kept++] = *f;
+		else
+			out->sites[f->site - 1] = (struct site_verdict){.state = VERDICT_STEADY};
+	}
+	findings->count = kept;
+}
+
 /* Do the live bytes go up and down again, as a whole? */
 static bool live_bytes_swing(const struct gauge *gauge, struct envelope *scratch)
 {
@@ -600,6 +626,7 @@ static int judge_process(const struct verdict_process *in, struct site_context *
 		err = drop_takeovers(in, out, findings, first);
 	if (err)
 		return err;
+	drop_unseen(in, out, findings, first);
 	for (size_t i = first; i < findings->count; i++)
 		if (findings->items[i].state > out->state)
 			out->state = findings->items[i].state;
