@@ -3,12 +3,14 @@
 """Hunts bench_loop, in windows if it is fast, and holds the report against what the program tells of itself.
 
 usage: budget.py HOLDFAST BENCH_LOOP SECONDS CHECK [ARGUMENT of bench_loop ...]
+       budget.py HOLDFAST BENCH_LOOP TIMES killed [ARGUMENT of bench_loop ...]
 """
 import json
 import os
 import subprocess
 import sys
 import tempfile
+import time
 
 
 class Loop:
@@ -81,9 +83,48 @@ def estimates(report, _truth, passed):
     assert report["verdict"]["state"] != "leaking", report["verdict"]
 
 
+def code_changes(pid):
+    """Bytes of its mapped code that are other than in their files: breakpoints."""
+    changed = 0
+    with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb") as memory:
+        for line in maps:
+            fields = line.split()
+            if "x" not in fields[1] or len(fields) < 6 or not fields[5].startswith("/"):
+                continue
+            start, end = (int(part, 16) for part in fields[0].split("-"))
+            memory.seek(start)
+            with open(fields[5], "rb") as file:
+                file.seek(int(fields[2], 16))
+                there, here = file.read(end - start), memory.read(end - start)
+            changed += sum(1 for a, b in zip(there, here) if a != b)
+    return changed
+
+
+def kill_again_and_again(holdfast, loop, times):
+    """At any moment of an attach, of windows, of their ends: the target goes on, and nothing is left in it."""
+    for round_ in range(times):
+        hunt = subprocess.Popen([holdfast, "hunt", str(loop.process.pid), "-q", "--json", "/dev/null",
+                                 "--html", "/dev/null"], stderr=subprocess.DEVNULL)
+        time.sleep(0.2 + 2.2 * (round_ * 0.618 % 1))
+        hunt.kill()
+        hunt.wait()
+        time.sleep(0.3)
+        assert loop.process.poll() is None, f"the target died in round {round_}"
+    before = loop.stat()["pairs"]
+    time.sleep(1)
+    assert loop.stat()["pairs"] > before
+    changed = code_changes(loop.process.pid)
+    assert not changed, f"{changed} bytes of its code are not its own"
+
+
 def main():
     holdfast, program, seconds, check, *arguments = sys.argv[1:]
     loop = Loop(program, *arguments)
+    if check == "killed":
+        try:
+            return kill_again_and_again(holdfast, loop, int(seconds))
+        finally:
+            loop.process.kill()
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "r.json")
