@@ -9,8 +9,10 @@ static const char *way_name(const struct session *session)
 				 : probe_way_name(probe_way(session->probe));
 }
 
-static void add_windows(const struct governor_facts *facts, struct strbuf *line)
+static void add_windows(const struct session *session, struct strbuf *line)
 {
+	const struct governor_facts *facts = &session->facts;
+
 	strbuf_addf(line, "every call traced %.2g %% of the time, in %lu windows",
 		    facts->duty * 100, (unsigned long)facts->windows);
 	if (facts->sites_followed)
@@ -19,13 +21,15 @@ static void add_windows(const struct governor_facts *facts, struct strbuf *line)
 	if (facts->sites_dropped)
 		strbuf_addf(line, " (%lu more until they turned hot)",
 			    (unsigned long)facts->sites_dropped);
+	strbuf_addf(line, ", by %s", way_name(session));
 }
 
 static void add_all(const struct session *session, struct strbuf *line)
 {
 	const struct probe_attached *attached = &session->members.items[0]->attached;
 
-	strbuf_addf(line, "every call traced, %zu functions", attached->functions);
+	strbuf_addf(line, "every call traced, %zu functions by %s", attached->functions,
+		    way_name(session));
 	if (attached->functions > attached->emulated)
 		strbuf_addf(line, " (%zu of them at a dear place)",
 			    attached->functions - attached->emulated);
@@ -36,11 +40,10 @@ void plan_text_add(const struct session *session, double percent, struct strbuf 
 	const struct governor_facts *facts = &session->facts;
 
 	if (facts->windows || !facts->exact)
-		add_windows(facts, line);
+		add_windows(session, line);
 	else
 		add_all(session, line);
-	strbuf_addf(line, ", by %s; cost %.*f %% of %s (budget %.2g %%%s)", way_name(session),
-		    percent < 1 ? 2 : 1, percent,
+	strbuf_addf(line, "; cost %.*f %% of %s (budget %.2g %%%s)", percent < 1 ? 2 : 1, percent,
 		    facts->cores > 1.2 ? "the cores it keeps busy" : "a core",
 		    session->options.budget_percent,
 		    session->options.exact ? ", not kept: --exact" : "");
