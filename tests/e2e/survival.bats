@@ -65,14 +65,6 @@ refused()
 	[ ! -s stdout ]
 }
 
-@test "a stripped static program" {
-	"$OUT/targets/static_stripped" < <(sleep 20) > /dev/null & pid=$!
-	sleep 0.3
-	refused 69 HF-E-NOMALLOC hunt "$pid"
-	kill -0 "$pid"
-	kill "$pid"
-}
-
 @test "a command that does not exist" { refused 66 HF-E-NOFILE hunt -- ./no-such-program; }
 
 @test "a command that ends at once" {
