@@ -6,8 +6,8 @@
 
 #include "base/clock.h"
 
-/* A loss is confirmed by a look about a second later: a little less, to be due at a tick of one. */
-#define LOOK_GAP_NS (900 * NS_PER_MS)
+/* A loss is confirmed by a look HEAP_CONFIRM_NS later. */
+#define LOOK_GAP_NS (820 * NS_PER_MS)
 /* Our own work is at most this share of the time: 1 / n. */
 #define WORK_SHARE 3
 /* A look that takes longer is slow. */

@@ -62,7 +62,7 @@ struct budget_step {
 #define BUDGET_PERIOD_NS  800000000ULL
 #define BUDGET_GAP_MAX_NS 20000000000ULL
 /* What was spent beyond what is allowed, or not spent, is made up for in so long. */
-#define BUDGET_PAY_BACK_NS 8000000000ULL
+#define BUDGET_PAY_BACK_NS 3000000000ULL
 
 /*
  * @share: of the time that windows may take (0.01). @debt_ns: what was spent beyond that so far, or less than 0.
