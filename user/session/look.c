@@ -8,8 +8,11 @@
 
 /* A loss is confirmed by a look HEAP_CONFIRM_NS later. */
 #define LOOK_GAP_NS (820 * NS_PER_MS)
-/* Our own work is at most this share of the time: 1 / n. */
-#define WORK_SHARE 3
+/* Our own work is at most this share of the time, 1 / n: of the first looks, which are to tell a leak, and of later
+ * ones. On a machine without an idle CPU it slows the target down, too. */
+#define WORK_SHARE_FIRST 3
+#define WORK_SHARE       10
+#define FIRST_LOOKS      6
 /* A look that takes longer is slow. */
 #define SLOW_NS (200 * NS_PER_MS)
 /* After a look that gave nothing. */
@@ -166,7 +169,8 @@ void look_finish(struct look *look, const struct look_options *options, uint64_t
 	look->stop_ns_max = later(look->stop_ns_max, snapshot->stop_ns);
 	look->stop_ns_total += snapshot->stop_ns;
 	gap_ns = later(gap_ns, (uint64_t)((double)snapshot->stop_ns * 100 / options->stop_percent));
-	gap_ns = later(gap_ns, snapshot->total_ns * WORK_SHARE);
+	gap_ns = later(gap_ns, snapshot->total_ns *
+				       (look->looks > FIRST_LOOKS ? WORK_SHARE : WORK_SHARE_FIRST));
 	/* From when it stood still, not from when we had thought about it. */
 	look->next_ns = snapshot->time_ns + gap_ns;
 	keep(look, snapshot);

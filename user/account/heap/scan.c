@@ -20,7 +20,7 @@
 #define LOST_MAX        (1u << 22)
 #define HOLDERS_MAX     32
 #define STOPPED_NICE    (-20) /* not given without the right to it: then as it was */
-#define THINKING_NICE   10
+#define THINKING_NICE   15
 
 #define CONTENT_BATCH 256
 
