@@ -142,9 +142,9 @@ static struct budget_hits new_hits(struct governor *g)
 	struct budget_hits now = {0}, passed;
 
 	ingest_call(g->session->ingest, sum_hits, &now);
-	passed = (struct budget_hits){.allocs = now.allocs - g->hits.allocs,
-				      .frees = now.frees - g->hits.frees,
-				      .followed = now.followed - g->hits.followed};
+	passed = (struct budget_hits){.allocs = since(now.allocs, g->hits.allocs),
+				      .frees = since(now.frees, g->hits.frees),
+				      .followed = since(now.followed, g->hits.followed)};
 	g->hits = now;
 	return passed;
 }

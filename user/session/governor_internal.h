@@ -42,6 +42,7 @@ struct governor {
 	bool members_changed; /* while it was open */
 	bool loop_has_fds;
 	struct budget_step step;
+	uint64_t opened_ns;
 	uint64_t signed_ns; /* when what the blocks of the open window hold was noted; 0: not yet */
 	uint64_t ended_ns;  /* the last one */
 	uint64_t windows, seen_ns;

@@ -438,6 +438,7 @@ static void member_execed(struct session *session, struct member *member, const 
 	update_code(session, member);
 	target_refresh_names(member->target);
 	look_for_allocator(session, member);
+	governor_members_changed(session->governor);
 	send_maps(session, life->pid);
 }
 

@@ -2,6 +2,7 @@
 /* Sampled blocks: which of them are there still. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -16,7 +17,6 @@ struct request {
 	uint64_t after_ns; /* blocks that came in a window later than this are let go; 0: none */
 	struct watched_blocks blocks;
 	uint8_t *keeps;
-	bool on;
 };
 
 static void emit_gone(struct request *request, const struct watched_block *block)
@@ -265,21 +265,73 @@ void governor_take_look(struct governor *governor, struct member *member,
 	forget_gone(governor, member->target->key.pid, &gone);
 }
 
+/* What an account is told of, where calls are seen now and then. */
+struct list_request {
+	int pid;
+	bool on;
+	struct code_ranges code;
+};
+
 static void set_list(struct accounts *accounts, void *user)
 {
-	const struct request *request = user;
+	struct list_request *request = user;
+	struct account *account = accounts_find(accounts, request->pid);
+	struct code_ranges before;
 
-	for (size_t i = 0; i < accounts_count(accounts); i++) {
-		struct account *account = accounts_at(accounts, i);
-
-		account->sampling.on = request->on;
+	if (!account)
+		return;
+	account->sampling.on = request->on;
+	if (!request->on)
 		vec_clear(&account->sampling.fresh);
+	before = account->allocator_code;
+	account->allocator_code = request->code;
+	request->code = before;
+}
+
+/* A library that is an allocator and nothing else: all of its code. */
+static bool is_whole(const struct member *member, const struct allocator *allocator)
+{
+	return allocator->module != member->target->exe_module &&
+	       strcmp(allocator->name, "glibc malloc") != 0 &&
+	       strcmp(allocator->name, "musl malloc") != 0;
+}
+
+static int add_code(const struct member *member, const struct target_mapping *mapping,
+		    struct code_ranges *ret)
+{
+	const struct allocator_set *set = &member->allocators;
+	int err = 0;
+
+	for (size_t i = 0; i < set->count; i++)
+		if (set->allocators[i].module == mapping->module &&
+		    is_whole(member, &set->allocators[i]))
+			return vec_push(ret, (struct code_range){mapping->start, mapping->end});
+	for (size_t i = 0; !err && i < set->function_count; i++) {
+		const struct allocator_function *f = &set->functions[i];
+		uint64_t start = f->address + mapping->bias;
+
+		if (f->module == mapping->module && start >= mapping->start && start < mapping->end)
+			err = vec_push(ret, (struct code_range){start, start + f->size});
 	}
+	return err;
+}
+
+static void tell_account(struct governor *governor, const struct member *member, bool on)
+{
+	struct list_request request = {.pid = member->target->key.pid, .on = on};
+	const struct target *target = member->target;
+
+	for (size_t i = 0; on && i < target->mapping_count; i++)
+		if (target->mappings[i].until_ns == UINT64_MAX &&
+		    add_code(member, &target->mappings[i], &request.code))
+			break;
+	ingest_call(governor->session->ingest, set_list, &request);
+	vec_done(&request.code);
 }
 
 void survivors_keep_lists(struct governor *governor, bool on)
 {
-	struct request request = {.governor = governor, .on = on};
-
-	ingest_call(governor->session->ingest, set_list, &request);
+	for (size_t i = 0; i < governor->session->members.count; i++)
+		if (!governor->session->members.items[i]->ended)
+			tell_account(governor, governor->session->members.items[i], on);
 }

@@ -13,6 +13,8 @@
 
 /* The thread that holds the window closes it by itself so much later, should we be late. */
 #define OVERTIME_NS (20 * NS_PER_MS)
+/* A longer window is looked at so often. */
+#define SLICE_NS (8 * NS_PER_MS)
 /* With fewer events the times of the link calls tell when probes were in. */
 #define EVENTS_TELL 32
 /* Beyond this share of a window's time the probes may slow the target down; its counts may then be so much too low. */
@@ -251,8 +253,31 @@ static void take_closed(struct governor *g)
 		drop_window(g);
 	g->members_changed = false;
 	windows_schedule(g, g->step.gap_ns);
-	if (g->calm >= BUDGET_EXACT_WINDOWS)
+	if (g->calm >= BUDGET_EXACT_WINDOWS && !g->session->detached)
 		governor_see_all(g);
+}
+
+/* It may be dearer than those before it: a program that works in bursts. */
+static bool is_spent(struct governor *g)
+{
+	struct seen seen = {0};
+	struct budget_hits hits = {0};
+
+	ingest_call(g->session->ingest, sum_seen, &seen);
+	hits.allocs = seen.allocs;
+	hits.frees = seen.frees;
+	return budget_cost_ns(&g->costs, &hits) >
+	       budget_allowed_ns(g->session->options.budget_percent, g->cores, BUDGET_PERIOD_NS);
+}
+
+static void look_at_open(struct governor *g)
+{
+	uint64_t now_ns = clock_now_ns(), until_ns = g->opened_ns + g->step.hold_ns;
+
+	if (now_ns >= until_ns || is_spent(g))
+		close_open(g);
+	else
+		arm(g, until_ns - now_ns < SLICE_NS ? until_ns - now_ns : SLICE_NS);
 }
 
 static int on_phase(void *user, uint32_t expirations)
@@ -265,7 +290,7 @@ static int on_phase(void *user, uint32_t expirations)
 	if (g->phase == WINDOW_IDLE)
 		open_next(g);
 	else if (g->phase == WINDOW_OPEN)
-		close_open(g);
+		look_at_open(g);
 	return 0;
 }
 
@@ -278,7 +303,8 @@ static int on_opened(void *user, uint32_t events)
 	if (g->phase != WINDOW_OPENING)
 		return 0;
 	g->phase = WINDOW_OPEN;
-	arm(g, g->step.hold_ns);
+	g->opened_ns = clock_now_ns();
+	arm(g, g->step.hold_ns < SLICE_NS ? g->step.hold_ns : SLICE_NS);
 	return 0;
 }
 
