@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "verdict/lost.h"
+#include "verdict/verdict.h"
 
 #define SECOND UINT64_C(1000000000)
 #define HEAP   UINT64_C(0x7f0000000000)
@@ -182,6 +183,34 @@ static void where_every_call_is_seen_nothing_is_shared_out(void **state)
 	done(&w);
 }
 
+static void how_long_until_a_loss_has_its_line_is_told(void **state)
+{
+	struct verdict_process process = {.pid = 1, .start_ns = SECOND};
+	struct verdict *verdict;
+	const struct evidence *found = NULL;
+	struct world w;
+
+	(void)state;
+	init(&w);
+	sample(&w, 39, 1);
+	end_window(&w);
+	for (unsigned int i = 0; i < 7; i++)
+		look(&w, 5 * i, 0, 56);
+	process.ledger = w.ledger;
+	process.lost = &w.evidence;
+	assert_int_equal(verdict_judge(&process, 1, w.time_ns, &verdict), 0);
+	assert_int_equal(verdict->findings[0].site, 0);
+	for (uint8_t i = 0; i < verdict->findings[0].evidence_count; i++)
+		if (verdict->findings[0].evidence[i].kind == EVIDENCE_UNSAMPLED)
+			found = &verdict->findings[0].evidence[i];
+	assert_non_null(found);
+	/* 5 a second, of which windows see a fiftieth. */
+	assert_float_equal(found->reference, 0.02, 1e-6);
+	assert_float_equal(found->value, 10, 0.1);
+	verdict_free(verdict);
+	done(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -190,6 +219,7 @@ int main(void)
 		cmocka_unit_test(a_single_sample_is_better_than_none),
 		cmocka_unit_test(a_type_without_samples_goes_by_one_that_is_alike),
 		cmocka_unit_test(where_every_call_is_seen_nothing_is_shared_out),
+		cmocka_unit_test(how_long_until_a_loss_has_its_line_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,6 +105,13 @@ static void add_heap_evidence(struct strbuf *sb, const struct evidence *e)
 			      " lost blocks of this kind that were seen being allocated came from "
 			      "here: the others are told by that proportion");
 		break;
+	case EVIDENCE_UNSAMPLED:
+		strbuf_addf(sb,
+			    "calls are seen %.1f %% of the time: one of them falls into that in ",
+			    100 * e->reference);
+		units_add_about(sb, e->value);
+		strbuf_addstr(sb, " on average, and has its line then");
+		break;
 	case EVIDENCE_LOOKS:
 		strbuf_addstr(sb, "the heap was looked at ");
 		strbuf_add_times(sb, (uint64_t)e->value);
@@ -235,7 +242,12 @@ static void add_lost(struct strbuf *sb, const struct report *report, const struc
 	const struct report_frame *own;
 
 	if (!f->stack.depth) {
-		strbuf_addstr(sb, "no path frees them; they were allocated before we looked, so "
+		strbuf_addstr(
+			sb,
+			report->capture.windows
+				? "no path frees them; their allocation was not seen, so "
+				  "they have a type but no stack: "
+				: "no path frees them; they were allocated before we looked, so "
 				  "they have a type but no stack: ");
 		if (report->capture.mode == CAPTURE_SCAN && !report_target_ended(report))
 			strbuf_addf(sb, "`holdfast hunt %d` traces those to come", f->pid);

@@ -65,9 +65,23 @@ static bool goes_on(const struct lost_evidence *evidence, const struct lost_entr
 	return pause_of(evidence, e, &pause) && pause.value <= pause.reference;
 }
 
-static void explain(const struct lost_evidence *evidence, const struct witness *w,
-		    struct finding *f)
+/* Where calls are seen in windows: how long until a loss has its line? */
+static void explain_unsampled(const struct ledger *ledger, const struct witness *w,
+			      struct finding *f)
 {
+	struct ledger_counts counts;
+	double sampled;
+
+	ledger_counts(ledger, &counts);
+	sampled = w->rate.blocks_per_second * counts.live_share;
+	if (counts.windows && sampled > 0)
+		give_evidence(f, (struct evidence){EVIDENCE_UNSAMPLED, 1 / sampled,
+						   counts.live_share});
+}
+
+static void explain(const struct leak_context *context, const struct witness *w, struct finding *f)
+{
+	const struct lost_evidence *evidence = context->evidence;
 	const struct lost_entry *e = w->entry;
 	struct evidence pause;
 
@@ -82,6 +96,8 @@ static void explain(const struct lost_evidence *evidence, const struct witness *
 			      (struct evidence){EVIDENCE_UNCHANGED,
 						(double)e->unchanged_count / (double)e->fresh_count,
 						VERDICT_UNCHANGED_SHARE});
+	if (!e->site && context->ledger)
+		explain_unsampled(context->ledger, w, f);
 	if (e->samples)
 		give_evidence(f, (struct evidence){EVIDENCE_SAMPLED, (double)e->sampled,
 						   (double)e->samples});
@@ -213,6 +229,6 @@ bool leak_judge(const struct leak_context *context, size_t entry, struct finding
 					  : 0;
 	}
 	found->site = e->site;
-	explain(evidence, &w, found);
+	explain(context, &w, found);
 	return true;
 }

@@ -278,6 +278,8 @@ void ledger_counts(const struct ledger *ledger, struct ledger_counts *ret)
 	ret->threads_forgotten = ledger->threads.forgotten;
 	ret->memory_bytes = ledger->memory.used_bytes;
 	ret->windows = ledger->sampling.count;
+	if (ledger->sampling.stood_for_ns > 0)
+		ret->live_share = ledger->sampling.lived_ns / ledger->sampling.stood_for_ns;
 }
 
 void ledger_begin_window(struct ledger *ledger)

@@ -109,6 +109,7 @@ struct ledger_counts {
 	uint64_t threads_forgotten; /* more threads at once than are kept apart; see LEDGER_MAX_THREADS */
 	uint64_t memory_bytes; /* used by this ledger */
 	uint64_t windows;      /* that ended: 0: every call is seen */
+	double live_share;     /* of the time, the part whose blocks are known: in windows */
 	uint64_t forgotten; /* blocks that were let go without a free: it was not seen, or may not have been */
 };
 

@@ -30,6 +30,8 @@ int sampling_copy(const struct sampling *from, struct sampling *to)
 	memcpy(to->windows, from->windows, from->count * sizeof(*to->windows));
 	to->count = to->capacity = from->count;
 	to->error = from->error;
+	to->lived_ns = from->lived_ns;
+	to->stood_for_ns = from->stood_for_ns;
 	to->memory->used_bytes += from->count * sizeof(*to->windows);
 	return 0;
 }
@@ -66,6 +68,8 @@ int sampling_end_window(struct sampling *sampling, const struct ledger_window *w
 	err = reserve(sampling);
 	if (err)
 		return err;
+	sampling->lived_ns += (double)window->lived_ns;
+	sampling->stood_for_ns += (double)window->stands_for_ns;
 	sampling->error = window->error > 0 && window->error < 1 ? window->error : 0;
 	sampling->windows[sampling->count++] = (struct sampling_window){
 		.until_ns = window->until_ns,

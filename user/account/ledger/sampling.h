@@ -28,6 +28,7 @@ struct sampling {
 	struct sampling_window *windows; /* that ended, oldest first */
 	size_t count, capacity;
 	double error; /* of all weights, as told last */
+	double lived_ns, stood_for_ns;
 	struct memory_bound *memory;
 };
 
