@@ -23,19 +23,19 @@ hold()
 }
 
 @test "few calls: all of them are seen" { hold 3 exact --rate=500; }
-@test "many calls: a leak behind a rare call is told by it" { hold 12 leak --rate=1000000 --leak=cold; }
+@test "many calls: a leak behind a rare call is told by it" { hold 9 leak --rate=1000000 --leak=cold; }
 @test "many calls: a leak behind a wrapper that is called often is told by its rare caller" {
-	hold 12 leak --rate=1000000 --leak=caller
+	hold 9 leak --rate=1000000 --leak=caller
 }
 @test "many calls: a leak behind a call that is made often is told by samples" {
-	hold 40 leak --rate=1000000 --leak=hot
+	hold 22 leak --rate=1000000 --leak=hot
 }
 @test "many threads, as fast as they go: the leak is told all the same" {
-	hold 25 leak --rate=0 --threads=4 --leak=cold
+	hold 20 leak --rate=0 --threads=4 --leak=cold
 }
 @test "counts are estimated without bias where windows do not slow the target down" {
-	hold 12 estimates --rate=8000
+	hold 8 estimates --rate=8000
 }
-@test "killed 15 times at any moment of windows: the target goes on, and no probe is left in it" {
-	hold 15 killed --rate=500000 --threads=2
+@test "killed 6 times at any moment of windows: the target goes on, and no probe is left in it" {
+	hold 6 killed --rate=500000 --threads=2
 }
