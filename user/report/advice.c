@@ -55,6 +55,30 @@ static void add_place(struct strbuf *sb, const struct report_frame *frame)
 	}
 }
 
+/* Where calls are seen in windows only. */
+static void add_window_evidence(struct strbuf *sb, const struct evidence *e)
+{
+	switch (e->kind) {
+	case EVIDENCE_SAMPLED:
+		strbuf_add_grouped(sb, (uint64_t)e->value);
+		strbuf_addstr(sb, " of ");
+		strbuf_add_grouped(sb, (uint64_t)e->reference);
+		strbuf_addstr(sb,
+			      " lost blocks of this kind that were seen being allocated came from "
+			      "here: the others are told by that proportion");
+		break;
+	case EVIDENCE_UNSAMPLED:
+		strbuf_addf(sb,
+			    "calls are seen %.1f %% of the time: one of them falls into that in ",
+			    100 * e->reference);
+		units_add_about(sb, e->value);
+		strbuf_addstr(sb, " on average, and has its line then");
+		break;
+	default:
+		break;
+	}
+}
+
 /* What looks at the heap have shown. */
 static void add_heap_evidence(struct strbuf *sb, const struct evidence *e)
 {
@@ -97,26 +121,12 @@ static void add_heap_evidence(struct strbuf *sb, const struct evidence *e)
 		strbuf_addstr(sb, "shared memory grows by ");
 		units_add_rate(sb, e->value);
 		break;
-	case EVIDENCE_SAMPLED:
-		strbuf_add_grouped(sb, (uint64_t)e->value);
-		strbuf_addstr(sb, " of ");
-		strbuf_add_grouped(sb, (uint64_t)e->reference);
-		strbuf_addstr(sb,
-			      " lost blocks of this kind that were seen being allocated came from "
-			      "here: the others are told by that proportion");
-		break;
-	case EVIDENCE_UNSAMPLED:
-		strbuf_addf(sb,
-			    "calls are seen %.1f %% of the time: one of them falls into that in ",
-			    100 * e->reference);
-		units_add_about(sb, e->value);
-		strbuf_addstr(sb, " on average, and has its line then");
-		break;
 	case EVIDENCE_LOOKS:
 		strbuf_addstr(sb, "the heap was looked at ");
 		strbuf_add_times(sb, (uint64_t)e->value);
 		break;
 	default:
+		add_window_evidence(sb, e);
 		break;
 	}
 }
