@@ -96,10 +96,11 @@ static __always_inline struct hf_site_call *call_returning(struct hf_thread *t, 
 		if (!t->site_call_count)
 			return NULL;
 		call = site_call_at(t, t->site_call_count - 1);
-		if (call->sp > sp)
+		/* The links of before and of after a change of the sites both run here: the newer one takes it. */
+		if (call->sp > sp || (call->sp == sp && call->site != index))
 			return NULL;
 		t->site_call_count--;
-		if (call->sp == sp && call->site == index)
+		if (call->sp == sp)
 			return call;
 	}
 	return NULL;
