@@ -2,6 +2,7 @@
 #include "session/governor.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -59,11 +60,6 @@ static void update_costs(struct governor *g)
 	};
 }
 
-static uint64_t since(uint64_t now, uint64_t before)
-{
-	return now > before ? now - before : 0; /* less: a process ended */
-}
-
 static uint64_t process_cpu_ns(int pid)
 {
 	struct timespec spent;
@@ -108,14 +104,14 @@ static double spend(struct governor *g, const struct budget_hits *hits)
 	return cost;
 }
 
-void governor_saw(struct governor *g, uint64_t on_ns, const struct budget_hits *hits)
+void governor_saw(struct governor *g, const struct budget_window *window)
 {
-	double own = (double)on_ns - budget_cost_ns(&g->costs, hits);
-	double least = OWN_LEAST * (double)on_ns;
+	double on_ns = (double)window->on_ns;
 
-	g->burst_ns += spend(g, hits);
-	g->seen_ns += on_ns;
-	g->own_ns += (uint64_t)(own > least ? own : least);
+	g->spent_ns += window->cost_ns;
+	g->burst_ns += window->cost_ns;
+	g->seen_ns += window->on_ns;
+	g->own_ns += (uint64_t)fmax(on_ns - window->cost_ns, OWN_LEAST * on_ns);
 }
 
 /* Time passes: more may be spent. */
@@ -249,13 +245,10 @@ static void check_followed(struct governor *g, uint64_t now_ns)
 
 static void drop_extra(struct governor *g, enum probe_extra which, double share)
 {
-	static const char *const names[] = {"mappings", "page faults"};
-
-	if (g->dropped[which] || g->forced)
-		return;
-	g->dropped[which] = true;
-	log_info("watching %s takes %.2f %% of the time: given up", names[which], share * 100);
-	probe_drop_extra(g->session->probe, which);
+	if (!g->forced && probe_drop_extra(g->session->probe, which))
+		log_info("%s takes %.2f %% of the time: given up",
+			 which == PROBE_FAULTS ? "watching page faults" : "watching mappings",
+			 share * 100);
 }
 
 /* Whatever else we do to it, beside its calls. */
@@ -379,7 +372,8 @@ static void check(struct governor *g)
 	if (passed_ns)
 		check_extras(g, passed_ns);
 	if (g->exact) {
-		governor_saw(g, passed_ns, &hits);
+		governor_saw(g,
+			     &(struct budget_window){passed_ns, budget_cost_ns(&g->costs, &hits)});
 		g->rate = passed_ns ? (double)hits.allocs / ((double)passed_ns / NS_PER_S) : 0;
 	} else {
 		check_followed(g, now_ns);
@@ -399,8 +393,8 @@ static void check(struct governor *g)
 void governor_attached(struct governor *g)
 {
 	struct timespec moment = {.tv_nsec = FIRST_LOOK_NS};
+	struct budget_window first;
 	struct budget_hits hits;
-	uint64_t passed_ns;
 	double allowed;
 
 	if (!g)
@@ -416,12 +410,13 @@ void governor_attached(struct governor *g)
 		return;
 	g->cpu_ns = cpu_time_ns(g);
 	nanosleep(&moment, NULL);
-	passed_ns = clock_now_ns() - g->checked_ns;
+	first.on_ns = clock_now_ns() - g->checked_ns;
 	hits = new_hits(g);
-	governor_saw(g, passed_ns, &hits);
-	allowed = budget_allowed_ns(g->session->options.budget_percent, 1, passed_ns);
+	first.cost_ns = budget_cost_ns(&g->costs, &hits);
+	governor_saw(g, &first);
+	allowed = budget_allowed_ns(g->session->options.budget_percent, 1, first.on_ns);
 	allow(g, clock_now_ns());
-	if (hits.allocs + hits.frees >= HITS_TELL && budget_cost_ns(&g->costs, &hits) > 2 * allowed)
+	if (hits.allocs + hits.frees >= HITS_TELL && first.cost_ns > 2 * allowed)
 		see_some(g);
 }
 

@@ -29,7 +29,6 @@ struct governor {
 	uint64_t told_ns;
 	struct budget_hits extras;         /* at the last check */
 	double syscall_share, fault_share; /* of what is allowed */
-	bool dropped[PROBE_EXTRAS];
 	/* At the last checks: a ring. */
 	struct governor_balance {
 		double spent_ns, allowed_ns;
@@ -62,7 +61,7 @@ void windows_end(struct governor *governor);
 void windows_end_exact(struct governor *governor, uint64_t known_ns, uint64_t now_ns);
 /* governor.c: */
 /* Counts what hits cost, and that all calls were seen for so long. */
-void governor_saw(struct governor *governor, uint64_t on_ns, const struct budget_hits *hits);
+void governor_saw(struct governor *governor, const struct budget_window *window);
 void governor_see_all(struct governor *governor);
 
 /* survivors.c: blocks whose release nobody may see. */

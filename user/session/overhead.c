@@ -25,11 +25,6 @@ void overhead_init(struct overhead *o, const struct probe_costs *costs)
 	};
 }
 
-static uint64_t since(uint64_t now, uint64_t before)
-{
-	return now > before ? now - before : 0;
-}
-
 static void begin_counting(struct session *session, uint64_t allocs, uint64_t frees)
 {
 	struct overhead *o = &session->overhead;

@@ -142,6 +142,12 @@ struct judge_request {
 
 void judge(struct accounts *accounts, void *request);
 
+/* What a count rose by: 0 if it fell, as where it is a sum over processes and one ended. */
+static inline uint64_t since(uint64_t now, uint64_t before)
+{
+	return now > before ? now - before : 0;
+}
+
 /* overhead.c: an estimate from events, what their hits cost here, and what our programs take with these stacks. */
 void overhead_init(struct overhead *overhead, const struct probe_costs *costs);
 /* Before the first probe; at each tick, with the totals of events; after the last of them. */

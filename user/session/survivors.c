@@ -220,21 +220,6 @@ int governor_list_watched(struct governor *governor, const struct member *member
 	return member->watch ? watch_list(member->watch, ret) : 0;
 }
 
-static bool is_missed(const struct heap_snapshot *snapshot, uint64_t address)
-{
-	size_t low = 0, high = snapshot->lost_total;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (snapshot->lost[middle].address < address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < snapshot->lost_total && snapshot->lost[low].address == address;
-}
-
 /* Of lost blocks just those are told by their site that are the sampled ones for sure. */
 static void forget_doubtful(struct governor *governor, const struct member *member,
 			    const struct heap_snapshot *snapshot)
@@ -243,7 +228,7 @@ static void forget_doubtful(struct governor *governor, const struct member *memb
 
 	(void)watch_doubts(member->watch, &doubts);
 	for (size_t i = 0; i < doubts.count; i++)
-		if (is_missed(snapshot, doubts.items[i].address) &&
+		if (heap_snapshot_find_lost(snapshot, doubts.items[i].address) &&
 		    vec_push(&missed, doubts.items[i]))
 			break;
 	vec_done(&doubts);

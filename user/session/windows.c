@@ -4,6 +4,7 @@
  * gone-> (what was seen is weighed) IDLE.
  */
 #include <errno.h>
+#include <math.h>
 #include <sys/epoll.h>
 
 #include "base/clock.h"
@@ -45,7 +46,7 @@ static int make_window(struct governor *g)
 
 /* What one process's window has shown. */
 struct seen {
-	uint64_t allocs, frees, followed, first_ns, last_ns;
+	uint64_t allocs, frees, first_ns, last_ns;
 };
 
 static void reset_seen(struct accounts *accounts, void *user)
@@ -184,49 +185,46 @@ static void true_times(const struct seen *seen, const struct probe_window_times 
 	*ret_until_ns = seen->last_ns;
 }
 
-/* Would it be cheap enough to see all? */
-static void watch_calm(struct governor *g, const struct seen *seen, double on_ns)
-{
-	struct budget_hits all = {.allocs = seen->allocs, .frees = seen->frees};
-	double cost = budget_cost_ns(&g->costs, &all);
-	double allowed =
-		budget_allowed_ns(g->session->options.budget_percent, g->cores, (uint64_t)on_ns);
-
-	g->calm = cost < BUDGET_EXACT_SHARE * allowed ? g->calm + 1 : 0;
-}
-
-static void plan_next(struct governor *g, const struct seen *seen, uint64_t on_ns)
+static double cost_of(const struct governor *g, const struct seen *seen)
 {
 	struct budget_hits hits = {.allocs = seen->allocs, .frees = seen->frees};
-	struct budget_window last = {.on_ns = on_ns, .cost_ns = budget_cost_ns(&g->costs, &hits)};
+
+	return budget_cost_ns(&g->costs, &hits);
+}
+
+/* Would it be cheap enough to see all? */
+static void watch_calm(struct governor *g, const struct budget_window *last)
+{
+	double allowed =
+		budget_allowed_ns(g->session->options.budget_percent, g->cores, last->on_ns);
+
+	g->calm = last->cost_ns < BUDGET_EXACT_SHARE * allowed ? g->calm + 1 : 0;
+}
+
+static void plan_next(struct governor *g, const struct budget_window *last)
+{
 	double allowed = budget_allowed_ns(g->session->options.budget_percent, g->cores, NS_PER_S) /
 			 NS_PER_S * BUDGET_MARGIN;
-	double others = g->other_share;
-	double share = allowed - others > BUDGET_WINDOWS_LEAST * allowed
-			       ? allowed - others
-			       : BUDGET_WINDOWS_LEAST * allowed;
+	double share = fmax(allowed - g->other_share, BUDGET_WINDOWS_LEAST * allowed);
 
 	g->random = hash_u64(g->random + 1, g->random);
-	g->step = budget_next(&last, share, g->spent_ns - BUDGET_MARGIN * g->allowed_ns, g->random);
-	log_debug("window %lu: on %.1f ms, %lu allocs, %lu frees, cost %.2f ms; next in %.0f ms "
-		  "for %.0f ms, others %.2f %%",
-		  (unsigned long)g->windows, (double)on_ns / 1e6, (unsigned long)seen->allocs,
-		  (unsigned long)seen->frees, last.cost_ns / 1e6, (double)g->step.gap_ns / 1e6,
-		  (double)g->step.hold_ns / 1e6, others * 100);
+	g->step = budget_next(last, share, g->spent_ns - BUDGET_MARGIN * g->allowed_ns, g->random);
+	log_debug(
+		"window %lu: on %.1f ms, cost %.2f ms; next in %.0f ms for %.0f ms, others %.2f %%",
+		(unsigned long)g->windows, (double)last->on_ns / 1e6, last->cost_ns / 1e6,
+		(double)g->step.gap_ns / 1e6, (double)g->step.hold_ns / 1e6, g->other_share * 100);
 }
 
 /* A target that is kept busy by our probes gets on more slowly than else, by how much nobody can tell. */
-static double error_of(const struct governor *g, uint64_t on_ns, const struct budget_hits *hits)
+static double error_of(const struct budget_window *window)
 {
-	double taken = budget_cost_ns(&g->costs, hits) / (double)on_ns;
-
-	return taken < SATURATED ? 0 : SATURATED_ERROR;
+	return window->cost_ns < SATURATED * (double)window->on_ns ? 0 : SATURATED_ERROR;
 }
 
 static void take_closed(struct governor *g)
 {
 	struct probe_window_times times;
-	struct budget_hits hits;
+	struct budget_window last;
 	struct seen seen = {0};
 	uint64_t from_ns, until_ns, known_ns;
 	int err = window_thread_take(g->thread, &times);
@@ -243,12 +241,12 @@ static void take_closed(struct governor *g)
 	if (known_ns <= from_ns)
 		known_ns = until_ns;
 	survivors_end_window(g, g->signed_ns ? g->signed_ns : from_ns);
-	hits = (struct budget_hits){.allocs = seen.allocs, .frees = seen.frees};
-	governor_saw(g, until_ns - from_ns, &hits);
-	end_window(g, from_ns, known_ns, until_ns, error_of(g, until_ns - from_ns, &hits));
-	g->rate = (double)seen.allocs / ((double)(until_ns - from_ns) / NS_PER_S);
-	watch_calm(g, &seen, (double)(until_ns - from_ns));
-	plan_next(g, &seen, until_ns - from_ns);
+	last = (struct budget_window){until_ns - from_ns, cost_of(g, &seen)};
+	governor_saw(g, &last);
+	end_window(g, from_ns, known_ns, until_ns, error_of(&last));
+	g->rate = (double)seen.allocs / ((double)last.on_ns / NS_PER_S);
+	watch_calm(g, &last);
+	plan_next(g, &last);
 	if (g->members_changed)
 		drop_window(g);
 	g->members_changed = false;
@@ -261,12 +259,9 @@ static void take_closed(struct governor *g)
 static bool is_spent(struct governor *g)
 {
 	struct seen seen = {0};
-	struct budget_hits hits = {0};
 
 	ingest_call(g->session->ingest, sum_seen, &seen);
-	hits.allocs = seen.allocs;
-	hits.frees = seen.frees;
-	return budget_cost_ns(&g->costs, &hits) >
+	return cost_of(g, &seen) >
 	       budget_allowed_ns(g->session->options.budget_percent, g->cores, BUDGET_PERIOD_NS);
 }
 

@@ -192,6 +192,10 @@ struct heap_snapshot {
 void heap_snapshot_free(struct heap_snapshot *snapshot);
 DEFINE_CLEANUP(struct heap_snapshot *, heap_snapshot_free);
 
+/* What @snapshot (NULL: none) says of a block at @address that it misses, confirmed or not; NULL: it does not. */
+const struct heap_lost *heap_snapshot_find_lost(const struct heap_snapshot *snapshot,
+						uint64_t address);
+
 /* "pointers"; of a class "object", its name is to be demangled by whoever shows it. */
 const char *heap_kind_name(enum heap_kind kind);
 const char *heap_live_set_name(enum heap_live_set set);

@@ -250,23 +250,6 @@ static void fill_state(struct scan *scan)
 					  : "the allocator's books did not hold";
 }
 
-static const struct heap_lost *find_before(const struct heap_snapshot *before, uint64_t address)
-{
-	size_t low = 0, high = before ? before->lost_total : 0;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (before->lost[middle].address < address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return before && low < before->lost_total && before->lost[low].address == address
-		       ? &before->lost[low]
-		       : NULL;
-}
-
 static uint64_t usable(const struct scan *scan, const struct reach_lost *lost)
 {
 	struct block_ref block;
@@ -285,7 +268,7 @@ static int clear_hidden(struct scan *scan)
 	int err = 0;
 
 	for (size_t i = 0; !err && i < scan->lost.count; i++)
-		if (find_before(before, scan->lost.items[i].start))
+		if (heap_snapshot_find_lost(before, scan->lost.items[i].start))
 			err = vec_push(&suspects, scan->lost.items[i]);
 	if (!err && suspects.count)
 		err = hidden_mark(&scan->image, &suspects, &hidden);
@@ -310,7 +293,8 @@ static bool is_mapping(const struct scan *scan, uint64_t address)
 /* Was it missed before, and is it as it was then? *ret_changed: it was called lost, and somebody wrote into it. */
 static void compare(const struct scan *scan, struct heap_lost *told, bool *ret_changed)
 {
-	const struct heap_lost *before = find_before(scan->options->before, told->address);
+	const struct heap_lost *before =
+		heap_snapshot_find_lost(scan->options->before, told->address);
 
 	*ret_changed = false;
 	if (!before || before->size_bytes != told->size_bytes)

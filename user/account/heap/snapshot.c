@@ -233,6 +233,24 @@ int heap_snapshot_copy(const struct heap_snapshot *snapshot, struct heap_snapsho
 	return 0;
 }
 
+const struct heap_lost *heap_snapshot_find_lost(const struct heap_snapshot *snapshot,
+						uint64_t address)
+{
+	size_t low = 0, high = snapshot ? snapshot->lost_total : 0;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (snapshot->lost[middle].address < address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return snapshot && low < snapshot->lost_total && snapshot->lost[low].address == address
+		       ? &snapshot->lost[low]
+		       : NULL;
+}
+
 void heap_snapshot_free(struct heap_snapshot *snapshot)
 {
 	struct packed *packed;

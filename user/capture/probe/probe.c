@@ -381,15 +381,16 @@ struct probe_extra_hits probe_extra_hits(const struct probe *probe, int pid)
 	return (struct probe_extra_hits){entry.passing, entry.faults};
 }
 
-void probe_drop_extra(struct probe *probe, enum probe_extra which)
+bool probe_drop_extra(struct probe *probe, enum probe_extra which)
 {
 	static const char *const names[] = {"mappings", "page faults"};
 
 	if (!probe->extra[which].count)
-		return;
+		return false;
 	links_close(&probe->extra[which]);
 	strbuf_addf(&probe->missing, "%s%s (given up: too many for the budget)",
 		    probe->missing.len ? ", " : "", names[which]);
+	return true;
 }
 
 void probe_calls_over(struct probe *probe)

@@ -103,8 +103,9 @@ struct probe_extra_hits {
 };
 
 struct probe_extra_hits probe_extra_hits(const struct probe *probe, int pid);
-/* For all processes and for good. Code that comes or goes is then only seen when the maps are read anew. */
-void probe_drop_extra(struct probe *probe, enum probe_extra which);
+/* For all processes and for good. Code that comes or goes is then only seen when the maps are read anew. False: they were
+ * not there. */
+bool probe_drop_extra(struct probe *probe, enum probe_extra which);
 
 /* The ring buffer's map, for capture/feed. */
 int probe_ring_fd(const struct probe *probe);
