@@ -31,7 +31,7 @@ hold()
 	hold 22 leak --rate=1000000 --leak=hot
 }
 @test "many threads, as fast as they go: the leak is told all the same" {
-	hold 20 leak --rate=0 --threads=4 --leak=cold
+	hold 30 leak --rate=0 --threads=4 --leak=cold
 }
 @test "counts are estimated without bias where windows do not slow the target down" {
 	hold 8 estimates --rate=8000
