@@ -26,11 +26,14 @@
 	X(STACK, stack) /* the frames behind a stack id, sent before its first use */              \
 	X(FORK, fork)   /* a process or a thread was made */                                       \
 	X(EXEC, exec)                                                                              \
-	X(EXIT, exit)     /* a thread ended, or with HF_EXIT_GROUP_DEAD the process */             \
-	X(MARK, mark)     /* written by the user side: a note in a recording */                    \
-	X(LOSS, loss)     /* written by the user side: loss counters in a recording */             \
-	X(FILE, file)     /* where the file of code lies that was mapped just before */            \
-	X(WINDOW, window) /* written by the user side: a time in which calls were traced is over */
+	X(EXIT, exit) /* a thread ended, or with HF_EXIT_GROUP_DEAD the process */                 \
+	X(MARK, mark) /* written by the user side: a note in a recording */                        \
+	X(LOSS, loss) /* written by the user side: loss counters in a recording */                 \
+	X(FILE, file) /* where the file of code lies that was mapped just before */                \
+	X(WINDOW,                                                                                  \
+	  window) /* written by the user side: a time in which calls were traced is over */        \
+	X(ALLOCATOR_CODE,                                                                          \
+	  allocator_code) /* written by the user side: where its allocators' code lies */
 
 enum hf_event_kind {
 	HF_EVENT_NONE = 0,
@@ -201,6 +204,17 @@ struct hf_event_window {
 	__u64 error_ppm; /* of seen_ns and lived_ns: standard deviation */
 };
 
+#define HF_ALLOCATOR_CODE_FIRST 1u /* in the detail: what was told before holds no more */
+
+/*
+ * A range of code: mappings made from in there are the allocator's own, though HF_MAP_IN_ALLOCATOR does not say so: nobody
+ * saw the call. An empty range with HF_ALLOCATOR_CODE_FIRST: all calls are seen again.
+ */
+struct hf_event_allocator_code {
+	struct hf_event h;
+	__u64 start, end;
+};
+
 struct hf_event_mark {
 	struct hf_event h;
 	__u64 code;
@@ -247,5 +261,6 @@ HF_STATIC_ASSERT(sizeof(struct hf_event_brk) == 56, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_fault) == 48, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_stack) == 40, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_window) == 72, "wire layout");
+HF_STATIC_ASSERT(sizeof(struct hf_event_allocator_code) == 40, "wire layout");
 
 #endif

@@ -16,6 +16,7 @@
 #define CHILD_MIN_BYTES    (8u << 20)
 #define INHERIT_MAX_BLOCKS 250000 /* a fork must not hold up the ring for longer than 25 ms */
 #define MAP_DENYWRITE_BIT  0x0800 /* set by glibc's dynamic linker when it maps a library */
+#define ALLOCATOR_CODE_MAX 1024   /* ranges of code: an allocator has some twenty functions */
 
 struct accounts {
 	struct accounts_options options;
@@ -542,6 +543,20 @@ static void take_window(struct accounts *accounts, struct account *account,
 	(void)accounts;
 	if (err)
 		log_debug_err(err, "a window of process %d does not count", account->pid);
+}
+
+static void take_allocator_code(struct accounts *accounts, struct account *account,
+				const struct hf_event *event)
+{
+	const struct hf_event_allocator_code *e = (const struct hf_event_allocator_code *)event;
+	struct code_ranges *code = &account->allocator_code;
+
+	(void)accounts;
+	if (event->detail & HF_ALLOCATOR_CODE_FIRST)
+		vec_clear(code);
+	if (e->start < e->end && code->count < ALLOCATOR_CODE_MAX &&
+	    vec_push(code, ((struct code_range){e->start, e->end})))
+		log_debug("a range of allocator code of process %d is left out", account->pid);
 }
 
 static void take_loss(struct accounts *accounts, struct account *account,

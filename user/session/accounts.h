@@ -55,7 +55,7 @@ struct account {
 	struct fault_table *faults;
 	struct maps maps; /* as last seen by the main thread: tells faults apart */
 	struct account_sampling sampling;
-	struct code_ranges allocator_code; /* ascending; empty: the kernel side tells */
+	struct code_ranges allocator_code; /* of its allocators; empty: the kernel side tells */
 };
 
 /* What the main thread must know. */

@@ -252,25 +252,42 @@ void governor_take_look(struct governor *governor, struct member *member,
 
 /* What an account is told of, where calls are seen now and then. */
 struct list_request {
+	struct ingest *ingest;
 	int pid;
 	bool on;
 	struct code_ranges code;
 };
 
+/* By events: a recording must have them where they came. */
+static void emit_code(const struct list_request *request, struct code_range range, uint8_t detail)
+{
+	struct hf_event_allocator_code event = {
+		.h = {.kind = HF_EVENT_ALLOCATOR_CODE,
+		      .detail = detail,
+		      .size_bytes = sizeof(event),
+		      .time_ns = clock_now_ns(),
+		      .pid = (uint32_t)request->pid,
+		      .tid = (uint32_t)request->pid},
+		.start = range.start,
+		.end = range.end,
+	};
+
+	ingest_emit(request->ingest, &event.h);
+}
+
 static void set_list(struct accounts *accounts, void *user)
 {
-	struct list_request *request = user;
+	const struct list_request *request = user;
 	struct account *account = accounts_find(accounts, request->pid);
-	struct code_ranges before;
 
 	if (!account)
 		return;
 	account->sampling.on = request->on;
 	if (!request->on)
 		vec_clear(&account->sampling.fresh);
-	before = account->allocator_code;
-	account->allocator_code = request->code;
-	request->code = before;
+	emit_code(request, (struct code_range){0}, HF_ALLOCATOR_CODE_FIRST);
+	for (size_t i = 0; i < request->code.count; i++)
+		emit_code(request, request->code.items[i], 0);
 }
 
 /* A library that is an allocator and nothing else: all of its code. */
@@ -303,14 +320,18 @@ static int add_code(const struct member *member, const struct target_mapping *ma
 
 static void tell_account(struct governor *governor, const struct member *member, bool on)
 {
-	struct list_request request = {.pid = member->target->key.pid, .on = on};
+	struct list_request request = {
+		.ingest = governor->session->ingest,
+		.pid = member->target->key.pid,
+		.on = on,
+	};
 	const struct target *target = member->target;
 
 	for (size_t i = 0; on && i < target->mapping_count; i++)
 		if (target->mappings[i].until_ns == UINT64_MAX &&
 		    add_code(member, &target->mappings[i], &request.code))
 			break;
-	ingest_call(governor->session->ingest, set_list, &request);
+	ingest_call(request.ingest, set_list, &request);
 	vec_done(&request.code);
 }
 
