@@ -4,6 +4,7 @@
  * in git before you believe it.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fileio.h"
 #include "report/export/export.h"
@@ -35,6 +36,19 @@ static void write_text_with(const struct export_options *options, struct strbuf 
 	report_free(r);
 }
 
+static void write_json_as_text(const char *json, const struct export_options *options,
+			       struct strbuf *out)
+{
+	struct sink *sink = malloc(sizeof(*sink));
+	struct report *r;
+
+	assert_int_equal(report_read_json(json, strlen(json), &r, NULL), 0);
+	sink_init_strbuf(sink, out);
+	assert_int_equal(export_write(EXPORT_TEXT, r, options, sink), 0);
+	report_free(r);
+	free(sink);
+}
+
 static void report_reads_as_in_the_golden_file(void **state)
 {
 	static const char *const files[] = {"hf-server-4312.json.gz", "hf-server-4312.html"};
@@ -59,6 +73,31 @@ static void plain_terminal_gets_ascii_and_no_colour(void **state)
 	for (size_t i = 0; i < out.len; i++)
 		assert_true((out.buf[i] >= ' ' && out.buf[i] < 0x7f) || out.buf[i] == '\n');
 	expect_golden("report_ascii.txt", &out);
+	strbuf_done(&out);
+}
+
+static void every_estimated_number_says_so(void **state)
+{
+	static const char text[] =
+		"{\"schema\":\"holdfast.report/1\",\"target\":{\"comm\":\"server\"},"
+		"\"frames\":[{\"function\":\"f\"},{\"function\":\"g\"}],"
+		"\"sites\":[{\"stack\":[0],\"estimated\":true,\"outstanding_bytes\":5120,"
+		"\"outstanding_count\":3,\"allocs\":40},"
+		"{\"stack\":[1],\"outstanding_bytes\":4096,\"outstanding_count\":2,\"allocs\":30}],"
+		"\"findings\":[{\"estimated\":true,\"outstanding_bytes\":5120,"
+		"\"outstanding_count\":3,\"stack\":[]}],"
+		"\"memory\":{\"heap_live_bytes\":9216,\"heap_live_estimated\":true}}";
+	const struct export_options options = {.patterns = true};
+	struct strbuf out = STRBUF_INIT;
+
+	(void)state;
+	write_json_as_text(text, &options, &out);
+	assert_non_null(strstr(out.buf, "held since attach about 9.00 KiB"));
+	assert_non_null(strstr(out.buf, "about 3 blocks"));
+	assert_non_null(strstr(out.buf, "~5.00 KiB in 3 "));
+	assert_non_null(strstr(out.buf, " 4.00 KiB in 2 "));
+	assert_non_null(strstr(out.buf, " ~40 "));
+	assert_non_null(strstr(out.buf, " 30 "));
 	strbuf_done(&out);
 }
 
@@ -96,19 +135,13 @@ static void foreign_names_cannot_steer_the_terminal(void **state)
 		"\"findings\":[{\"recommendation\":\"\\u001b[31m\",\"stack\":[]}],"
 		"\"quality\":{\"notes\":[\"\\u009b\\u001b\"]}}";
 	struct strbuf out = STRBUF_INIT;
-	struct sink *sink = malloc(sizeof(*sink));
-	struct report *r;
 
 	(void)state;
-	assert_int_equal(report_read_json(text, sizeof(text) - 1, &r, NULL), 0);
-	sink_init_strbuf(sink, &out);
-	assert_int_equal(export_write(EXPORT_TEXT, r, NULL, sink), 0);
+	write_json_as_text(text, NULL, &out);
 	assert_null(strchr(out.buf, '\x1b'));
 	assert_null(strchr(out.buf, '\a'));
 	assert_non_null(strstr(out.buf, "\\x1b[2J"));
 	strbuf_done(&out);
-	report_free(r);
-	free(sink);
 }
 
 int main(void)
@@ -116,6 +149,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(report_reads_as_in_the_golden_file),
 		cmocka_unit_test(plain_terminal_gets_ascii_and_no_colour),
+		cmocka_unit_test(every_estimated_number_says_so),
 		cmocka_unit_test(narrow_terminal_is_kept_to),
 		cmocka_unit_test(colour_only_where_asked_for),
 		cmocka_unit_test(foreign_names_cannot_steer_the_terminal),

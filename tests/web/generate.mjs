@@ -110,6 +110,16 @@ export function small() {
 	};
 }
 
+/* Calls were seen in windows. */
+export function sampled() {
+	const report = small();
+	report.memory.heap_live_estimated = true;
+	for (const s of report.sites.slice(0, 3))
+		s.estimated = true;
+	report.findings[0].estimated = true;
+	return report;
+}
+
 /* Nothing wrong, one process, bad data quality. */
 export function quiet() {
 	const report = small();

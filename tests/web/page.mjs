@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import {existsSync} from 'node:fs';
 import {assemble} from './assemble.mjs';
-import {ATTACK, diffPage, hostile, large, NODES, quiet, small} from './generate.mjs';
+import {ATTACK, diffPage, hostile, large, NODES, quiet, sampled, small} from './generate.mjs';
 import {clickBox, details, matchPixels, mib, open, pageTest, program, run, selected, store, sum, until, zoomed} from './harness.mjs';
 import {note, test} from './tap.mjs';
 
@@ -27,6 +27,16 @@ pageTest('findings stand in the order of the report, with evidence and stack', s
 		assert.ok(words.includes(word), word);
 	assert.equal(await first.locator('.stack li').count(), report.findings[0].stack.length);
 	assert.match(await first.locator('.stack .own').innerText(), /ngx_http_foo_handler/);
+});
+
+pageTest('every estimated number says so', sampled, async (page, report) => {
+	const words = await page.locator('.finding .finding-what').allInnerTexts();
+	assert.deepEqual(words.map((w) => /about [\d.]+ [KM]iB in /.test(w)), report.findings.map((f) => f.estimated === true));
+	assert.match(await page.locator('#verdict').innerText(), /about [\d.]+ MiB/);
+	assert.match(await page.locator('#memory-body').innerText(), /Heap live \(estimated\)/);
+	const cells = await page.locator('#sites-body tbody td').allInnerTexts();
+	assert.equal(cells.filter((c) => /^~[\d,.]+( [KM]iB| B)?$/.test(c)).length, 7 * report.sites.filter((s) => s.estimated).length);
+	assert.match(await page.locator('#flame-body').innerText(), /Estimated from samples/);
 });
 
 pageTest('a finding leads to its stack in the flamegraph', small, async (page) => {

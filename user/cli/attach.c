@@ -28,10 +28,10 @@ static void add_line(const struct session_view *view, const struct report *repor
 {
 	strbuf_addf(out, "%6.1f s  RSS ", (double)view->elapsed_ns / 1e9);
 	strbuf_add_human_bytes(out, view->rss_bytes);
-	strbuf_addstr(out, "  held ");
-	strbuf_add_human_bytes(out, view->live_bytes);
+	strbuf_addf(out, "  held %s", view->held.estimated ? "~" : "");
+	strbuf_add_human_bytes(out, view->held.bytes);
 	strbuf_addstr(out, " in ");
-	strbuf_add_grouped(out, view->live_count);
+	strbuf_add_grouped(out, view->held.count);
 	strbuf_addf(out, "  %.1f k malloc/s", view->allocs_per_second / 1e3);
 	if (view->verdict) {
 		strbuf_addf(out, "  %s ", attach_state_name(view, view->verdict->state));
@@ -42,7 +42,7 @@ static void add_line(const struct session_view *view, const struct report *repor
 		strbuf_addstr(out, i ? ", " : "  | ");
 		strbuf_add_printable(out, attach_site_name(report, &report->sites[i]),
 				     strlen(attach_site_name(report, &report->sites[i])));
-		strbuf_addch(out, ' ');
+		strbuf_addstr(out, report->sites[i].estimated ? " ~" : " ");
 		strbuf_add_human_bytes(out, report->sites[i].outstanding_bytes);
 	}
 	strbuf_addch(out, '\n');
@@ -75,8 +75,9 @@ static void add_json(const struct session_view *view, const struct report *repor
 	json_out_string(&json, "schema", "holdfast.interval/1");
 	json_out_double(&json, "time", (double)view->elapsed_ns / 1e9);
 	json_out_u64(&json, "rss_bytes", view->rss_bytes);
-	json_out_u64(&json, "heap_live_bytes", view->live_bytes);
-	json_out_u64(&json, "heap_live_count", view->live_count);
+	json_out_u64(&json, "heap_live_bytes", view->held.bytes);
+	json_out_u64(&json, "heap_live_count", view->held.count);
+	json_out_bool(&json, "heap_live_estimated", view->held.estimated);
 	json_out_double(&json, "allocs_per_second", view->allocs_per_second);
 	json_out_double(&json, "frees_per_second", view->frees_per_second);
 	json_out_double(&json, "overhead_percent", view->overhead_percent);

@@ -144,10 +144,10 @@ static void draw_header(const struct attach_view *view)
 	strbuf_reset(&line);
 	strbuf_addstr(&line, "RSS ");
 	strbuf_add_human_bytes(&line, n->rss_bytes);
-	strbuf_addstr(&line, " · held since attach ");
-	strbuf_add_human_bytes(&line, n->live_bytes);
+	strbuf_addf(&line, " · held since attach %s", n->held.estimated ? "~" : "");
+	strbuf_add_human_bytes(&line, n->held.bytes);
 	strbuf_addstr(&line, " in ");
-	strbuf_add_grouped(&line, n->live_count);
+	strbuf_add_grouped(&line, n->held.count);
 	strbuf_addf(&line, " blocks · %.1f k malloc/s · %.1f k free/s · cost %.1f %%",
 		    n->allocs_per_second / 1e3, n->frees_per_second / 1e3, n->overhead_percent);
 	put(1, A_NORMAL, line.buf);
@@ -189,6 +189,7 @@ static void draw_site(const struct attach_view *view, int row, size_t index)
 	_cleanup_(strbuf_done) struct strbuf line = STRBUF_INIT, held = STRBUF_INIT,
 					     growth = STRBUF_INIT;
 
+	strbuf_addstr(&held, site->estimated ? "~" : "");
 	strbuf_add_human_bytes(&held, site->outstanding_bytes);
 	if (site->growth_bytes_per_second != 0)
 		units_add_rate(&growth, site->growth_bytes_per_second);

@@ -28,7 +28,8 @@ static void show_progress(const struct hunt *hunt, const struct session_view *vi
 
 	output_add_progress(&line, hunt->config, view->elapsed_ns);
 	strbuf_addf(&line, "  %.1f k malloc/s  ", view->allocs_per_second / 1e3);
-	strbuf_add_human_bytes(&line, view->live_bytes);
+	strbuf_addstr(&line, view->held.estimated ? "~" : "");
+	strbuf_add_human_bytes(&line, view->held.bytes);
 	strbuf_addstr(&line, " held since attach  RSS ");
 	strbuf_add_human_bytes(&line, view->rss_bytes);
 	if (view->verdict) {

@@ -137,6 +137,7 @@ struct report_free {
 struct report_memory {
 	uint64_t rss_bytes, vms_bytes, pss_bytes, uss_bytes, swap_bytes, heap_live_bytes,
 		heap_free_bytes;
+	bool heap_live_estimated; /* heap_live_bytes, by what fell into windows; also in (a part of) the series */
 	uint64_t heap_live_count; /* by a look at the heap; 0: nobody looked */
 	/* Of the free bytes: what lies at the ends of heaps can be given back; the rest by size. */
 	uint64_t heap_free_end_bytes;

@@ -530,6 +530,7 @@ static int add_memory(const struct session *session, struct report_builder *buil
 		memory.rss_bytes = last->rss_bytes;
 		memory.vms_bytes = last->vms_bytes;
 		memory.heap_live_bytes = last->heap_live_bytes;
+		memory.heap_live_estimated = last->heap_live_estimated;
 		memory.limit_bytes = last->limit_is_system ? 0 : last->limit_bytes;
 	}
 	if (look->newest) {

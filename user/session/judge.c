@@ -45,6 +45,17 @@ static int judge_all(const struct accounts *accounts, const struct session *sess
 	return verdict_judge(processes, count, now_ns, ret);
 }
 
+static void add_held(struct judge_request *request)
+{
+	for (size_t i = 0; i < request->verdict->process_count; i++) {
+		const struct verdict_held *held = &request->verdict->processes[i].held;
+
+		request->held.bytes += held->bytes;
+		request->held.count += held->count;
+		request->held.estimated |= held->estimated;
+	}
+}
+
 void judge(struct accounts *accounts, void *user)
 {
 	struct judge_request *request = user;
@@ -60,12 +71,10 @@ void judge(struct accounts *accounts, void *user)
 		request->allocs += ledger.allocs;
 		request->frees += ledger.frees + ledger.unmatched_frees;
 		request->unmatched_frees += ledger.unmatched_frees;
-		if (accounts_at(accounts, i)->execed)
-			continue;
-		request->live_bytes += ledger.live_bytes;
-		request->live_count += ledger.live_count;
 	}
 	err = judge_all(accounts, request->session, request->now_ns, &request->verdict);
 	if (err)
 		log_debug_err(err, "no verdict this time");
+	else
+		add_held(request);
 }

@@ -157,13 +157,15 @@ static int find_and_probe(struct session *session, struct member *member, struct
 	return err ? err : probe_member(session, member, error);
 }
 
-static void read_gauge(struct member *member, uint64_t now_ns, bool full, uint64_t live_bytes)
+static void read_gauge(struct member *member, uint64_t now_ns, bool full,
+		       const struct verdict_held *held)
 {
 	struct sample sample;
 
 	if (gauge_read(member->target->key.pid, now_ns, full, &sample))
 		return;
-	sample.heap_live_bytes = live_bytes;
+	sample.heap_live_bytes = held->bytes;
+	sample.heap_live_estimated = held->estimated;
 	gauge_add(member->gauge, &sample);
 }
 
@@ -219,7 +221,7 @@ int members_attach(struct session *session, int pid, struct hf_error *error)
 	if (err)
 		return error_set_errno(error, HF_E_INTERNAL, -err, "no account for process %d",
 				       pid);
-	read_gauge(member, clock_now_ns(), true, 0);
+	read_gauge(member, clock_now_ns(), true, &(struct verdict_held){0});
 	member->held_before_bytes = newest_rss(member->gauge);
 	send_maps(session, pid);
 	err = find_and_probe(session, member, error);
@@ -278,7 +280,7 @@ static void follow_child(struct session *session, const struct life *life)
 		set_trouble(member, &error);
 	}
 	member->gap_ns = clock_now_ns() - life->time_ns;
-	read_gauge(member, clock_now_ns(), false, 0);
+	read_gauge(member, clock_now_ns(), false, &(struct verdict_held){0});
 	send_maps(session, life->pid);
 	if (vec_push(&session->members, member))
 		return;
@@ -479,28 +481,26 @@ int members_on_life(void *user, uint32_t events)
 	return 0;
 }
 
-struct live_request {
-	int pid;
-	uint64_t live_bytes;
+struct held_request {
+	const struct member *member;
+	struct verdict_held held;
 };
 
-static void read_live(struct accounts *accounts, void *user)
+static void read_held(struct accounts *accounts, void *user)
 {
-	struct live_request *request = user;
-	const struct account *account = accounts_find(accounts, request->pid);
-	struct ledger_counts counts;
+	struct held_request *request = user;
+	const struct member *member = request->member;
+	const struct account *account = accounts_find(accounts, member->target->key.pid);
 
-	if (!account)
-		return;
-	ledger_counts(account->ledger, &counts);
-	request->live_bytes = counts.live_bytes;
+	if (account && verdict_held(account->ledger, &member->look.evidence, &request->held))
+		log_debug("no memory to say what process %d holds", account->pid);
 }
 
 void members_refresh(struct session *session, uint64_t now_ns, bool full)
 {
 	for (size_t i = 0; i < session->members.count; i++) {
 		struct member *member = session->members.items[i];
-		struct live_request live = {.pid = member->target->key.pid};
+		struct held_request request = {.member = member};
 
 		if (member->ended)
 			continue;
@@ -512,8 +512,8 @@ void members_refresh(struct session *session, uint64_t now_ns, bool full)
 		update_code(session, member);
 		look_for_allocator(session, member);
 		look_for_more(session, member);
-		send_maps(session, live.pid);
-		ingest_call(session->ingest, read_live, &live);
-		read_gauge(member, now_ns, full, live.live_bytes);
+		send_maps(session, member->target->key.pid);
+		ingest_call(session->ingest, read_held, &request);
+		read_gauge(member, now_ns, full, &request.held);
 	}
 }

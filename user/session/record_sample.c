@@ -28,7 +28,8 @@ struct hf_record_sample record_sample_from(const struct sample *sample)
 		SAME_FIELDS(X)
 #undef X
 			.flags = (sample->full ? HF_RECORD_SAMPLE_FULL : 0) |
-				 (sample->limit_is_system ? HF_RECORD_SAMPLE_SYSTEM : 0),
+				 (sample->limit_is_system ? HF_RECORD_SAMPLE_SYSTEM : 0) |
+				 (sample->heap_live_estimated ? HF_RECORD_SAMPLE_ESTIMATED : 0),
 	};
 }
 
@@ -40,5 +41,6 @@ struct sample record_sample_to(const struct hf_record_sample *recorded)
 #undef X
 			.full = recorded->flags & HF_RECORD_SAMPLE_FULL,
 		.limit_is_system = recorded->flags & HF_RECORD_SAMPLE_SYSTEM,
+		.heap_live_estimated = recorded->flags & HF_RECORD_SAMPLE_ESTIMATED,
 	};
 }

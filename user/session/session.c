@@ -208,8 +208,7 @@ static void fill_view(struct session *session, const struct judge_request *reque
 		.allocs_per_second = all ? (double)allocs / seconds
 					 : session->facts.allocs_per_second,
 		.frees_per_second = (double)frees / seconds,
-		.live_bytes = request->live_bytes,
-		.live_count = request->live_count,
+		.held = request->held,
 		.unmatched_frees = request->unmatched_frees,
 		.rss_bytes = first_rss(session),
 		.overhead_percent = session->facts.last_overhead_percent,

@@ -65,7 +65,7 @@ struct session_view {
 	const struct verdict *verdict;              /* NULL: too early, or no memory for it */
 	uint64_t events, lost_events;               /* since the beginning */
 	double allocs_per_second, frees_per_second; /* since the last tick, all processes */
-	uint64_t live_bytes, live_count;            /* traced and outstanding */
+	struct verdict_held held;                   /* by all processes */
 	uint64_t unmatched_frees;
 	uint64_t rss_bytes;      /* of the first process */
 	double overhead_percent; /* estimated, of one core, since the last tick */

@@ -136,8 +136,9 @@ void looks_end(struct session *session);
 struct judge_request {
 	const struct session *session;
 	uint64_t now_ns;
-	struct verdict *verdict;                                                 /* out */
-	uint64_t allocs, frees, live_bytes, live_count, unmatched_frees, events; /* out */
+	struct verdict *verdict;                         /* out */
+	uint64_t allocs, frees, unmatched_frees, events; /* out */
+	struct verdict_held held;                        /* out */
 };
 
 void judge(struct accounts *accounts, void *request);

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/vec.h"
 #include "verdict/cause.h"
+#include "verdict/held.h"
 #include "verdict/leak.h"
 #include "verdict/lost.h"
 #include "verdict/site.h"
@@ -372,22 +373,35 @@ static void drop_unseen(const struct verdict_process *in, struct process_verdict
 	findings->count = kept;
 }
 
-/* Do the live bytes go up and down again, as a whole? */
-static bool live_bytes_swing(const struct gauge *gauge, struct envelope *scratch)
+static void add_point(struct envelope *points, uint64_t time_ns, uint64_t bytes)
 {
-	size_t all = gauge ? gauge_count(gauge) : 0;
-	size_t step = all / SERIES_MAX_POINTS + 1;
+	points->time_ns[points->count] = time_ns;
+	points->bytes[points->count++] = (double)bytes;
+}
+
+/* What is held goes up and down with every window where it is estimated: looks count it. */
+static void read_live(const struct verdict_process *in, bool estimated, struct envelope *ret)
+{
+	size_t all = in->gauge ? gauge_count(in->gauge) : 0, step = all / SERIES_MAX_POINTS + 1;
+
+	ret->count = 0;
+	for (size_t i = 0; !estimated && i < all; i += step)
+		add_point(ret, gauge_at(in->gauge, i)->time_ns,
+			  gauge_at(in->gauge, i)->heap_live_bytes);
+	for (size_t i = 0; estimated && in->lost && i < in->lost->reading_count; i++)
+		add_point(ret, in->lost->readings[i].time_ns, in->lost->readings[i].live_bytes);
+}
+
+/* Do the live bytes go up and down again, as a whole? */
+static bool live_bytes_swing(const struct verdict_process *in, bool estimated,
+			     struct envelope *scratch)
+{
 	double most = 0;
 	struct swings swings;
 
-	scratch->count = 0;
-	for (size_t i = 0; i < all; i += step) {
-		double live = (double)gauge_at(gauge, i)->heap_live_bytes;
-
-		scratch->time_ns[scratch->count] = gauge_at(gauge, i)->time_ns;
-		scratch->bytes[scratch->count++] = live;
-		most = live > most ? live : most;
-	}
+	read_live(in, estimated, scratch);
+	for (size_t i = 0; i < scratch->count; i++)
+		most = fmax(most, scratch->bytes[i]);
 	swings = envelope_swings(scratch, 0);
 	return most >= VERDICT_CYCLIC_PEAK_BYTES && swings.range >= VERDICT_CYCLIC_SWING * most &&
 	       swings.periods >= VERDICT_FIRM_PERIODS;
@@ -570,30 +584,6 @@ static void judge_overall(struct verdict *v)
 	judge_unexplained(v);
 }
 
-int verdict_estimate(const struct ledger *ledger, const struct lost_evidence *lost,
-		     struct ledger_estimate **ret)
-{
-	_cleanup_free_ struct ledger_estimate *estimates = NULL;
-	struct ledger_counts counts = {0};
-	int err;
-
-	if (ledger)
-		ledger_counts(ledger, &counts);
-	if (!counts.windows)
-		return 0;
-	estimates = calloc(ledger_site_count(ledger) + 1, sizeof(*estimates));
-	if (!estimates)
-		return -ENOMEM;
-	err = ledger_estimate_sites(ledger, estimates);
-	if (err)
-		return err;
-	if (lost && lost->reading_count)
-		ledger_bound_estimates(ledger, lost->readings[lost->reading_count - 1].live_by_size,
-				       estimates);
-	*ret = no_free_ptr(estimates);
-	return 0;
-}
-
 static int judge_process(const struct verdict_process *in, struct site_context *context,
 			 struct process_verdict *out, struct finding_vec *findings)
 {
@@ -617,6 +607,7 @@ static int judge_process(const struct verdict_process *in, struct site_context *
 	context->rss_growth = rose ? out->rss_growth_bytes_per_second : 0;
 	err = verdict_estimate(in->ledger, in->lost, &estimates);
 	context->estimates = estimates;
+	out->held = held_by_sites(in->ledger, estimates);
 	if (!err)
 		err = judge_sites(in->ledger, context, out, findings);
 	context->estimates = NULL;
@@ -634,8 +625,9 @@ static int judge_process(const struct verdict_process *in, struct site_context *
 		out->cause_known = cause_find(in, out->rss_growth_bytes_per_second, &out->cause,
 					      &out->cause_evidence);
 	if (findings->count == first)
-		out->state = live_bytes_swing(in->gauge, &context->envelope) ? VERDICT_CYCLIC
-									     : flat_state(in, out);
+		out->state = live_bytes_swing(in, out->held.estimated, &context->envelope)
+				     ? VERDICT_CYCLIC
+				     : flat_state(in, out);
 	return 0;
 }
 

@@ -210,6 +210,12 @@ struct site_verdict {
 	double growth_bytes_per_second; /* 0 where no trend was found */
 };
 
+/* Allocated since we attached, and not freed. */
+struct verdict_held {
+	uint64_t bytes, count;
+	bool estimated; /* calls were seen in windows only */
+};
+
 struct process_verdict {
 	int pid;
 	enum verdict_state state;
@@ -222,6 +228,7 @@ struct process_verdict {
 	bool cause_known;
 	enum verdict_state cause;
 	struct evidence cause_evidence;
+	struct verdict_held held;
 	struct site_verdict *sites; /* of site id i at i - 1 */
 	size_t site_count;
 };
@@ -256,6 +263,10 @@ void verdict_free(struct verdict *verdict);
  */
 int verdict_estimate(const struct ledger *ledger, const struct lost_evidence *lost,
 		     struct ledger_estimate **ret);
+
+/* The sum over its sites; as verdict_estimate(). */
+int verdict_held(const struct ledger *ledger, const struct lost_evidence *lost,
+		 struct verdict_held *ret);
 
 /*
  * What may be said of @state, the verdict's or that of one of its sites, while the watch goes on:

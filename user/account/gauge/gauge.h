@@ -18,10 +18,11 @@ struct sample {
 	uint64_t pss_bytes, uss_bytes, swap_bytes;                /* valid if full */
 	uint64_t rss_anon_bytes, rss_file_bytes, rss_shmem_bytes; /* valid if full */
 	uint64_t minor_faults, major_faults;
-	uint64_t heap_live_bytes; /* traced outstanding bytes at that time */
+	uint64_t heap_live_bytes; /* allocated since we attached, and outstanding at that time */
 	/* The cgroup's limit, or the machine's memory, and what is used of it; 0: not known. */
 	uint64_t limit_usage_bytes, limit_bytes;
 	bool limit_is_system;
+	bool heap_live_estimated; /* calls were seen in windows only */
 	bool full;
 };
 
@@ -29,7 +30,7 @@ struct gauge;
 
 int gauge_new(size_t capacity, struct gauge **ret);
 void gauge_free(struct gauge *gauge);
-/* Reads /proc of @pid. The caller adds heap_live_bytes. -ESRCH when it is gone. */
+/* Reads /proc of @pid. The caller adds heap_live. -ESRCH when it is gone. */
 int gauge_read(int pid, uint64_t now_ns, bool full, struct sample *ret);
 int gauge_add(struct gauge *gauge, const struct sample *sample);
 size_t gauge_count(const struct gauge *gauge);

@@ -158,6 +158,7 @@ static void read_memory(struct json_in *in, const json_t *o, struct report_memor
 	m->uss_bytes = json_in_u64(in, o, "uss_bytes");
 	m->swap_bytes = json_in_u64(in, o, "swap_bytes");
 	m->heap_live_bytes = json_in_u64(in, o, "heap_live_bytes");
+	m->heap_live_estimated = json_in_bool(in, o, "heap_live_estimated");
 	m->heap_live_count = json_in_u64(in, o, "heap_live_count");
 	m->heap_free_bytes = json_in_u64(in, o, "heap_free_bytes");
 	m->heap_free_end_bytes = json_in_u64(in, o, "heap_free_end_bytes");

@@ -259,7 +259,7 @@ static void add_memory(struct text_out *t, const struct report *r)
 	if (r->capture.mode == CAPTURE_SCAN)
 		strbuf_addstr(t->out, "heap in use ");
 	else
-		strbuf_addstr(t->out, "held since attach ");
+		strbuf_addf(t->out, "held since attach %s", m->heap_live_estimated ? "about " : "");
 	strbuf_add_human_bytes(t->out, m->heap_live_bytes);
 	if (r->capture.mode == CAPTURE_SCAN && m->heap_live_count) {
 		strbuf_addstr(t->out, " in ");

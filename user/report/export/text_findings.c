@@ -317,6 +317,7 @@ static bool is_any_running(const struct report *r)
 struct held {
 	const struct report_frame *frame; /* NULL: no stack */
 	uint64_t bytes, count;
+	bool estimated;
 };
 
 static const struct report_frame *place_of(const struct report *r, const struct report_site *s)
@@ -333,9 +334,10 @@ static void add_held(struct held *held, size_t *count, const struct report_frame
 	while (i < *count && held[i].frame != frame)
 		i++;
 	if (i == *count)
-		held[(*count)++] = (struct held){frame, 0, 0};
+		held[(*count)++] = (struct held){.frame = frame};
 	held[i].bytes += s->outstanding_bytes;
 	held[i].count += s->outstanding_count;
+	held[i].estimated |= s->estimated;
 }
 
 static int by_bytes_held(const void *a, const void *b)
@@ -365,6 +367,7 @@ static void add_held_line(struct text_out *t, const struct held *held, bool firs
 {
 	struct strbuf amount = STRBUF_INIT, place = STRBUF_INIT;
 
+	strbuf_addstr(&amount, held->estimated ? "~" : "");
 	strbuf_add_human_bytes(&amount, held->bytes);
 	strbuf_addstr(&amount, " in ");
 	strbuf_add_grouped(&amount, held->count);

@@ -105,6 +105,7 @@ static void add_row(struct text_out *t, const struct report *r, const struct rep
 		s->allocs ? (unsigned int)(100.0 * (double)s->temporary_count / (double)s->allocs)
 			  : 0;
 
+	strbuf_addstr(&number, s->estimated ? "~" : "");
 	strbuf_add_grouped(&number, s->allocs);
 	strbuf_addf(t->out, " %14s  %3u %%  ", number.buf, temporary > 100 ? 100 : temporary);
 	add_histogram(t, s->lifetime_ns_log2, s->lifetime_slots, true);

@@ -26,7 +26,7 @@ function readSite(raw, resolve, frames, id) {
 	const s = map(raw), stack = HF.readStack(s.stack, resolve);
 	return HF.take({
 		id, stack, user: HF.ownFrame(s.own_frame, stack, frames), allocator: text(s.allocator, 80), state: text(s.state, 40) || 'steady',
-		growth: num(s.growth_bytes_per_second, null), interval: interval(s.interval), lifetime: s.lifetime_ns_log2, size: s.size_log2,
+		growth: num(s.growth_bytes_per_second, null), estimated: s.estimated === true, interval: interval(s.interval), lifetime: s.lifetime_ns_log2, size: s.size_log2,
 	}, s, SITE_COUNTS, (v) => num(v));
 }
 
@@ -35,7 +35,7 @@ const readEvidence = (raw) => list(raw).slice(0, 100).map((e) => text(map(e).tex
 function readFinding(raw, table) {
 	const f = map(raw), stack = HF.readStack(f.stack, (frame) => table.add(frame));
 	const finding = {
-		stack, user: HF.ownFrame(f.own_frame, stack, table.frames), confidence: num(f.confidence, null), growth: num(f.growth_bytes_per_second), growthInterval: interval(f.growth_interval), evidence: readEvidence(f.evidence), site: null,
+		stack, user: HF.ownFrame(f.own_frame, stack, table.frames), confidence: num(f.confidence, null), growth: num(f.growth_bytes_per_second), growthInterval: interval(f.growth_interval), evidence: readEvidence(f.evidence), estimated: f.estimated === true, site: null,
 	};
 	return HF.take(HF.take(finding, f, FINDING_COUNTS, (v) => num(v)), f, FINDING_TEXTS, (v) => text(v));
 }

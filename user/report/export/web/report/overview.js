@@ -53,7 +53,7 @@ HF.showVerdict = function (host, model) {
 		fact('Explained', v.explained === null ? '' : +v.explained.toFixed(1) + ' %', 'Share of the growth that the findings below account for'),
 		fact('RSS', num(model.memory.rss_bytes) > 0 ? HF.bytes(model.memory.rss_bytes) : ''),
 		fact('RSS trend', model.rssGrowth === null ? '' : HF.rate(model.rssGrowth)),
-		fact('Lost', lost > 0 ? HF.bytes(lost) : '', 'Nothing refers to these bytes any more'),
+		fact('Lost', lost > 0 ? (model.findings.some((f) => f.estimated) ? 'about ' : '') + HF.bytes(lost) : '', 'Nothing refers to these bytes any more'),
 		fact('Limit', limitText(model)), fact('Firm', v.toFirm > 0 ? 'in about ' + HF.duration(v.toFirm) : '', 'How long it would take to be sure')),
 	v.evidence.length > 0 && el('details', {}, el('summary', {}, 'Why'), el('ul', {class: 'evidence'}, v.evidence.map((e) => el('li', {}, e)))));
 };
@@ -83,11 +83,11 @@ function findingTitle(f, frames) {
 }
 
 function findingFigures(f) {
-	const parts = [];
+	const parts = [], about = f.estimated ? 'about ' : '';
 	if (f.lost_count > 0)
-		parts.push(HF.bytes(f.lost_bytes) + ' in ' + HF.some(f.lost_count, 'block') + ' lost');
+		parts.push(about + HF.bytes(f.lost_bytes) + ' in ' + HF.some(f.lost_count, 'block') + ' lost');
 	if (f.lost_count !== f.outstanding_count || f.lost_bytes !== f.outstanding_bytes)
-		parts.push(HF.bytes(f.outstanding_bytes) + ' in ' + HF.some(f.outstanding_count, 'block') + ' held');
+		parts.push(about + HF.bytes(f.outstanding_bytes) + ' in ' + HF.some(f.outstanding_count, 'block') + ' held');
 	if (f.outstanding_count > 1)
 		parts.push(HF.bytes(f.outstanding_bytes / f.outstanding_count) + ' each');
 	if (f.oldest_s > 0)

@@ -14,7 +14,8 @@ function showMemory(host, model) {
 		fill(host, HF.el('p', {class: 'empty'}, 'No readings in this report.'));
 		return;
 	}
-	new HF.Chart(host, model.series, LINES, {limit: num(model.memory.limit_bytes), start: Date.parse(model.capture.started_at)});
+	const lines = LINES.map((line) => line.field === 'heap_live_bytes' && model.memory.heap_live_estimated === true ? {...line, label: line.label + ' (estimated)'} : line);
+	new HF.Chart(host, model.series, lines, {limit: num(model.memory.limit_bytes), start: Date.parse(model.capture.started_at)});
 }
 
 HF.show = function (data) {

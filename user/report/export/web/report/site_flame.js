@@ -70,7 +70,7 @@ HF.SiteFlame = class {
 			if (!this.model.sites.some((s) => s.ownGrowth))
 				parts.push('Only sites that are findings have a rate.');
 		}
-		if (this.model.sites.some((s) => s.interval))
+		if (this.model.sites.some((s) => s.estimated))
 			parts.push('Estimated from samples; the table gives the intervals.');
 		return parts.join(' ');
 	}

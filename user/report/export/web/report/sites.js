@@ -4,17 +4,19 @@
 'use strict';
 
 const {el, svg, fill} = HF;
+/* What fell into windows stands for all: marked. */
+const about = (s, words) => (s.estimated ? '~' : '') + words;
 const COLUMNS = [
 	{id: 'name', label: 'First own frame', text: true},
 	{id: 'state', label: 'State', text: true, cell: (s) => HF.badge(s.state)},
 	{id: 'growth', label: 'Growth', show: (s) => s.growth ? HF.rate(s.growth) : '–'},
-	{id: 'outstanding_bytes', label: 'Held', show: (s) => HF.bytes(s.outstanding_bytes)},
-	{id: 'outstanding_count', label: 'Blocks', show: (s) => HF.count(s.outstanding_count)},
-	{id: 'peak_bytes', label: 'Peak', show: (s) => HF.bytes(s.peak_bytes)},
-	{id: 'alloc_bytes', label: 'Allocated', show: (s) => HF.bytes(s.alloc_bytes)},
-	{id: 'allocs', label: 'Allocs', show: (s) => HF.count(s.allocs)},
-	{id: 'frees', label: 'Frees', show: (s) => HF.count(s.frees)},
-	{id: 'temporary_count', label: 'Temporary', show: (s) => HF.count(s.temporary_count)},
+	{id: 'outstanding_bytes', label: 'Held', show: (s) => about(s, HF.bytes(s.outstanding_bytes))},
+	{id: 'outstanding_count', label: 'Blocks', show: (s) => about(s, HF.count(s.outstanding_count))},
+	{id: 'peak_bytes', label: 'Peak', show: (s) => about(s, HF.bytes(s.peak_bytes))},
+	{id: 'alloc_bytes', label: 'Allocated', show: (s) => about(s, HF.bytes(s.alloc_bytes))},
+	{id: 'allocs', label: 'Allocs', show: (s) => about(s, HF.count(s.allocs))},
+	{id: 'frees', label: 'Frees', show: (s) => about(s, HF.count(s.frees))},
+	{id: 'temporary_count', label: 'Temporary', show: (s) => about(s, HF.count(s.temporary_count))},
 ];
 
 /* The value below which half of a log2 histogram lies, as the upper edge of its bucket. */
