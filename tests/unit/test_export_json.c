@@ -118,6 +118,7 @@ static const char *const contract_paths[] = {
 	"memory.uss_bytes",
 	"memory.swap_bytes",
 	"memory.heap_live_bytes",
+	"memory.heap_used_bytes",
 	"memory.heap_free_bytes",
 	"memory.fragmentation_percent",
 	"memory.limit_bytes",

@@ -86,13 +86,15 @@ static void every_estimated_number_says_so(void **state)
 		"{\"stack\":[1],\"outstanding_bytes\":4096,\"outstanding_count\":2,\"allocs\":30}],"
 		"\"findings\":[{\"estimated\":true,\"outstanding_bytes\":5120,"
 		"\"outstanding_count\":3,\"stack\":[]}],"
-		"\"memory\":{\"heap_live_bytes\":9216,\"heap_live_estimated\":true}}";
+		"\"memory\":{\"heap_live_bytes\":9216,\"heap_live_estimated\":true,"
+		"\"heap_used_bytes\":1048576,\"heap_live_count\":1200}}";
 	const struct export_options options = {.patterns = true};
 	struct strbuf out = STRBUF_INIT;
 
 	(void)state;
 	write_json_as_text(text, &options, &out);
 	assert_non_null(strstr(out.buf, "held since attach about 9.00 KiB"));
+	assert_non_null(strstr(out.buf, "HEAP     in use 1.00 MiB in 1,200 blocks\n"));
 	assert_non_null(strstr(out.buf, "about 3 blocks"));
 	assert_non_null(strstr(out.buf, "~5.00 KiB in 3 "));
 	assert_non_null(strstr(out.buf, " 4.00 KiB in 2 "));

@@ -33,7 +33,7 @@ pageTest('every estimated number says so', sampled, async (page, report) => {
 	const words = await page.locator('.finding .finding-what').allInnerTexts();
 	assert.deepEqual(words.map((w) => /about [\d.]+ [KM]iB in /.test(w)), report.findings.map((f) => f.estimated === true));
 	assert.match(await page.locator('#verdict').innerText(), /about [\d.]+ MiB/);
-	assert.match(await page.locator('#memory-body').innerText(), /Heap live \(estimated\)/);
+	assert.match(await page.locator('#memory-body').innerText(), /Held since attach \(estimated\)/);
 	const cells = await page.locator('#sites-body tbody td').allInnerTexts();
 	assert.equal(cells.filter((c) => /^~[\d,.]+( [KM]iB| B)?$/.test(c)).length, 7 * report.sites.filter((s) => s.estimated).length);
 	assert.match(await page.locator('#flame-body').innerText(), /Estimated from samples/);

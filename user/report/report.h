@@ -124,6 +124,7 @@ struct report_quality {
 struct report_sample {
 	double time; /* seconds since started_at */
 	uint64_t rss_bytes, vms_bytes, pss_bytes, uss_bytes, swap_bytes, heap_live_bytes;
+	uint64_t heap_used_bytes; /* 0: nobody had looked yet */
 	uint64_t minor_faults, major_faults;
 };
 
@@ -138,7 +139,8 @@ struct report_memory {
 	uint64_t rss_bytes, vms_bytes, pss_bytes, uss_bytes, swap_bytes, heap_live_bytes,
 		heap_free_bytes;
 	bool heap_live_estimated; /* heap_live_bytes, by what fell into windows; also in (a part of) the series */
-	uint64_t heap_live_count; /* by a look at the heap; 0: nobody looked */
+	uint64_t heap_used_bytes,
+		heap_live_count; /* all, by a look at the heap; 0: nobody looked */
 	/* Of the free bytes: what lies at the ends of heaps can be given back; the rest by size. */
 	uint64_t heap_free_end_bytes;
 	struct report_free heap_free_by_size[REPORT_FREE_SLOTS];

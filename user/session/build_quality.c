@@ -476,9 +476,19 @@ static const struct sample *newest(const struct gauge *gauge, bool full)
 	return NULL;
 }
 
-static int add_series(const struct session *session, const struct gauge *gauge,
+/* By the last look before @time_ns; readings are in order. @at: where the last call ended, 0 at first. */
+static uint64_t used_bytes(const struct lost_evidence *looks, uint64_t time_ns, size_t *at)
+{
+	while (*at < looks->reading_count && looks->readings[*at].time_ns <= time_ns)
+		++*at;
+	return *at ? looks->readings[*at - 1].live_bytes : 0;
+}
+
+static int add_series(const struct session *session, const struct member *member,
 		      struct report_builder *builder)
 {
+	const struct gauge *gauge = member->gauge;
+	size_t look = 0;
 	uint64_t pss_bytes = 0, uss_bytes = 0, swap_bytes = 0;
 	int err = 0;
 
@@ -501,6 +511,8 @@ static int add_series(const struct session *session, const struct gauge *gauge,
 				.uss_bytes = uss_bytes,
 				.swap_bytes = swap_bytes,
 				.heap_live_bytes = s->heap_live_bytes,
+				.heap_used_bytes =
+					used_bytes(&member->look.evidence, s->time_ns, &look),
 				.minor_faults = s->minor_faults,
 				.major_faults = s->major_faults,
 			});
@@ -541,6 +553,7 @@ static int add_memory(const struct session *session, struct report_builder *buil
 			memory.fragmentation_percent = 100.0 * (double)idle / (double)(live + idle);
 		if (session->scan_only)
 			memory.heap_live_bytes = live;
+		memory.heap_used_bytes = live;
 		memory.heap_live_count = look->newest->live_count;
 		add_free(look->newest, &memory);
 	}
@@ -550,7 +563,7 @@ static int add_memory(const struct session *session, struct report_builder *buil
 		memory.swap_bytes = full->swap_bytes;
 	}
 	err = report_builder_set_memory(builder, &memory);
-	return err ? err : add_series(session, gauge, builder);
+	return err ? err : add_series(session, session->members.items[0], builder);
 }
 
 int build_facts(struct session *session, const struct build_options *options,

@@ -125,6 +125,7 @@ static void put_memory(struct json_out *j, const struct report_memory *m)
 	json_out_u64(j, "swap_bytes", m->swap_bytes);
 	json_out_u64(j, "heap_live_bytes", m->heap_live_bytes);
 	json_out_bool(j, "heap_live_estimated", m->heap_live_estimated);
+	json_out_u64(j, "heap_used_bytes", m->heap_used_bytes);
 	json_out_u64(j, "heap_live_count", m->heap_live_count);
 	json_out_u64(j, "heap_free_bytes", m->heap_free_bytes);
 	json_out_u64(j, "heap_free_end_bytes", m->heap_free_end_bytes);
@@ -151,6 +152,7 @@ static void put_memory(struct json_out *j, const struct report_memory *m)
 		json_out_u64(j, "uss_bytes", s->uss_bytes);
 		json_out_u64(j, "swap_bytes", s->swap_bytes);
 		json_out_u64(j, "heap_live_bytes", s->heap_live_bytes);
+		json_out_u64(j, "heap_used_bytes", s->heap_used_bytes);
 		json_out_u64(j, "minor_faults", s->minor_faults);
 		json_out_u64(j, "major_faults", s->major_faults);
 		json_out_end_object(j);

@@ -159,6 +159,7 @@ static void read_memory(struct json_in *in, const json_t *o, struct report_memor
 	m->swap_bytes = json_in_u64(in, o, "swap_bytes");
 	m->heap_live_bytes = json_in_u64(in, o, "heap_live_bytes");
 	m->heap_live_estimated = json_in_bool(in, o, "heap_live_estimated");
+	m->heap_used_bytes = json_in_u64(in, o, "heap_used_bytes");
 	m->heap_live_count = json_in_u64(in, o, "heap_live_count");
 	m->heap_free_bytes = json_in_u64(in, o, "heap_free_bytes");
 	m->heap_free_end_bytes = json_in_u64(in, o, "heap_free_end_bytes");
@@ -177,6 +178,7 @@ static void read_memory(struct json_in *in, const json_t *o, struct report_memor
 		list[i].uss_bytes = json_in_u64(in, s, "uss_bytes");
 		list[i].swap_bytes = json_in_u64(in, s, "swap_bytes");
 		list[i].heap_live_bytes = json_in_u64(in, s, "heap_live_bytes");
+		list[i].heap_used_bytes = json_in_u64(in, s, "heap_used_bytes");
 		list[i].minor_faults = json_in_u64(in, s, "minor_faults");
 		list[i].major_faults = json_in_u64(in, s, "major_faults");
 	}

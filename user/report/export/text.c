@@ -255,20 +255,27 @@ static void add_memory(struct text_out *t, const struct report *r)
 		strbuf_addstr(t->out, "swap ");
 		strbuf_add_human_bytes(t->out, m->swap_bytes);
 	}
-	text_add_dot(t);
-	if (r->capture.mode == CAPTURE_SCAN)
-		strbuf_addstr(t->out, "heap in use ");
-	else
+	if (r->capture.mode != CAPTURE_SCAN) {
+		text_add_dot(t);
 		strbuf_addf(t->out, "held since attach %s", m->heap_live_estimated ? "about " : "");
-	strbuf_add_human_bytes(t->out, m->heap_live_bytes);
-	if (r->capture.mode == CAPTURE_SCAN && m->heap_live_count) {
-		strbuf_addstr(t->out, " in ");
-		strbuf_add_grouped(t->out, m->heap_live_count);
-		strbuf_addstr(t->out, m->heap_live_count == 1 ? " block" : " blocks");
+		strbuf_add_human_bytes(t->out, m->heap_live_bytes);
 	}
+	strbuf_addch(t->out, '\n');
+}
+
+/* All of it, as a look counted it. */
+static void add_heap(struct text_out *t, const struct report_memory *m)
+{
+	if (!m->heap_live_count && !m->heap_free_bytes)
+		return;
+	strbuf_addstr(t->out, "HEAP     in use ");
+	strbuf_add_human_bytes(t->out, m->heap_used_bytes);
+	strbuf_addstr(t->out, " in ");
+	strbuf_add_grouped(t->out, m->heap_live_count);
+	strbuf_addstr(t->out, m->heap_live_count == 1 ? " block" : " blocks");
 	if (m->heap_free_bytes) {
 		text_add_dot(t);
-		strbuf_addstr(t->out, "free in the heap ");
+		strbuf_addstr(t->out, "free ");
 		strbuf_add_human_bytes(t->out, m->heap_free_bytes);
 		strbuf_addf(t->out, " (%.0f %%)", m->fragmentation_percent);
 	}
@@ -420,6 +427,7 @@ int write_text(const struct report *r, const struct export_options *options, str
 	text_add_findings(&t, r);
 	text_add_innocents(&t, r);
 	add_memory(&t, r);
+	add_heap(&t, &r->memory);
 	if (r->capture.mode == CAPTURE_SCAN || r->verdict.state == VERDICT_FRAGMENTED)
 		add_free(&t, &r->memory);
 	text_add_holdings(&t, r);

@@ -65,8 +65,8 @@ function joinFindings(findings, sites) {
 function readSeries(raw) {
 	const series = list(raw).map(map).filter((p) => Number.isFinite(p.time));
 	for (const p of series)
-		for (const field of ['pss_bytes', 'uss_bytes'])
-			if (p[field] === 0) // not read yet: it costs the kernel more than RSS
+		for (const field of ['pss_bytes', 'uss_bytes', 'heap_used_bytes'])
+			if (p[field] === 0) // not read yet: it costs more than RSS
 				p[field] = null;
 	return series.sort((a, b) => a.time - b.time);
 }

@@ -6,7 +6,7 @@
 const {num, fill} = HF;
 const LINES = [
 	{field: 'rss_bytes', label: 'RSS', on: true}, {field: 'pss_bytes', label: 'PSS', on: false}, {field: 'uss_bytes', label: 'USS', on: false},
-	{field: 'heap_live_bytes', label: 'Heap live', on: true}, {field: 'heap_free_bytes', label: 'Heap free', on: false}, {field: 'swap_bytes', label: 'Swap', on: false},
+	{field: 'heap_used_bytes', label: 'Heap in use', on: true}, {field: 'heap_live_bytes', label: 'Held since attach', on: true}, {field: 'heap_free_bytes', label: 'Heap free', on: false}, {field: 'swap_bytes', label: 'Swap', on: false},
 ];
 
 function showMemory(host, model) {
@@ -14,7 +14,7 @@ function showMemory(host, model) {
 		fill(host, HF.el('p', {class: 'empty'}, 'No readings in this report.'));
 		return;
 	}
-	const lines = LINES.map((line) => line.field === 'heap_live_bytes' && model.memory.heap_live_estimated === true ? {...line, label: line.label + ' (estimated)'} : line);
+	const lines = LINES.map((line) => line.field === 'heap_live_bytes' && model.memory.heap_live_estimated === true ? {...line, label: line.label + ' (estimated)', on: false} : line);
 	new HF.Chart(host, model.series, lines, {limit: num(model.memory.limit_bytes), start: Date.parse(model.capture.started_at)});
 }
 
