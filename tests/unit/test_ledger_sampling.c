@@ -125,6 +125,23 @@ static void a_block_has_the_weight_of_the_window_it_was_born_in(void **state)
 	ledger_free(ledger);
 }
 
+static void the_last_window_stands_for_the_time_after_it_too(void **state)
+{
+	struct ledger *ledger = new_ledger();
+
+	(void)state;
+	allocate(ledger, 1, 1, SECOND - 1, false);
+	assert_int_equal(end_window(ledger, SECOND, SECOND, SECOND / 10), 0);
+	allocate(ledger, 2, 1, 2 * SECOND - 1, false);
+	assert_int_equal(end_window(ledger, 2 * SECOND, SECOND, SECOND / 2), 0);
+	assert_int_equal(end_window(ledger, 3 * SECOND, SECOND / 2, 0), 0);
+	assert_float_equal(estimate_of(ledger, 1).allocs, 13, 0.01);
+	assert_float_equal(estimate_of(ledger, 1).outstanding_count, 13, 0.01);
+	assert_int_equal(end_window(ledger, 4 * SECOND, SECOND / 2, 0), 0);
+	assert_float_equal(estimate_of(ledger, 1).allocs, 14, 0.01);
+	ledger_free(ledger);
+}
+
 static void windows_that_cannot_be_are_refused(void **state)
 {
 	struct ledger *ledger = new_ledger();
@@ -273,6 +290,7 @@ int main(void)
 		cmocka_unit_test(a_window_stands_for_the_time_before_it),
 		cmocka_unit_test(followed_calls_are_a_site_of_their_own_and_count_once),
 		cmocka_unit_test(a_block_has_the_weight_of_the_window_it_was_born_in),
+		cmocka_unit_test(the_last_window_stands_for_the_time_after_it_too),
 		cmocka_unit_test(windows_that_cannot_be_are_refused),
 		cmocka_unit_test(what_is_forgotten_counts_as_freed_once),
 		cmocka_unit_test(no_more_is_estimated_than_the_heap_holds),

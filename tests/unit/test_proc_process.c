@@ -244,6 +244,7 @@ static void gone_process_is_gone_for_every_reader(void **state)
 	struct process_status status;
 	struct process_stat stat;
 	pid_t pid = fork();
+	uint64_t calls;
 	int number;
 	char *text;
 
@@ -255,6 +256,7 @@ static void gone_process_is_gone_for_every_reader(void **state)
 	assert_int_equal(process_exe(pid, &text), -ESRCH);
 	assert_int_equal(process_cmdline(pid, &text), -ESRCH);
 	assert_int_equal(process_status_read(pid, &status), -ESRCH);
+	assert_int_equal(process_io_calls(pid, &calls), -ESRCH);
 	assert_int_equal(process_namespace_pid(pid, &number), -ESRCH);
 	assert_int_equal(process_container(pid, &text), -ESRCH);
 	assert_int_equal(process_open_file(pid, "/etc/passwd"), -ESRCH);
@@ -457,6 +459,20 @@ static void memory_is_read_wholly_or_not_at_all(void **state)
 	munmap(pages, page);
 }
 
+static void system_calls_that_read_and_write_are_counted(void **state)
+{
+	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	uint64_t before, after;
+
+	(void)state;
+	assert_int_equal(process_io_calls(getpid(), &before), 0);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(write(fd, "x", 1), 1);
+	assert_int_equal(process_io_calls(getpid(), &after), 0);
+	assert_in_range(after - before, 100, 110);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -477,6 +493,7 @@ int main(void)
 		cmocka_unit_test(links_do_not_leave_the_targets_root),
 		cmocka_unit_test(mapped_file_is_opened_after_it_was_deleted),
 		cmocka_unit_test(memory_is_read_wholly_or_not_at_all),
+		cmocka_unit_test(system_calls_that_read_and_write_are_counted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,8 +18,6 @@
 #define LOOK_SLICE_NS (50 * NS_PER_MS)
 /* A window is too short to tell a rate from chance with fewer calls. */
 #define HITS_TELL 50
-/* What is left of a window for the target's own work is at least so much. */
-#define OWN_LEAST 0.03
 
 int governor_new(struct session *session, struct governor **ret)
 {
@@ -70,8 +68,7 @@ static uint64_t process_cpu_ns(int pid)
 	return (uint64_t)spent.tv_sec * NS_PER_S + (uint64_t)spent.tv_nsec;
 }
 
-/* Of all processes that run. */
-static uint64_t cpu_time_ns(const struct governor *g)
+uint64_t governor_cpu_ns(const struct governor *g)
 {
 	uint64_t sum = 0;
 
@@ -104,20 +101,18 @@ static double spend(struct governor *g, const struct budget_hits *hits)
 	return cost;
 }
 
-void governor_saw(struct governor *g, const struct budget_window *window)
+void governor_saw(struct governor *g, const struct budget_window *window, double slowdown)
 {
-	double on_ns = (double)window->on_ns;
-
 	g->spent_ns += window->cost_ns;
 	g->burst_ns += window->cost_ns;
 	g->seen_ns += window->on_ns;
-	g->own_ns += (uint64_t)fmax(on_ns - window->cost_ns, OWN_LEAST * on_ns);
+	g->own_ns += (uint64_t)((double)window->on_ns / slowdown);
 }
 
 /* Time passes: more may be spent. */
 static void allow(struct governor *g, uint64_t now_ns)
 {
-	uint64_t passed_ns = now_ns - g->checked_ns, cpu = cpu_time_ns(g);
+	uint64_t passed_ns = now_ns - g->checked_ns, cpu = governor_cpu_ns(g);
 	double cores = cpu > g->cpu_ns && passed_ns ? (double)(cpu - g->cpu_ns) / (double)passed_ns
 						    : 0;
 	double allowed;
@@ -372,8 +367,8 @@ static void check(struct governor *g)
 	if (passed_ns)
 		check_extras(g, passed_ns);
 	if (g->exact) {
-		governor_saw(g,
-			     &(struct budget_window){passed_ns, budget_cost_ns(&g->costs, &hits)});
+		governor_saw(
+			g, &(struct budget_window){passed_ns, budget_cost_ns(&g->costs, &hits)}, 1);
 		g->rate = passed_ns ? (double)hits.allocs / ((double)passed_ns / NS_PER_S) : 0;
 	} else {
 		check_followed(g, now_ns);
@@ -408,12 +403,12 @@ void governor_attached(struct governor *g)
 		governor_members_changed(g);
 	if (!g->exact || g->forced)
 		return;
-	g->cpu_ns = cpu_time_ns(g);
+	g->cpu_ns = governor_cpu_ns(g);
 	nanosleep(&moment, NULL);
 	first.on_ns = clock_now_ns() - g->checked_ns;
 	hits = new_hits(g);
 	first.cost_ns = budget_cost_ns(&g->costs, &hits);
-	governor_saw(g, &first);
+	governor_saw(g, &first, 1);
 	allowed = budget_allowed_ns(g->session->options.budget_percent, 1, first.on_ns);
 	allow(g, clock_now_ns());
 	if (hits.allocs + hits.frees >= HITS_TELL && first.cost_ns > 2 * allowed)

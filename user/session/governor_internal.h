@@ -3,6 +3,7 @@
 #ifndef HOLDFAST_SESSION_GOVERNOR_INTERNAL_H
 #define HOLDFAST_SESSION_GOVERNOR_INTERNAL_H
 
+#include "capture/budget/pace.h"
 #include "capture/budget/plan.h"
 #include "session/governor.h"
 #include "session/session_internal.h"
@@ -45,7 +46,10 @@ struct governor {
 	uint64_t signed_ns; /* when what the blocks of the open window hold was noted; 0: not yet */
 	uint64_t ended_ns;  /* the last one */
 	uint64_t windows, seen_ns;
-	uint64_t own_ns;   /* of that, what our probes left for its own work */
+	uint64_t own_ns; /* of that, what would have been enough for the same work without our probes */
+	struct pace pace;
+	struct pace_reading mark,
+		closing;   /* when the phase began; when an open window began to close */
 	unsigned int calm; /* windows in a row that would have allowed to see all */
 	double rate;       /* allocations a second, in the last window or check */
 	uint64_t random, polled_ns, chosen_ns;
@@ -60,8 +64,10 @@ void windows_end(struct governor *governor);
 /* All was seen up to now; what the blocks hold was noted at @known_ns. */
 void windows_end_exact(struct governor *governor, uint64_t known_ns, uint64_t now_ns);
 /* governor.c: */
-/* Counts what hits cost, and that all calls were seen for so long. */
-void governor_saw(struct governor *governor, const struct budget_window *window);
+/* Counts what hits cost, and that all calls were seen for so long; @slowdown: of the target, by that. */
+void governor_saw(struct governor *governor, const struct budget_window *window, double slowdown);
+/* Of all processes that run. */
+uint64_t governor_cpu_ns(const struct governor *governor);
 void governor_see_all(struct governor *governor);
 
 /* survivors.c: blocks whose release nobody may see. */

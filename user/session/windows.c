@@ -16,12 +16,11 @@
 #define OVERTIME_NS (20 * NS_PER_MS)
 /* A longer window is looked at so often. */
 #define SLICE_NS (8 * NS_PER_MS)
+/* One that was cut shorter than this, at the end of a watch, tells less of its time than the one before it. */
+#define SHORTEST_NS (2 * NS_PER_MS)
 /* With fewer events the times of the link calls tell when probes were in. */
 #define EVENTS_TELL 32
-/* Beyond this share of a window's time the probes may slow the target down; its counts may then be so much too low. */
-#define SATURATED       0.3
-#define SATURATED_ERROR 0.5
-#define RETRY_NS        NS_PER_S
+#define RETRY_NS    NS_PER_S
 
 static void drop_window(struct governor *g)
 {
@@ -81,16 +80,33 @@ static void arm(struct governor *g, uint64_t in_ns)
 		loop_set_timer(g->session->loop, g->phase_fd, in_ns ? in_ns : 1, 0);
 }
 
+static struct pace_reading read_pace(const struct governor *g)
+{
+	struct pace_reading reading = {.time_ns = clock_now_ns(), .cpu_ns = governor_cpu_ns(g)};
+
+	for (size_t i = 0; i < g->session->members.count; i++) {
+		const struct member *member = g->session->members.items[i];
+		uint64_t calls;
+
+		if (!member->ended && !process_io_calls(member->target->key.pid, &calls))
+			reading.calls += calls;
+	}
+	return reading;
+}
+
 void windows_schedule(struct governor *g, uint64_t in_ns)
 {
 	g->phase = WINDOW_IDLE;
+	g->mark = read_pace(g);
 	arm(g, in_ns);
 }
 
 static void open_next(struct governor *g)
 {
 	int err = g->window ? 0 : make_window(g);
+	struct pace_reading now = read_pace(g);
 
+	pace_outside(&g->pace, &g->mark, &now);
 	if (!err) {
 		ingest_call(g->session->ingest, reset_seen, NULL);
 		err = window_thread_open(g->thread, g->window, g->step.hold_ns + OVERTIME_NS);
@@ -107,6 +123,7 @@ static void open_next(struct governor *g)
 /* Before the probes go: afterwards nobody sees which of the blocks are handed out anew. */
 static void close_open(struct governor *g)
 {
+	g->closing = read_pace(g);
 	g->signed_ns = clock_now_ns();
 	survivors_sign(g);
 	window_thread_close(g->thread);
@@ -149,26 +166,43 @@ static void weigh(struct accounts *accounts, void *user)
 	}
 }
 
-static void end_window(struct governor *g, uint64_t from_ns, uint64_t known_ns, uint64_t until_ns,
-		       double error)
+/* Without any length: nothing was seen since the last one. */
+struct window_span {
+	uint64_t from_ns, known_ns, until_ns;
+	struct pace_slowdown slowdown;
+};
+
+static void end_window(struct governor *g, const struct window_span *span)
 {
-	struct weighing w = {g,
-			     {.until_ns = until_ns,
-			      .known_ns = known_ns,
-			      .stands_for_ns = until_ns - g->ended_ns,
-			      .seen_ns = until_ns - from_ns,
-			      .lived_ns = known_ns - from_ns,
-			      .error = error}};
+	double factor = span->slowdown.factor;
+	struct weighing w = {
+		g,
+		{.until_ns = span->until_ns,
+		 .known_ns = span->known_ns,
+		 .stands_for_ns = span->until_ns - g->ended_ns,
+		 .seen_ns = (uint64_t)ceil((double)(span->until_ns - span->from_ns) / factor),
+		 .lived_ns = (uint64_t)ceil((double)(span->known_ns - span->from_ns) / factor),
+		 .error = span->slowdown.error}};
 
 	ingest_call(g->session->ingest, weigh, &w);
-	g->ended_ns = until_ns;
-	g->windows++;
+	g->ended_ns = span->until_ns;
+	g->windows += span->until_ns > span->from_ns;
+}
+
+static void end_blind_time(struct governor *g, uint64_t now_ns)
+{
+	struct window_span span = {now_ns, now_ns, now_ns, {1, 0}};
+
+	if (now_ns > g->ended_ns)
+		end_window(g, &span);
 }
 
 void windows_end_exact(struct governor *g, uint64_t known_ns, uint64_t now_ns)
 {
+	struct window_span span = {g->ended_ns, known_ns, now_ns, {1, 0}};
+
 	if (known_ns > g->ended_ns)
-		end_window(g, g->ended_ns, known_ns, now_ns, 0);
+		end_window(g, &span);
 	g->windows--;
 }
 
@@ -210,23 +244,51 @@ static void plan_next(struct governor *g, const struct budget_window *last)
 	g->random = hash_u64(g->random + 1, g->random);
 	g->step = budget_next(last, share, g->spent_ns - BUDGET_MARGIN * g->allowed_ns, g->random);
 	log_debug(
-		"window %lu: on %.1f ms, cost %.2f ms; next in %.0f ms for %.0f ms, others %.2f %%",
+		"window %lu: on %.1f ms, cost %.2f ms, slowdown %.2f; next in %.0f ms for %.0f ms, others %.2f %%",
 		(unsigned long)g->windows, (double)last->on_ns / 1e6, last->cost_ns / 1e6,
-		(double)g->step.gap_ns / 1e6, (double)g->step.hold_ns / 1e6, g->other_share * 100);
+		pace_slowdown(&g->pace).factor, (double)g->step.gap_ns / 1e6,
+		(double)g->step.hold_ns / 1e6, g->other_share * 100);
 }
 
-/* A target that is kept busy by our probes gets on more slowly than else, by how much nobody can tell. */
-static double error_of(const struct budget_window *window)
+/* Between our readings it was open all the time, if its thread did not close it by itself. */
+static struct pace_slowdown slowdown_of(struct governor *g, const struct budget_window *window,
+					const struct probe_window_times *times)
 {
-	return window->cost_ns < SATURATED * (double)window->on_ns ? 0 : SATURATED_ERROR;
+	double rate = window->cost_ns / (double)window->on_ns;
+
+	if (g->mark.time_ns >= times->opened_ns && g->closing.time_ns <= times->closing_ns)
+		pace_inside(&g->pace, &g->mark, &g->closing,
+			    rate * (double)(g->closing.time_ns - g->mark.time_ns));
+	return pace_slowdown(&g->pace);
+}
+
+static void find_span(const struct governor *g, const struct seen *seen,
+		      const struct probe_window_times *times, struct window_span *ret)
+{
+	true_times(seen, times, &ret->from_ns, &ret->until_ns);
+	ret->known_ns = g->signed_ns && g->signed_ns < ret->until_ns ? g->signed_ns : ret->until_ns;
+	if (ret->known_ns <= ret->from_ns)
+		ret->known_ns = ret->until_ns;
+}
+
+static void weigh_window(struct governor *g, const struct seen *seen,
+			 const struct budget_window *last, const struct probe_window_times *times,
+			 struct window_span *span)
+{
+	span->slowdown = slowdown_of(g, last, times);
+	governor_saw(g, last, span->slowdown.factor);
+	end_window(g, span);
+	g->rate = (double)seen->allocs * span->slowdown.factor / ((double)last->on_ns / NS_PER_S);
+	watch_calm(g, last);
+	plan_next(g, last);
 }
 
 static void take_closed(struct governor *g)
 {
 	struct probe_window_times times;
 	struct budget_window last;
+	struct window_span span;
 	struct seen seen = {0};
-	uint64_t from_ns, until_ns, known_ns;
 	int err = window_thread_take(g->thread, &times);
 
 	ingest_call(g->session->ingest, sum_seen, &seen);
@@ -236,17 +298,13 @@ static void take_closed(struct governor *g)
 		windows_schedule(g, RETRY_NS);
 		return;
 	}
-	true_times(&seen, &times, &from_ns, &until_ns);
-	known_ns = g->signed_ns && g->signed_ns < until_ns ? g->signed_ns : until_ns;
-	if (known_ns <= from_ns)
-		known_ns = until_ns;
-	survivors_end_window(g, g->signed_ns ? g->signed_ns : from_ns);
-	last = (struct budget_window){until_ns - from_ns, cost_of(g, &seen)};
-	governor_saw(g, &last);
-	end_window(g, from_ns, known_ns, until_ns, error_of(&last));
-	g->rate = (double)seen.allocs / ((double)last.on_ns / NS_PER_S);
-	watch_calm(g, &last);
-	plan_next(g, &last);
+	find_span(g, &seen, &times, &span);
+	survivors_end_window(g, g->signed_ns ? g->signed_ns : span.from_ns);
+	last = (struct budget_window){span.until_ns - span.from_ns, cost_of(g, &seen)};
+	if (last.on_ns >= SHORTEST_NS)
+		weigh_window(g, &seen, &last, &times, &span);
+	else
+		governor_saw(g, &last, 1);
 	if (g->members_changed)
 		drop_window(g);
 	g->members_changed = false;
@@ -298,6 +356,7 @@ static int on_opened(void *user, uint32_t events)
 	if (g->phase != WINDOW_OPENING)
 		return 0;
 	g->phase = WINDOW_OPEN;
+	g->mark = read_pace(g);
 	g->opened_ns = clock_now_ns();
 	arm(g, g->step.hold_ns < SLICE_NS ? g->step.hold_ns : SLICE_NS);
 	return 0;
@@ -347,6 +406,7 @@ void windows_end(struct governor *g)
 			close_open(g);
 		take_closed(g);
 	}
+	end_blind_time(g, clock_now_ns());
 	drop_window(g);
 	if (g->phase_fd >= 0)
 		loop_set_timer(g->session->loop, g->phase_fd, 0, 0);

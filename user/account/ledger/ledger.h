@@ -156,7 +156,8 @@ void ledger_thread_exit(struct ledger *ledger, uint32_t tid);
  * Where calls are traced only now and then: a window ended (until_ns). What was recorded since the last one ended, and is
  * not of followed calls, was seen in it. Its counts are those of @seen_ns, a part of @stands_for_ns; its blocks that
  * are kept on, those of @lived_ns (until known_ns, when their contents were noted; whoever ends the window forgets
- * the younger ones). Windows end in their order. -EINVAL, -ENOSPC, -ENOMEM: what was seen counts to the next.
+ * the younger ones). Windows end in their order. With @seen_ns 0 the one before it stands for @stands_for_ns more.
+ * -EINVAL, -ENOSPC, -ENOMEM: what was seen counts to the next.
  */
 struct ledger_window {
 	uint64_t until_ns, known_ns, stands_for_ns, seen_ns, lived_ns;

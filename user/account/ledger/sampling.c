@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define Z 1.96
+#define Z         1.96
+#define ERROR_MAX 10.0
 
 void sampling_init(struct sampling *sampling, struct memory_bound *memory)
 {
@@ -32,6 +33,7 @@ int sampling_copy(const struct sampling *from, struct sampling *to)
 	to->error = from->error;
 	to->lived_ns = from->lived_ns;
 	to->stood_for_ns = from->stood_for_ns;
+	to->last_ns = from->last_ns;
 	to->memory->used_bytes += from->count * sizeof(*to->windows);
 	return 0;
 }
@@ -56,13 +58,32 @@ static int reserve(struct sampling *sampling)
 	return 0;
 }
 
+/* What is still to be weighed takes the new weight: nothing came since. */
+static int extend(struct sampling *sampling, const struct ledger_window *window)
+{
+	struct sampling_window *last;
+	double more;
+
+	if (!sampling->count || !window->stands_for_ns)
+		return -EINVAL;
+	last = &sampling->windows[sampling->count - 1];
+	more = 1 + (double)window->stands_for_ns / (double)sampling->last_ns;
+	last->weight *= (float)more;
+	last->live_weight *= (float)more;
+	sampling->last_ns += window->stands_for_ns;
+	sampling->stood_for_ns += (double)window->stands_for_ns;
+	return 0;
+}
+
 int sampling_end_window(struct sampling *sampling, const struct ledger_window *window)
 {
 	const struct sampling_window *last =
 		sampling->count ? &sampling->windows[sampling->count - 1] : NULL;
 	int err;
 
-	if (!window->seen_ns || !window->lived_ns || window->until_ns < window->known_ns ||
+	if (!window->seen_ns)
+		return extend(sampling, window);
+	if (!window->lived_ns || !window->stands_for_ns || window->until_ns < window->known_ns ||
 	    (last && window->until_ns <= last->until_ns))
 		return -EINVAL;
 	err = reserve(sampling);
@@ -70,7 +91,8 @@ int sampling_end_window(struct sampling *sampling, const struct ledger_window *w
 		return err;
 	sampling->lived_ns += (double)window->lived_ns;
 	sampling->stood_for_ns += (double)window->stands_for_ns;
-	sampling->error = window->error > 0 && window->error < 1 ? window->error : 0;
+	sampling->last_ns = window->stands_for_ns;
+	sampling->error = window->error > 0 ? fmin(window->error, ERROR_MAX) : 0;
 	sampling->windows[sampling->count++] = (struct sampling_window){
 		.until_ns = window->until_ns,
 		.known_ns = window->known_ns,

@@ -29,6 +29,7 @@ struct sampling {
 	size_t count, capacity;
 	double error; /* of all weights, as told last */
 	double lived_ns, stood_for_ns;
+	uint64_t last_ns; /* what the newest stands for */
 	struct memory_bound *memory;
 };
 
@@ -36,7 +37,8 @@ void sampling_init(struct sampling *sampling, struct memory_bound *memory);
 void sampling_done(struct sampling *sampling);
 /* @to is empty, and not bounded further. -ENOMEM. */
 int sampling_copy(const struct sampling *from, struct sampling *to);
-/* -EINVAL: not after the last one, or it saw nothing; -ENOSPC, -ENOMEM: what is counted goes on to the next. */
+/* One that saw nothing at all: the one before it stands for its time too. -EINVAL: not after the last one, or the first;
+ * -ENOSPC, -ENOMEM: what is counted goes on to the next. */
 int sampling_end_window(struct sampling *sampling, const struct ledger_window *window);
 
 /* Counts one allocation of the window that is open now. */

@@ -188,6 +188,25 @@ int process_status_read(int pid, struct process_status *ret)
 	return 0;
 }
 
+#define IO_MAX_BYTES 4096
+
+int process_io_calls(int pid, uint64_t *ret)
+{
+	_cleanup_free_ char *data = NULL;
+	uint64_t reads, writes;
+	struct text text;
+	size_t size;
+	int err = proc_read(pid, "io", IO_MAX_BYTES, &data, &size);
+
+	if (err)
+		return err;
+	text = (struct text){data, data + size};
+	if (!text_find_number(text, "syscr:", &reads) || !text_find_number(text, "syscw:", &writes))
+		return -EINVAL;
+	*ret = reads + writes;
+	return 0;
+}
+
 #define CONTAINER_ID_DIGITS 64
 
 static bool is_lower_hex(char c)

@@ -62,6 +62,9 @@ struct process_status {
 };
 int process_status_read(int pid, struct process_status *ret);
 
+/* System calls that read and that wrote, of all its threads since it began; those of sockets' own calls are not in it. */
+int process_io_calls(int pid, uint64_t *ret);
+
 /*
  * /proc/PID/root/PATH opened within the target's root (openat2 RESOLVE_IN_ROOT: no link leads out of it),
  * regular files only: anything else is -EINVAL and never opened for reading, since opening a device can
