@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * mmap, munmap, mremap and brk, at the system call: no libc wrapper can hide one. Raw tracepoints, since
- * the classic ones need tracefs mounted. They run for every system call of the machine, so the first
- * thing they do is to look at the number.
+ * mmap, munmap, mremap and brk, at the system call: no libc wrapper can hide one. Where the kernel can (fentry), at
+ * these four functions of it: whoever makes other calls pays nothing. Else by raw tracepoints (the classic ones need
+ * tracefs mounted), which run for every system call of the machine, so the first thing they do is to look at the number.
  *
  * Releases are sent at entry (tentative), before another thread can get the range; the return confirms
  * by saying nothing, or undoes.
@@ -201,22 +201,12 @@ static __always_inline void count_passing(void)
 		__sync_fetch_and_add(&process->passing, HF_PASSING_SAMPLE);
 }
 
-SEC("raw_tp/sys_enter")
-int mapping_enter(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline int enters(struct pt_regs *regs, u64 number)
 {
-	struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
-	u64 number = ctx->args[1], sp;
-	struct hf_process *process;
-	struct hf_thread *t;
+	struct hf_process *process = process_current();
+	struct hf_thread *t = process ? thread_get() : NULL;
+	u64 sp;
 
-	if (!is_mapping_call(number) || gate_closed) {
-		count_passing();
-		return 0;
-	}
-	process = process_current();
-	if (!process)
-		return 0;
-	t = thread_get();
 	if (!t)
 		return 0;
 	keep_arguments(&t->syscall, regs, number);
@@ -247,20 +237,12 @@ static __always_inline void note_mapped(struct hf_process *process, const struct
 		code_came(process, address, call->args[1]);
 }
 
-SEC("raw_tp/sys_exit")
-int mapping_exit(struct bpf_raw_tracepoint_args *ctx)
+static __always_inline int returns(struct pt_regs *regs, u64 number, s64 result)
 {
-	struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
-	u64 number = BPF_CORE_READ(regs, orig_ax);
-	s64 result = ctx->args[1];
-	struct hf_process *process;
-	struct hf_thread *t;
+	struct hf_process *process = process_current();
+	struct hf_thread *t = process ? thread_find() : NULL;
 	u32 flags;
 
-	if (!is_mapping_call(number))
-		return 0;
-	process = process_current();
-	t = process ? thread_find() : NULL;
 	if (!t || t->syscall.number != number)
 		return 0;
 	t->syscall.number = 0;
@@ -286,4 +268,43 @@ int mapping_exit(struct bpf_raw_tracepoint_args *ctx)
 	    !(t->syscall.args[3] & MAP_ANONYMOUS_BIT))
 		file_send(t->syscall.args[4]);
 	return 0;
+}
+
+/* ctx of fentry: the function's arguments; of fexit: what it returned behind them. */
+#define MAPPING_CALL(name, number)                                                 \
+	SEC("?fentry/__x64_sys_" #name)                                            \
+	int name##_enter(u64 *ctx)                                                 \
+	{                                                                          \
+		return gate_closed ? 0 : enters((struct pt_regs *)ctx[0], number); \
+	}                                                                          \
+	SEC("?fexit/__x64_sys_" #name)                                             \
+	int name##_exit(u64 *ctx)                                                  \
+	{                                                                          \
+		return returns((struct pt_regs *)ctx[0], number, (s64)ctx[1]);     \
+	}
+
+MAPPING_CALL(mmap, NR_MMAP)
+MAPPING_CALL(munmap, NR_MUNMAP)
+MAPPING_CALL(mremap, NR_MREMAP)
+MAPPING_CALL(brk, NR_BRK)
+
+SEC("?raw_tp/sys_enter")
+int mapping_enter(struct bpf_raw_tracepoint_args *ctx)
+{
+	u64 number = ctx->args[1];
+
+	if (!is_mapping_call(number) || gate_closed) {
+		count_passing();
+		return 0;
+	}
+	return enters((struct pt_regs *)ctx->args[0], number);
+}
+
+SEC("?raw_tp/sys_exit")
+int mapping_exit(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct pt_regs *regs = (struct pt_regs *)ctx->args[0];
+	u64 number = BPF_CORE_READ(regs, orig_ax);
+
+	return is_mapping_call(number) ? returns(regs, number, ctx->args[1]) : 0;
 }

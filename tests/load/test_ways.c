@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -19,8 +20,10 @@
 #include "capture/probe/usage.h"
 #include "cmocka_all.h"
 
-#define THREADS 2
-#define ROUNDS  500
+#define THREADS   2
+#define ROUNDS    500
+#define MAPS      40
+#define MAP_BYTES 12288
 
 /* The program: each thread waits for a byte, then allocates, reallocates, frees, and says so. */
 struct program {
@@ -36,8 +39,20 @@ struct run {
 	struct ring_feed *feed;
 	struct allocator_set set;
 	struct probe_attached attached;
-	unsigned int allocs, frees;
+	unsigned int allocs, frees, maps, unmaps, unmaps_undone;
 };
+
+/* All of it, and then what can't be unmapped. */
+static void map_and_unmap(void)
+{
+	for (int i = 0; i < MAPS; i++) {
+		void *map = mmap(NULL, MAP_BYTES, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		munmap(map, MAP_BYTES);
+	}
+	munmap((void *)1, MAP_BYTES);
+}
 
 static void *work(void *argument)
 {
@@ -46,6 +61,10 @@ static void *work(void *argument)
 	char byte;
 
 	while (read(p->to[0], &byte, 1) == 1) {
+		if (byte == 'm') {
+			map_and_unmap();
+			continue;
+		}
 		for (int i = 0; i < ROUNDS; i++) {
 			block = malloc(100);
 			block = realloc(block, 5000);
@@ -101,12 +120,18 @@ static int on_event(void *user, const struct hf_event *event)
 
 	run->allocs += event->kind == HF_EVENT_ALLOC;
 	run->frees += event->kind == HF_EVENT_FREE;
+	if (event->kind == HF_EVENT_MAP)
+		run->maps += ((const struct hf_event_map *)event)->size == MAP_BYTES;
+	if (event->kind == HF_EVENT_UNMAP)
+		run->unmaps += ((const struct hf_event_unmap *)event)->size == MAP_BYTES;
+	run->unmaps_undone += event->kind == HF_EVENT_UNDO && event->detail == HF_FN_MUNMAP;
 	return 0;
 }
 
-static void run_attach(struct run *run, enum probe_way way)
+static void run_attach(struct run *run, enum probe_way way, bool tracepoints)
 {
-	struct probe_options options = {.ring_bytes = 4u << 20, .test_way = way};
+	struct probe_options options = {
+		.ring_bytes = 4u << 20, .test_way = way, .test_tracepoints = tracepoints};
 	struct event_handler handler = {.event = on_event, .user = run};
 	struct hf_error error = HF_ERROR_INIT;
 
@@ -193,7 +218,6 @@ static void check_usage(struct run *run)
 		assert_int_equal(usage.return_hits - before.return_hits, calls);
 		assert_int_equal(usage.entry_hits - before.entry_hits, calls + frees);
 	}
-	assert_true(usage.syscall_hits - before.syscall_hits >= 2 * 2 * THREADS);
 	assert_in_range((usage.program_ns - before.program_ns) / calls, 50, 1000000);
 	ring_feed_consume(run->feed);
 }
@@ -205,7 +229,7 @@ static void check_way(enum probe_way way)
 
 	if (geteuid())
 		skip_because("needs root: attaches probes");
-	run_attach(&run, way);
+	run_attach(&run, way, false);
 	if (probe_way(run.probe) != way) {
 		run_end(&run);
 		skip_because("this kernel has no %s", probe_way_name(way));
@@ -249,12 +273,58 @@ static void perf_events_see_every_call_and_leave_nothing(void **state)
 	check_way(PROBE_WAY_PERF);
 }
 
+/* What one round does of mappings, and how many system calls of it the kernel side looks at. */
+static void check_mappings(bool tracepoints)
+{
+	struct probe_usage before, usage;
+	struct run run = {0};
+
+	if (geteuid())
+		skip_because("needs root: attaches probes");
+	run_attach(&run, PROBE_WAY_SESSION, tracepoints);
+	assert_int_equal(probe_usage_count(run.probe, true), 0);
+	assert_int_equal(probe_usage(run.probe, &before), 0);
+	assert_int_equal(write(run.program.to[1], "m", 1), 1);
+	program_work(&run.program);
+	assert_int_equal(probe_usage(run.probe, &usage), 0);
+	ring_feed_consume(run.feed);
+	assert_int_equal(run.maps, MAPS);
+	assert_int_equal(run.unmaps, MAPS + 1);
+	assert_int_equal(run.unmaps_undone, 1);
+	if (usage.mapping_hits) {
+		assert_false(tracepoints);
+		assert_true(usage.mapping_hits - before.mapping_hits >= 2 * (2 * MAPS + 1));
+		assert_int_equal(usage.syscall_hits, 0);
+	} else {
+		if (!tracepoints)
+			print_message(
+				"# this kernel has no fentry: both tests are of tracepoints\n");
+		assert_true(usage.syscall_hits - before.syscall_hits >= 2 * (2 * MAPS + 1));
+	}
+	check_losses(&run);
+	run_end(&run);
+}
+
+static void mappings_are_seen_at_the_kernels_functions(void **state)
+{
+	(void)state;
+	check_mappings(false);
+}
+
+static void mappings_are_seen_by_tracepoints_where_there_is_no_fentry(void **state)
+{
+	(void)state;
+	check_mappings(true);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sessions_see_every_call_and_leave_nothing),
 		cmocka_unit_test(multi_links_see_every_call_and_leave_nothing),
 		cmocka_unit_test(perf_events_see_every_call_and_leave_nothing),
+		cmocka_unit_test(mappings_are_seen_at_the_kernels_functions),
+		cmocka_unit_test(mappings_are_seen_by_tracepoints_where_there_is_no_fentry),
 	};
 
 	return cmocka_run_group_tests_name("ways", tests, NULL, NULL);

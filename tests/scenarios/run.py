@@ -165,8 +165,8 @@ def hunt(running, options, row, pid, scratch):
     """The report, and the exit status."""
     report_path = os.path.join(scratch, "report.json")
     seconds = options.seconds or row["hunt"]
-    command = [options.holdfast, "hunt", str(pid), "--exact", "--for", f"{seconds}s", "--json", report_path, "-o",
-               os.path.join(scratch, "hf")]
+    command = [options.holdfast, "hunt", str(pid), *options.hunt.split(), "--for", f"{seconds}s", "--json", report_path,
+               "-o", os.path.join(scratch, "hf")]
     status, said = run_holdfast(running, command, scratch, seconds)
     try:
         if status in (0, 1, 2):
@@ -337,7 +337,7 @@ def judge(row, report, status, account):
     """@account None: nobody counted, so rates are not looked at."""
     verdict = report["verdict"]
     result = {"state": verdict["state"], "confidence": verdict["confidence"], "wrong": [], "rate": None,
-              "rate_off": None, "covered": None, "memory": report["memory"]["rss_bytes"]}
+              "rate_off": None, "covered": None, "memory": report["memory"]["rss_bytes"], "windows": report.get("capture", {}).get("windows", 0)}
     accused = list(accusations(row, report))
     result["false_leaking"] = (any(finding["state"] == "leaking" for finding in accused) or
                                row["truth"] != "leak" and verdict["state"] == "leaking")
@@ -376,6 +376,8 @@ def describe(result):
     words = [result["state"] or "no report"]
     if result["seconds"]:
         words.append(f"{result['seconds']:.1f} s")
+    if result.get("windows"):
+        words.append(f"{result['windows']} windows")
     if result["rate_off"] is not None:
         words.append(f"rate {100 * result['rate_off']:+.1f} %" + ("" if result["covered"] else ", not within its interval"))
     return ", ".join(words) + "".join(f"; {reason}" for reason in result["wrong"])
@@ -442,6 +444,8 @@ def parse(argv):
     parser.add_argument("--record", metavar="DIR", help="record into this folder, do not hunt")
     parser.add_argument("--replay", metavar="DIR", help="what was recorded there: nothing is run")
     parser.add_argument("--also", metavar="WORDS", default="", help="more arguments of this folder's programs, as --work=20")
+    parser.add_argument("--hunt", metavar="WORDS", default="--exact",
+                        help="more arguments of hunt (instead of --exact): '' for the default budget, '--budget=0.05' for windows")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     parser.add_argument("--holdfast", default=os.path.join(ROOT, "holdfast"))
     parser.add_argument("--table", default=os.path.join(HERE, "table.tsv"))

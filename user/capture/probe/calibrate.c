@@ -338,10 +338,13 @@ static int read_or_measure(struct probe *probe, const struct cost_cache *cache, 
 
 int probe_calibrate(struct probe *probe, bool anew, struct probe_costs *ret)
 {
+	_cleanup_(strbuf_done) struct strbuf way = STRBUF_INIT;
 	struct cost_cache cache;
 	int err;
 
-	cost_cache_init(&cache, probe_way_name(probe->way));
+	strbuf_addf(&way, "%s%s", probe_way_name(probe->way),
+		    probe->traces_syscalls ? ", every system call" : "");
+	cost_cache_init(&cache, way.buf);
 	err = read_or_measure(probe, &cache, anew, ret);
 	cost_cache_done(&cache);
 	return err;

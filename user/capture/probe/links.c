@@ -303,6 +303,49 @@ static int attach_tracepoint(struct probe *probe, const struct bpf_program *prog
 	return vec_push(links, fd);
 }
 
+#define MAPPING_PROGRAMS 8
+
+/* What returns is watched first: an entry without it would wait for ever. */
+static void list_mapping_programs(const struct holdfast_bpf *s, struct bpf_program **ret)
+{
+	struct bpf_program *const programs[MAPPING_PROGRAMS] = {
+		s->progs.mmap_exit,    s->progs.munmap_exit, s->progs.mremap_exit,
+		s->progs.brk_exit,     s->progs.mmap_enter,  s->progs.munmap_enter,
+		s->progs.mremap_enter, s->progs.brk_enter,
+	};
+
+	memcpy(ret, programs, sizeof(programs));
+}
+
+void links_choose_mappings(struct holdfast_bpf *skeleton, bool tracepoints)
+{
+	struct bpf_program *programs[MAPPING_PROGRAMS];
+
+	list_mapping_programs(skeleton, programs);
+	for (int i = 0; i < MAPPING_PROGRAMS; i++)
+		bpf_program__set_autoload(programs[i], !tracepoints);
+	bpf_program__set_autoload(skeleton->progs.mapping_enter, tracepoints);
+	bpf_program__set_autoload(skeleton->progs.mapping_exit, tracepoints);
+}
+
+int links_attach_mappings(struct probe *probe)
+{
+	struct bpf_program *programs[MAPPING_PROGRAMS];
+	struct fd_vec *links = &probe->extra[PROBE_MAPPINGS];
+	int err = 0;
+
+	list_mapping_programs(probe->skeleton, programs);
+	for (int i = 0; !err && i < MAPPING_PROGRAMS; i++) {
+		/* Without a name: to the function that it was loaded for. */
+		int fd = bpf_raw_tracepoint_open(NULL, bpf_program__fd(programs[i]));
+
+		err = fd < 0 ? fd : vec_push(links, fd);
+	}
+	if (err)
+		links_close(links);
+	return err;
+}
+
 /* Life is needed; mappings and faults are worth having. */
 int links_attach_tracepoints(struct probe *probe)
 {
@@ -318,8 +361,8 @@ int links_attach_tracepoints(struct probe *probe)
 					&probe->tracepoints);
 	if (err)
 		return err;
-	if (!attach_tracepoint(probe, s->progs.mapping_exit, "sys_exit",
-			       &probe->extra[PROBE_MAPPINGS]))
+	if (probe->traces_syscalls && !attach_tracepoint(probe, s->progs.mapping_exit, "sys_exit",
+							 &probe->extra[PROBE_MAPPINGS]))
 		attach_tracepoint(probe, s->progs.mapping_enter, "sys_enter",
 				  &probe->extra[PROBE_MAPPINGS]);
 	if (probe->options.faults)

@@ -94,7 +94,7 @@ static int map_hits(const struct holdfast_bpf *skeleton, uint64_t **ret)
 	return 0;
 }
 
-static int load_way(struct probe *probe, enum probe_way way)
+static int load_programs(struct probe *probe, enum probe_way way, bool tracepoints)
 {
 	struct holdfast_bpf *skeleton = holdfast_bpf__open();
 	uint64_t bytes = ring_bytes(probe->options.ring_bytes);
@@ -103,6 +103,7 @@ static int load_way(struct probe *probe, enum probe_way way)
 	if (!skeleton)
 		return -errno;
 	choose_programs(skeleton, way);
+	links_choose_mappings(skeleton, tracepoints);
 	bpf_map__set_max_entries(skeleton->maps.ring, bytes);
 	skeleton->rodata->wake_bytes = bytes / 8;
 	skeleton->rodata->follow_children = probe->options.follow;
@@ -116,7 +117,31 @@ static int load_way(struct probe *probe, enum probe_way way)
 	}
 	probe->skeleton = skeleton;
 	probe->way = way;
+	probe->traces_syscalls = tracepoints;
 	return 0;
+}
+
+static void unload(struct probe *probe)
+{
+	munmap(probe->site_hits, HITS_BYTES);
+	holdfast_bpf__destroy(probe->skeleton);
+	probe->site_hits = NULL;
+	probe->skeleton = NULL;
+}
+
+/* At the kernel's functions if it lets us: whether it does shows when the links are made. */
+static int load_way(struct probe *probe, enum probe_way way)
+{
+	int err = probe->options.test_tracepoints ? -ENOTSUP : load_programs(probe, way, false);
+
+	if (!err) {
+		err = links_attach_mappings(probe);
+		if (!err)
+			return 0;
+		unload(probe);
+	}
+	log_debug_err(err, "no fentry here: mappings by tracepoints");
+	return load_programs(probe, way, true);
 }
 
 static int refuse(int err, struct hf_error *error)

@@ -44,6 +44,7 @@ struct probe_options {
 	/* Tests only, 0 in the product: */
 	uint32_t test_stop_every; /* stop the thread at every n-th stack */
 	enum probe_way test_way;  /* pass over better ways */
+	bool test_tracepoints;    /* as on a kernel whose functions can't be probed (no fentry) */
 };
 
 /* Errors: HF_E_PERM, HF_E_NOKERNEL (no BTF, no BPF, a program was refused), HF_E_INTERNAL. */
@@ -94,7 +95,7 @@ void probe_detach(struct probe *probe, int pid);
 /* No function of an allocator is probed for now: of the calls under way the return will not be seen. */
 void probe_calls_over(struct probe *probe);
 
-/* Tracepoints that are worth having, but cost every system call or page fault of the target. */
+/* What is worth having, but may cost every system call (not where fentry is) or page fault of the target. */
 enum probe_extra { PROBE_MAPPINGS, PROBE_FAULTS, PROBE_EXTRAS };
 
 /* How often they went off for the process since it was added; system calls by a sample. */

@@ -58,6 +58,7 @@ struct probe {
 	uint32_t space_serial;
 	struct fd_vec tracepoints;
 	struct fd_vec extra[PROBE_EXTRAS]; /* those that can be done without */
+	bool traces_syscalls; /* mappings are watched by tracepoints, at every system call */
 	struct strbuf missing;
 	uint64_t seed;
 	int cpu_count;
@@ -116,6 +117,10 @@ enum link_hook { HOOK_ENTRY, HOOK_RETURN, HOOK_SESSION };
 int links_attach_program(struct probe *probe, int program, enum link_hook hook,
 			 const struct probe_list *list, struct fd_vec *ret_links);
 int links_attach_tracepoints(struct probe *probe);
+/* Which programs are to be loaded: for @tracepoints at every system call, or at the kernel's functions. */
+void links_choose_mappings(struct holdfast_bpf *skeleton, bool tracepoints);
+/* At the kernel's functions. An error: it can't; nothing is left. */
+int links_attach_mappings(struct probe *probe);
 /* plan.c: the probes of one module, by kind of link. */
 struct probe_plan {
 	const struct module *module;

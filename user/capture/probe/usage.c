@@ -64,6 +64,14 @@ int probe_usage(const struct probe *probe, struct probe_usage *ret)
 		{s->progs.mapping_enter, &usage.syscall_hits, &usage.machine_ns},
 		{s->progs.mapping_exit, &usage.syscall_hits, &usage.machine_ns},
 		{s->progs.page_fault, &usage.fault_hits, &usage.machine_ns},
+		{s->progs.mmap_enter, &usage.mapping_hits, &usage.machine_ns},
+		{s->progs.mmap_exit, &usage.mapping_hits, &usage.machine_ns},
+		{s->progs.munmap_enter, &usage.mapping_hits, &usage.machine_ns},
+		{s->progs.munmap_exit, &usage.mapping_hits, &usage.machine_ns},
+		{s->progs.mremap_enter, &usage.mapping_hits, &usage.machine_ns},
+		{s->progs.mremap_exit, &usage.mapping_hits, &usage.machine_ns},
+		{s->progs.brk_enter, &usage.mapping_hits, &usage.machine_ns},
+		{s->progs.brk_exit, &usage.mapping_hits, &usage.machine_ns},
 	};
 	int err = 0;
 

@@ -25,7 +25,8 @@ struct probe_usage {
 	uint64_t program_ns; /* own time of all these; each run's includes probe_costs.count_bias_ns */
 	/* Of the whole machine: they run for every process's system calls and faults, and return at once for those that
 	 * are not traced. Return probes come back by a system call (from 6.11 on), which is in here too. */
-	uint64_t syscall_hits; /* two a call: entry and return */
+	uint64_t syscall_hits; /* two a call: entry and return; 0 where fentry is */
+	uint64_t mapping_hits; /* the same, of calls that map and unmap; where fentry is */
 	uint64_t fault_hits;
 	uint64_t machine_ns; /* own time of these */
 	uint64_t missed;     /* runs left out because one was under way on that CPU */
