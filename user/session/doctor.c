@@ -144,7 +144,8 @@ static void check_costs(struct examination *e, struct check *c)
 	add_cost(&c->text, "malloc (entry and return)",
 		 cost_of_call(&costs, COST_EMULATED, probe_way(e->probe) == PROBE_WAY_SESSION) /
 			 COST_IN_COMPANY);
-	add_cost(&c->text, "any system call of the machine", costs.syscall_pair_ns);
+	if (costs.syscall_pair_ns > 0)
+		add_cost(&c->text, "any system call of the machine", costs.syscall_pair_ns);
 	if (costs.measured_at_s + 2 >= clock_wall_ns() / NS_PER_S) {
 		strbuf_addstr(&c->text, "; measured now");
 	} else {

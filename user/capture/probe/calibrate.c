@@ -218,7 +218,7 @@ static void take_results(struct calibration *c, struct probe_costs *ret)
 	if (event_ns > 0)
 		ret->event_ns = event_ns;
 	ret->bare_syscall_ns = c->probe->bare_syscall_ns;
-	ret->syscall_pair_ns = syscall_ns > 0 ? syscall_ns : 0;
+	ret->syscall_pair_ns = c->probe->traces_syscalls && syscall_ns > 0 ? syscall_ns : 0;
 	ret->measured = true;
 	ret->measured_at_s = clock_wall_ns() / NS_PER_S;
 }

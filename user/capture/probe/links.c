@@ -328,7 +328,24 @@ void links_choose_mappings(struct holdfast_bpf *skeleton, bool tracepoints)
 	bpf_program__set_autoload(skeleton->progs.mapping_exit, tracepoints);
 }
 
-int links_attach_mappings(struct probe *probe)
+bool links_have_fentry(void)
+{
+	static const struct bpf_insn code[] = {{.code = 0xb7}, {.code = 0x95}}; /* r0 = 0; exit */
+	int id = libbpf_find_vmlinux_btf_id("__x64_sys_mmap", BPF_TRACE_FENTRY);
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_FENTRY,
+		    .attach_btf_id = (uint32_t)id);
+	_cleanup_close_ int program = -1, link = -1;
+
+	if (id <= 0)
+		return false;
+	program = bpf_prog_load(BPF_PROG_TYPE_TRACING, "hf_try", "GPL", code,
+				sizeof(code) / sizeof(code[0]), &options);
+	if (program >= 0)
+		link = bpf_raw_tracepoint_open(NULL, program);
+	return link >= 0;
+}
+
+static void attach_mappings(struct probe *probe)
 {
 	struct bpf_program *programs[MAPPING_PROGRAMS];
 	struct fd_vec *links = &probe->extra[PROBE_MAPPINGS];
@@ -341,9 +358,11 @@ int links_attach_mappings(struct probe *probe)
 
 		err = fd < 0 ? fd : vec_push(links, fd);
 	}
-	if (err)
-		links_close(links);
-	return err;
+	if (!err)
+		return;
+	log_debug_err(err, "mappings are not watched");
+	links_close(links);
+	strbuf_addf(&probe->missing, "%smappings", probe->missing.len ? ", " : "");
 }
 
 /* Life is needed; mappings and faults are worth having. */
@@ -361,8 +380,10 @@ int links_attach_tracepoints(struct probe *probe)
 					&probe->tracepoints);
 	if (err)
 		return err;
-	if (probe->traces_syscalls && !attach_tracepoint(probe, s->progs.mapping_exit, "sys_exit",
-							 &probe->extra[PROBE_MAPPINGS]))
+	if (!probe->traces_syscalls)
+		attach_mappings(probe);
+	else if (!attach_tracepoint(probe, s->progs.mapping_exit, "sys_exit",
+				    &probe->extra[PROBE_MAPPINGS]))
 		attach_tracepoint(probe, s->progs.mapping_enter, "sys_enter",
 				  &probe->extra[PROBE_MAPPINGS]);
 	if (probe->options.faults)

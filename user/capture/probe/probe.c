@@ -121,26 +121,14 @@ static int load_programs(struct probe *probe, enum probe_way way, bool tracepoin
 	return 0;
 }
 
-static void unload(struct probe *probe)
-{
-	munmap(probe->site_hits, HITS_BYTES);
-	holdfast_bpf__destroy(probe->skeleton);
-	probe->site_hits = NULL;
-	probe->skeleton = NULL;
-}
-
-/* At the kernel's functions if it lets us: whether it does shows when the links are made. */
 static int load_way(struct probe *probe, enum probe_way way)
 {
-	int err = probe->options.test_tracepoints ? -ENOTSUP : load_programs(probe, way, false);
+	bool tracepoints = probe->options.test_tracepoints || !links_have_fentry();
+	int err = load_programs(probe, way, tracepoints);
 
-	if (!err) {
-		err = links_attach_mappings(probe);
-		if (!err)
-			return 0;
-		unload(probe);
-	}
-	log_debug_err(err, "no fentry here: mappings by tracepoints");
+	if (!err || tracepoints)
+		return err;
+	log_debug_err(err, "mappings by tracepoints: their programs at functions are refused");
 	return load_programs(probe, way, true);
 }
 

@@ -119,8 +119,8 @@ int links_attach_program(struct probe *probe, int program, enum link_hook hook,
 int links_attach_tracepoints(struct probe *probe);
 /* Which programs are to be loaded: for @tracepoints at every system call, or at the kernel's functions. */
 void links_choose_mappings(struct holdfast_bpf *skeleton, bool tracepoints);
-/* At the kernel's functions. An error: it can't; nothing is left. */
-int links_attach_mappings(struct probe *probe);
+/* May programs be put at the kernel's functions that map memory? Tried with one that does nothing. */
+bool links_have_fentry(void);
 /* plan.c: the probes of one module, by kind of link. */
 struct probe_plan {
 	const struct module *module;
