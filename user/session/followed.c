@@ -17,9 +17,10 @@
 #define SITES_MAX 20000 /* known */
 #define FOLLOWED_MAX \
 	2000 /* at once: each page of code with a probe is a page of the target's own */
-#define GROUP_SITES 512
-#define WAY_PCS     (HF_SITE_INNER_FRAMES + 1)
-#define ALIASES_MAX 4
+#define FOLLOWED_UNSEEN_MAX 1600
+#define GROUP_SITES         512
+#define WAY_PCS             (HF_SITE_INNER_FRAMES + 1)
+#define ALIASES_MAX         4
 /* One call alone may take so much of what is allowed. */
 #define ONE_SHARE 0.25
 
@@ -423,10 +424,13 @@ void way_counts_take(struct accounts *accounts, void *user)
 
 /* Choice */
 
+/* Ascending, those that no window saw last. */
 static int by_rate(const void *a, const void *b)
 {
 	const struct site *x = *(const struct site *const *)a, *y = *(const struct site *const *)b;
 
+	if ((x->rate > 0) != (y->rate > 0))
+		return x->rate > 0 ? -1 : 1;
 	if (x->rate != y->rate)
 		return x->rate < y->rate ? -1 : 1;
 	return x->way < y->way ? -1 : x->way > y->way;
@@ -492,18 +496,18 @@ static int follow(struct followed *f, struct site **sites, size_t count)
 	return err;
 }
 
-/* Ascending: the rare ones first, until they take what is allowed. */
-static size_t fit(struct followed *f, struct site **sites, size_t count, double allowed)
+/* Of those that a window saw, rare ones first: how many take what is allowed. The rest is hot. */
+static size_t fit(const struct followed *f, struct site **seen, size_t count, double allowed)
 {
 	size_t fits = 0;
 
 	for (; fits < count && f->count + fits < FOLLOWED_MAX; fits++) {
-		allowed -= sites[fits]->rate;
+		allowed -= seen[fits]->rate;
 		if (allowed < 0)
 			break;
 	}
-	for (size_t i = fits; i < count; i++)
-		sites[i]->state = SITE_HOT;
+	for (size_t i = fits; i < count && allowed < 0; i++)
+		seen[i]->state = SITE_HOT;
 	return fits;
 }
 
@@ -529,20 +533,35 @@ static size_t list_candidates(struct followed *f, struct site **ret)
 	return count;
 }
 
-/* One round: those that are rare, of all that are known now. */
+static int follow_all(struct followed *f, struct site **sites, size_t count)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < count; i += GROUP_SITES)
+		err = follow(f, sites + i, count - i < GROUP_SITES ? count - i : GROUP_SITES);
+	return err;
+}
+
+/*
+ * One round: those that are rare, of all that are known now. Those that no window has seen leave room for some that one
+ * will: most calls of a large program are never made.
+ */
 static int choose_round(struct followed *f, double allowed)
 {
 	_cleanup_free_ struct site **candidates = calloc(f->sites.count + 1, sizeof(*candidates));
-	size_t count, fits;
+	size_t count, seen = 0, unseen;
 	int err = candidates ? 0 : -ENOMEM;
 
 	if (err)
 		return err;
 	count = list_candidates(f, candidates);
-	fits = fit(f, candidates, count, allowed - followed_rate(f));
-	for (size_t i = 0; !err && i < fits; i += GROUP_SITES)
-		err = follow(f, candidates + i, fits - i < GROUP_SITES ? fits - i : GROUP_SITES);
-	return err;
+	while (seen < count && candidates[seen]->rate > 0)
+		seen++;
+	err = follow_all(f, candidates, fit(f, candidates, seen, allowed - followed_rate(f)));
+	unseen = f->count < FOLLOWED_UNSEEN_MAX ? FOLLOWED_UNSEEN_MAX - f->count : 0;
+	if (unseen > count - seen)
+		unseen = count - seen;
+	return err ? err : follow_all(f, candidates + seen, unseen);
 }
 
 /* Each round may find calls that are too many, and so calls of the functions that make them. */
