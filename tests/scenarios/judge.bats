@@ -15,7 +15,7 @@ judged()
 		truth = sys.argv[1]
 		state = dict(leak="leaking", lost="lost", innocent="steady")[truth]
 		own = os.path.join(run.PROGRAMS, "x")
-		f = dict(state=state, growth_bytes_per_second=100.0, growth_interval=[95, 105], lost_count=100, stack=[
+		f = dict(state=state, growth_bytes_per_second=100.0, growth_interval=[95, 105], lost_count=100, evidence=[], stack=[
 		    dict(function="wrap", module="libc.so.6"), dict(function="spill(int)", module=own),
 		    dict(function="main", module=own)])
 		v = dict(state=state, confidence=1, growth_bytes_per_second=100.0, growth_interval=[95, 105])
@@ -46,6 +46,16 @@ judged()
 	[ "$(judged innocent 'v["state"] = "watching"; status = 2')" = "watching, not steady" ]
 	[ "$(judged leak 'status = 2')" = "leaking, but exit 2, recalled" ]
 	[ "$(judged innocent 'status = 1')" = "steady, but exit 1" ]
+}
+
+@test "in windows a line may not have been sampled yet, if the report says so; a rate may be off within its interval" {
+	local unsampled='f["stack"] = []; f["evidence"] = [dict(kind="unsampled")]'
+
+	[ "$(judged leak "$unsampled")" = right ]
+	[[ "$(judged leak 'f["stack"] = []')" == "names None, not spill"* ]]
+	[ "$(judged leak 'f.update(growth_bytes_per_second=150.0, growth_interval=[90, 210]); report["capture"] = dict(windows=9)')" = \
+		"right, recalled" ]
+	[[ "$(judged leak 'f.update(growth_bytes_per_second=150.0, growth_interval=[90, 210])')" == "rate off by +50.0 %"* ]]
 }
 
 @test "leaking where nothing leaks is a false alarm" {

@@ -288,8 +288,14 @@ def accusations(row, report):
             yield finding
 
 
+def is_unsampled(report):
+    """Nothing of it fell into a window yet: its type is known, its line is not, and the report says how long that takes."""
+    return bool(report["findings"]) and not report["findings"][0]["stack"] and \
+        any(evidence["kind"] == "unsampled" for evidence in report["findings"][0]["evidence"])
+
+
 def check_function(row, report):
-    if not row["function"]:
+    if not row["function"] or is_unsampled(report):
         return
     if not report["findings"]:
         yield "no finding"
@@ -300,7 +306,7 @@ def check_function(row, report):
 def rate_of(row, report):
     """Rate and interval of what the table's rate is about."""
     found = report["findings"]
-    if row["function"]:
+    if row["function"] and not is_unsampled(report):
         found = [finding for finding in found if row["function"].lstrip("*") in names_of(finding)]
         # What is proved is not to be added to what is only watched.
         found = [finding for finding in found if finding["state"] == report["verdict"]["state"]] or found
@@ -329,7 +335,8 @@ def judge_rate(row, report, account, result):
     result["rate"] = rate
     result["rate_off"] = rate / row["rate"] - 1
     result["covered"] = low <= row["rate"] <= high
-    if not row["bursts"] and abs(result["rate_off"]) > RATE_OFF_MAX:
+    # Of what fell into windows there may be a handful: an interval is all that can be said.
+    if not row["bursts"] and abs(result["rate_off"]) > RATE_OFF_MAX and not (result["windows"] and result["covered"]):
         result["wrong"].append(f"rate off by {100 * result['rate_off']:+.1f} %")
 
 
@@ -346,7 +353,8 @@ def judge(row, report, status, account):
                         for finding in accused]
     result["wrong"] += check_function(row, report)
     result["recalled"] = row["truth"] != "innocent" and verdict["state"] in row["states"] and \
-        not list(check_function(row, report))
+        not list(check_function(row, report)) and not is_unsampled(report)
+    result["unsampled"] = is_unsampled(report)
     if row["rate"] and account is not None:
         judge_rate(row, report, account, result)
     return result
@@ -376,6 +384,8 @@ def describe(result):
     words = [result["state"] or "no report"]
     if result["seconds"]:
         words.append(f"{result['seconds']:.1f} s")
+    if result.get("unsampled"):
+        words.append("its line not sampled yet")
     if result.get("windows"):
         words.append(f"{result['windows']} windows")
     if result["rate_off"] is not None:
