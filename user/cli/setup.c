@@ -8,6 +8,8 @@
 #include "config/alloc_spec.h"
 #include "session/launch.h"
 
+#define BUDGET_RING_BYTES (4u << 20)
+
 void setup_done(struct setup *setup)
 {
 	for (size_t i = 0; i < setup->parsed_count; i++)
@@ -78,6 +80,14 @@ static int prepare_specs(const struct config *config, struct setup *setup, struc
 	return err ? err : add_specs(setup, &config->free_specs, true, error);
 }
 
+/* A budget bounds the events of a second, too; not so what is to see all of them. */
+static uint64_t ring_bytes(const struct config *config)
+{
+	bool asked = config->source[OPT_ring_bytes] != CONFIG_DEFAULT;
+
+	return asked || config->exact ? config->ring_bytes : BUDGET_RING_BYTES;
+}
+
 int setup_session(struct config *config, const struct event_handler *recorder, struct setup *setup,
 		  struct session **ret, struct hf_error *error)
 {
@@ -85,7 +95,7 @@ int setup_session(struct config *config, const struct event_handler *recorder, s
 	struct session_options options = {
 		.interval_ns = config->interval_ns,
 		.memory_bytes = config->memory_bytes,
-		.ring_bytes = config->ring_bytes,
+		.ring_bytes = ring_bytes(config),
 		.budget_percent = config->budget_percent,
 		.exact = config->exact,
 		.faults = config->faults,
