@@ -434,14 +434,16 @@ static __always_inline void usdt_registers_get(const struct pt_regs *regs,
 	ret->values[15] = regs->r15;
 }
 
-static __always_inline u64 usdt_value(const struct usdt_registers *registers,
-				      const struct hf_usdt_operand *operand)
+/* Not inlined: its stack must not lie beneath the unwinder's, all of which kernels before 6.13 limit to 512 bytes. */
+static __noinline u64 usdt_value(const struct pt_regs *regs, const struct hf_usdt_operand *operand)
 {
-	u64 value = operand->value + registers->values[operand->base & 31] +
-		    registers->values[operand->index & 31] * operand->scale;
-	u64 address = value;
+	struct usdt_registers registers;
+	u64 value, address;
 	u32 shift = (64 - operand->bytes * 8) & 63;
 
+	usdt_registers_get(regs, &registers);
+	address = value = operand->value + registers.values[operand->base & 31] +
+			  registers.values[operand->index & 31] * operand->scale;
 	/* Whole words first: what lies behind the value is there, too, nearly always. */
 	if (operand->kind == HF_USDT_MEMORY && hf_read_user(&value, 8, address)) {
 		value = 0;
@@ -464,14 +466,12 @@ int usdt_block(struct pt_regs *regs)
 	u32 number = bpf_get_attach_cookie(regs);
 	struct hf_usdt_site *site = bpf_map_lookup_elem(&usdt_sites, &number);
 	struct hf_walk_start start = {.pc = regs->ip, .sp = regs->sp, .bp = regs->bp};
-	struct usdt_registers registers;
 	struct hf_inner block = {0};
 	struct hf_thread *t;
 
 	if (!process || !site || gate_closed)
 		return 0;
-	usdt_registers_get(regs, &registers);
-	block.address = usdt_value(&registers, &site->pointer);
+	block.address = usdt_value(regs, &site->pointer);
 	if (!block.address)
 		return 0;
 	if (site->op == HF_OP_FREE) {
@@ -481,7 +481,7 @@ int usdt_block(struct pt_regs *regs)
 	t = thread_get();
 	if (!t)
 		return 0;
-	block.size = usdt_value(&registers, &site->size);
+	block.size = usdt_value(regs, &site->size);
 	block.stack = stack_take(t, process, &start);
 	send_alloc(site->function, &block);
 	return 0;

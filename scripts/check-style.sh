@@ -3,7 +3,7 @@
 # All style checks as TAP. Needs the objects (make check-style builds them first).
 set -u
 cd "$(dirname "$0")/.." || exit 1
-set -- layers headers size globals format licence shell tidy
+set -- layers headers size globals bpf format licence shell tidy
 echo "1..$#"
 fail=0
 for check; do

@@ -21,7 +21,7 @@ busybox ifconfig lo up
 # What the tests look at: which uprobes there must be, how patient to be, what to leave out.
 export HF_TEST_UPROBES="$uprobes" HF_TEST_PATIENCE=10 BATS_TAGS='!slow' TEST_TIMEOUT=3000 TEST_LOGS="$out/log"
 uname -srvm
-./holdfast doctor >"$out/doctor" 2>&1
+./holdfast doctor --log-level debug >"$out/doctor" 2>&1
 set --
 for test in .output/tests/load/test_*"$word"* tests/e2e/*"$word"*.bats; do
 	case $test in
