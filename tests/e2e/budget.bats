@@ -39,3 +39,16 @@ hold()
 @test "killed 6 times at any moment of windows: the target goes on, and no probe is left in it" {
 	hold 6 killed --rate=500000 --threads=2
 }
+
+# A stop of a fifth of a second is more than twice what five seconds allow; there is none for half a minute then.
+@test "one look at a large heap is not twice the budget" {
+	/usr/bin/python3 -c 'import sys; held = [bytes(700) for _ in range(1500000)]; print("ready", flush=True); sys.stdin.read()' \
+		< <(sleep 60) > "$BATS_TEST_TMPDIR/out" 3>&- &
+	local pid=$! status=0
+
+	until grep -q ready "$BATS_TEST_TMPDIR/out"; do sleep 0.1; done
+	"$ROOT/holdfast" hunt "$pid" --for 7s --max-stop 2s --json "$BATS_TEST_TMPDIR/report" --html /dev/null || status=$?
+	kill "$pid"
+	echo "exit $status, $(grep -o '"stop_ms_max":[0-9.]*' "$BATS_TEST_TMPDIR/report")"
+	[ "$status" -eq 0 ] || [ "$status" -eq 2 ]
+}

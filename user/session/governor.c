@@ -268,6 +268,7 @@ static void check_extras(struct governor *g, uint64_t passed_ns)
 		.stopped_ns = since(now.stopped_ns, g->extras.stopped_ns),
 	};
 	g->extras = now;
+	g->stopped_ns += (double)passed.stopped_ns;
 	g->others_ns += spend(g, &passed);
 	/* Evened out: a second or so of it does not matter. */
 	g->syscall_share = 0.9 * g->syscall_share +
@@ -343,11 +344,14 @@ static bool is_too_much(const struct governor *g)
 	       budget_allowed_ns(g->session->options.budget_percent, g->cores, BUDGET_BURST_NS);
 }
 
-/* Whatever was planned: twice the budget, for so long, is too much. */
+/*
+ * Whatever was planned: twice the budget, for so long, is too much. But for looks: the stop of one alone may be more than
+ * that, of a large heap; as long as --max-stop allows it, and then there is none for all the longer.
+ */
 static void watch_spending(struct governor *g)
 {
 	struct governor_balance *then = &g->balances[g->balance_count % GOVERNOR_BALANCES];
-	struct governor_balance now = {g->spent_ns, g->allowed_ns};
+	struct governor_balance now = {g->spent_ns - g->stopped_ns, g->allowed_ns};
 
 	if (g->balance_count >= GOVERNOR_BALANCES &&
 	    now.spent_ns - then->spent_ns > 2 * (now.allowed_ns - then->allowed_ns)) {

@@ -22,6 +22,7 @@ struct governor {
 	int check_fd, phase_fd; /* timers; -1: the loop does not run */
 	/* Spending: since the session began, and since the last check. */
 	double spent_ns, allowed_ns, burst_ns, cores;
+	double stopped_ns; /* of what was spent: in looks */
 	double others_ns,
 		other_share; /* what is not spent on windows: since the last check, and evened out */
 	uint64_t checked_ns, cpu_ns;
