@@ -52,9 +52,8 @@ struct hf_record_samples {
 	__u32 flags; /* HF_RECORD_WINDOW_ENDS */
 };
 
-#define HF_RECORD_SAMPLE_FULL   1u /* PSS, USS, swap and the parts of RSS were read */
-#define HF_RECORD_SAMPLE_SYSTEM 2u /* the limit is the machine's memory, no cgroup's */
-
+#define HF_RECORD_SAMPLE_FULL      1u /* PSS, USS, swap and the parts of RSS were read */
+#define HF_RECORD_SAMPLE_SYSTEM    2u /* the limit is the machine's memory, no cgroup's */
 #define HF_RECORD_SAMPLE_ESTIMATED 4u /* heap_live_bytes is */
 
 /* One reading of a process's memory. */

@@ -110,15 +110,21 @@ static void followed_calls_are_a_site_of_their_own_and_count_once(void **state)
 	ledger_free(ledger);
 }
 
+/* A block of each, in a tenth and in a half of the time. */
+static void see_two_windows(struct ledger *ledger)
+{
+	allocate(ledger, 1, 1, SECOND - 1, false);
+	assert_int_equal(end_window(ledger, SECOND, SECOND, SECOND / 10), 0);
+	allocate(ledger, 2, 1, 2 * SECOND - 1, false);
+	assert_int_equal(end_window(ledger, 2 * SECOND, SECOND, SECOND / 2), 0);
+}
+
 static void a_block_has_the_weight_of_the_window_it_was_born_in(void **state)
 {
 	struct ledger *ledger = new_ledger();
 
 	(void)state;
-	allocate(ledger, 1, 1, SECOND - 1, false);
-	assert_int_equal(end_window(ledger, SECOND, SECOND, SECOND / 10), 0);
-	allocate(ledger, 2, 1, 2 * SECOND - 1, false);
-	assert_int_equal(end_window(ledger, 2 * SECOND, SECOND, SECOND / 2), 0);
+	see_two_windows(ledger);
 	assert_float_equal(estimate_of(ledger, 1).outstanding_count, 12, 0.01);
 	release(ledger, 1, 3 * SECOND);
 	assert_float_equal(estimate_of(ledger, 1).outstanding_count, 2, 0.01);
@@ -130,10 +136,7 @@ static void the_last_window_stands_for_the_time_after_it_too(void **state)
 	struct ledger *ledger = new_ledger();
 
 	(void)state;
-	allocate(ledger, 1, 1, SECOND - 1, false);
-	assert_int_equal(end_window(ledger, SECOND, SECOND, SECOND / 10), 0);
-	allocate(ledger, 2, 1, 2 * SECOND - 1, false);
-	assert_int_equal(end_window(ledger, 2 * SECOND, SECOND, SECOND / 2), 0);
+	see_two_windows(ledger);
 	assert_int_equal(end_window(ledger, 3 * SECOND, SECOND / 2, 0), 0);
 	assert_float_equal(estimate_of(ledger, 1).allocs, 13, 0.01);
 	assert_float_equal(estimate_of(ledger, 1).outstanding_count, 13, 0.01);

@@ -2,6 +2,7 @@
 #include "capture/budget/pace.h"
 
 #include <math.h>
+#include <stdbool.h>
 
 /* What is left of a piece's weight after each that follows. */
 #define FADES 0.95

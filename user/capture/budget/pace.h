@@ -6,14 +6,13 @@
  * Two clocks tell, each from what was read outside of windows and inside:
  *   its own work	its CPU time less what the probes took; with little left of it, an error in what a probe takes counts
  *			for much;
- *   its system calls	(read and write, which the kernel counts for everyone) and page faults: free of that error, if there
- *			are enough of them.
+ *   its system calls	(those that read and write, which the kernel counts for everyone): free of that error, if there are
+ *			enough of them.
  * They are joined by their errors (inverse variance). What lies back counts less and less. Pure.
  */
 #ifndef HOLDFAST_BUDGET_PACE_H
 #define HOLDFAST_BUDGET_PACE_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 /* Of all processes of a session, since they began. */

@@ -32,6 +32,9 @@ struct link_create_uprobe_multi {
 	uint32_t count, multi_flags, pid, reserved[21];
 };
 
+/* A program to try with: r0 = 0; exit. */
+static const struct bpf_insn nothing[] = {{.code = 0xb7}, {.code = 0x95}};
+
 /*
  * Is uprobe_multi there, and does its pid mean all threads of the process? Until mid-2024 (6.10, and repairs of
  * 6.6 and 6.9) it meant one thread. Both are told by how a link to a directory is refused, as libbpf asks it:
@@ -39,11 +42,10 @@ struct link_create_uprobe_multi {
  */
 bool links_have_multi(void)
 {
-	static const struct bpf_insn code[] = {{.code = 0xb7}, {.code = 0x95}}; /* r0 = 0; exit */
 	LIBBPF_OPTS(bpf_prog_load_opts, options,
 		    .expected_attach_type = (enum bpf_attach_type)TYPE_UPROBE_MULTI);
-	_cleanup_close_ int program = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "hf_try", "GPL", code,
-						    sizeof(code) / sizeof(code[0]), &options);
+	_cleanup_close_ int program = bpf_prog_load(BPF_PROG_TYPE_KPROBE, "hf_try", "GPL", nothing,
+						    sizeof(nothing) / sizeof(nothing[0]), &options);
 	uint64_t offset = 0;
 	struct link_create_uprobe_multi attr = {
 		.prog_fd = program,
@@ -330,7 +332,6 @@ void links_choose_mappings(struct holdfast_bpf *skeleton, bool tracepoints)
 
 bool links_have_fentry(void)
 {
-	static const struct bpf_insn code[] = {{.code = 0xb7}, {.code = 0x95}}; /* r0 = 0; exit */
 	int id = libbpf_find_vmlinux_btf_id("__x64_sys_mmap", BPF_TRACE_FENTRY);
 	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_FENTRY,
 		    .attach_btf_id = (uint32_t)id);
@@ -338,8 +339,8 @@ bool links_have_fentry(void)
 
 	if (id <= 0)
 		return false;
-	program = bpf_prog_load(BPF_PROG_TYPE_TRACING, "hf_try", "GPL", code,
-				sizeof(code) / sizeof(code[0]), &options);
+	program = bpf_prog_load(BPF_PROG_TYPE_TRACING, "hf_try", "GPL", nothing,
+				sizeof(nothing) / sizeof(nothing[0]), &options);
 	if (program >= 0)
 		link = bpf_raw_tracepoint_open(NULL, program);
 	return link >= 0;

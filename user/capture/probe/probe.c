@@ -121,9 +121,8 @@ static int load_programs(struct probe *probe, enum probe_way way, bool tracepoin
 	return 0;
 }
 
-static int load_way(struct probe *probe, enum probe_way way)
+static int load_way(struct probe *probe, enum probe_way way, bool tracepoints)
 {
-	bool tracepoints = probe->options.test_tracepoints || !links_have_fentry();
 	int err = load_programs(probe, way, tracepoints);
 
 	if (!err || tracepoints)
@@ -159,13 +158,15 @@ static int refuse(int err, struct hf_error *error)
 static int load(struct probe *probe, struct hf_error *error)
 {
 	enum probe_way way;
+	bool tracepoints;
 	int err = -ENOSYS;
 
 	if (geteuid() && access("/proc/1/map_files", R_OK))
 		return refuse(-EPERM, error);
+	tracepoints = probe->options.test_tracepoints || !links_have_fentry();
 	way = links_have_multi() ? probe->options.test_way : PROBE_WAY_PERF;
 	for (; way <= PROBE_WAY_PERF; way++) {
-		err = load_way(probe, way);
+		err = load_way(probe, way, tracepoints);
 		if (!err || err == -EPERM)
 			break;
 		log_debug_err(err, "no %s here", probe_way_name(way));
