@@ -49,15 +49,21 @@ static void sample(struct world *w, unsigned int number, stack_id stack)
 	assert_int_equal(ledger_record_alloc(w->ledger, &alloc), 0);
 }
 
-static void end_window(struct world *w)
+/* Of each block that is seen, @share others are not. */
+static void end_window_of(struct world *w, unsigned int share)
 {
 	struct ledger_window window = {.until_ns = w->time_ns,
 				       .known_ns = w->time_ns,
 				       .stands_for_ns = SECOND,
-				       .seen_ns = SECOND / 50,
-				       .lived_ns = SECOND / 50};
+				       .seen_ns = SECOND / share,
+				       .lived_ns = SECOND / share};
 
 	assert_int_equal(ledger_end_window(w->ledger, &window), 0);
+}
+
+static void end_window(struct world *w)
+{
+	end_window_of(w, 50);
 }
 
 /* Blocks up to @end are lost, all since the first look; what a look missed is confirmed by it. */
@@ -148,6 +154,45 @@ static void a_single_sample_is_better_than_none(void **state)
 	done(&w);
 }
 
+/* They were freed unseen, and what is lost lies in their place: the windows saw none of what lost it. */
+static void samples_that_stand_for_far_less_than_was_lost_are_no_answer(void **state)
+{
+	struct world w;
+
+	(void)state;
+	init(&w);
+	look(&w, 0, 0, 56);
+	sample(&w, 0, 1);
+	sample(&w, 1, 1);
+	sample(&w, 2, 1);
+	end_window_of(&w, 1);
+	look(&w, 38, 0, 56);
+	assert_int_equal(shared(&w, 1).fresh_count, 3);
+	assert_int_equal(shared(&w, 0).fresh_count, 35);
+	done(&w);
+}
+
+static void samples_count_by_what_they_stand_for(void **state)
+{
+	struct world w;
+
+	(void)state;
+	init(&w);
+	look(&w, 0, 0, 56);
+	sample(&w, 0, 1);
+	sample(&w, 1, 1);
+	end_window_of(&w, 30);
+	w.time_ns += SECOND;
+	sample(&w, 2, 2);
+	sample(&w, 3, 2);
+	end_window_of(&w, 10);
+	look(&w, 40, 0, 56);
+	/* 60 to 20, of the 36 that were not sampled. */
+	assert_int_equal(shared(&w, 1).fresh_count, 2 + 27);
+	assert_int_equal(shared(&w, 2).fresh_count, 2 + 9);
+	done(&w);
+}
+
 static void a_type_without_samples_goes_by_one_that_is_alike(void **state)
 {
 	struct world w;
@@ -217,6 +262,8 @@ int main(void)
 		cmocka_unit_test(losses_go_to_the_sites_of_those_that_were_sampled),
 		cmocka_unit_test(one_sample_among_more_may_be_chance),
 		cmocka_unit_test(a_single_sample_is_better_than_none),
+		cmocka_unit_test(samples_that_stand_for_far_less_than_was_lost_are_no_answer),
+		cmocka_unit_test(samples_count_by_what_they_stand_for),
 		cmocka_unit_test(a_type_without_samples_goes_by_one_that_is_alike),
 		cmocka_unit_test(where_every_call_is_seen_nothing_is_shared_out),
 		cmocka_unit_test(how_long_until_a_loss_has_its_line_is_told),

@@ -12,6 +12,11 @@
 #define NS          1e9
 #define EXACT_BELOW 30
 #define SPREAD_FROM 6 /* looks with a rate of their own */
+/*
+ * A site whose samples stand for less than this part of what was lost is no answer for the rest: a sampled block may
+ * have been freed unseen, and what lies in its place be another's.
+ */
+#define SHARE_LEAST 0.1
 
 void lost_evidence_init(struct lost_evidence *evidence)
 {
@@ -79,7 +84,7 @@ static bool is_sampled(const struct ledger *ledger, site_id site)
 }
 
 static int count_sample(struct lost_evidence *evidence, const struct lost_block *block,
-			const struct heap_type *type, uint64_t usable_bytes)
+			const struct heap_type *type, uint64_t usable_bytes, double weight)
 {
 	struct lost_sample sample = {.site_entry = block->entry};
 	struct lost_sample *known = NULL;
@@ -98,6 +103,7 @@ static int count_sample(struct lost_evidence *evidence, const struct lost_block 
 	if (err)
 		return err;
 	known->count++;
+	known->weight += weight;
 	known->asked_bytes += block->size_bytes;
 	known->usable_bytes += usable_bytes;
 	return 0;
@@ -130,9 +136,9 @@ static int take_block(struct lost_evidence *evidence, const struct heap_snapshot
 	entry->unchanged_count += lost->unchanged;
 	entry->look_bytes += ret->size_bytes;
 	entry->last_fresh_ns = lost->first_ns;
-	return is_sampled(ledger, site)
-		       ? count_sample(evidence, ret, &snapshot->types[lost->type], lost->size_bytes)
-		       : 0;
+	return is_sampled(ledger, site) ? count_sample(evidence, ret, &snapshot->types[lost->type],
+						       lost->size_bytes, traced.weight)
+					: 0;
 }
 
 static void count_returned(struct lost_evidence *evidence, const struct lost_block *block)
@@ -324,7 +330,9 @@ struct share {
 	const struct lost_evidence *evidence;
 	size_t type;
 	bool alike;
-	uint64_t all, counting;
+	uint64_t all;
+	double lost; /* fresh ones that were not sampled */
+	double counting_weight;
 };
 
 static bool has_part(const struct share *share, const struct lost_sample *s)
@@ -337,26 +345,28 @@ static bool has_part(const struct share *share, const struct lost_sample *s)
 
 static bool counts(const struct share *share, const struct lost_sample *s)
 {
-	return has_part(share, s) && (s->count > 1 || share->all == 1);
+	return has_part(share, s) && (s->count > 1 || share->all == 1) &&
+	       s->weight >= SHARE_LEAST * share->lost;
 }
 
 static void sum_samples(struct share *share)
 {
 	const struct lost_samples *samples = &share->evidence->samples;
 
-	share->all = share->counting = 0;
+	share->all = 0;
+	share->counting_weight = 0;
 	for (size_t i = 0; i < samples->count; i++)
 		if (has_part(share, &samples->items[i]))
 			share->all += samples->items[i].count;
 	for (size_t i = 0; i < samples->count; i++)
 		if (counts(share, &samples->items[i]))
-			share->counting += samples->items[i].count;
+			share->counting_weight += samples->items[i].weight;
 }
 
 static void share_out(const struct lost_evidence *evidence, size_t type, struct lost_entry *ret)
 {
-	struct share share = {.evidence = evidence, .type = type};
 	const struct lost_entry from = ret[type];
+	struct share share = {.evidence = evidence, .type = type, .lost = (double)from.fresh_count};
 
 	sum_samples(&share);
 	if (!share.all) {
@@ -369,14 +379,14 @@ static void share_out(const struct lost_evidence *evidence, size_t type, struct 
 
 		if (!counts(&share, s))
 			continue;
-		add_part(&from, (double)s->count / (double)share.counting,
+		add_part(&from, s->weight / share.counting_weight,
 			 (double)s->asked_bytes / (double)s->usable_bytes, to);
 		if (share.alike)
 			continue; /* they were counted with their own type */
 		to->samples += share.all;
 		to->sampled += s->count;
 	}
-	if (!share.counting)
+	if (share.counting_weight <= 0)
 		return;
 	ret[type].count = ret[type].bytes = ret[type].fresh_count = ret[type].fresh_bytes = 0;
 	ret[type].returned = 0;

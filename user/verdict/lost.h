@@ -48,6 +48,7 @@ struct lost_entry {
 struct lost_sample {
 	uint32_t type_entry, site_entry; /* indexes */
 	uint64_t count;
+	double weight;                      /* for so many they stand */
 	uint64_t asked_bytes, usable_bytes; /* for, by the program; and of the blocks */
 };
 
@@ -97,7 +98,8 @@ int lost_evidence_take(struct lost_evidence *evidence, const struct heap_snapsho
 /*
  * The entries, with what windows did not see shared out: lost blocks of a type and size belong to the sites of those
  * that were sampled, in proportion (their interval: lost_evidence_rate()). One sample more than another may be
- * chance, so a site counts from two on, or where there is only one at all. @ret: evidence->entries.count of them;
+ * chance, so a site counts from two on, or where there is only one at all; and only if its samples stand for a tenth at
+ * least of what was not sampled. @ret: evidence->entries.count of them;
  * an entry that was shared out is empty. Names are the evidence's.
  */
 void lost_evidence_share(const struct lost_evidence *evidence, struct lost_entry *ret);

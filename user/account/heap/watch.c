@@ -103,6 +103,15 @@ int watch_add(struct watch *watch, const struct watched_block *blocks, size_t co
 	return err ? err : -ENOSPC;
 }
 
+/*
+ * An allocator links its free blocks by their first two words (glibc: fd and bk, or next and key), and who gets such a
+ * block next may leave the rest as it is.
+ */
+static bool is_linked(const struct entry *entry, const uint64_t *words, size_t count)
+{
+	return count > 1 && words[0] != entry->words[0] && words[1] != entry->words[1];
+}
+
 static void compare(struct entry *entry, const uint64_t *words)
 {
 	size_t count = word_count(&entry->block), same = 0;
@@ -111,7 +120,7 @@ static void compare(struct entry *entry, const uint64_t *words)
 	for (size_t i = 0; i < count; i++)
 		same += words[i] == entry->words[i];
 	other = 2 * same < count;
-	entry->doubt |= 4 * same < 3 * count;
+	entry->doubt |= 4 * same < 3 * count || is_linked(entry, words, count);
 	entry->gone = other && entry->other;
 	entry->other = other;
 	memcpy(entry->words, words, sizeof(entry->words));

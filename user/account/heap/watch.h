@@ -5,8 +5,8 @@
  *
  *	watch_add(watch, blocks)	as soon as they are known: what they hold is noted
  *	watch_poll(watch, gone)		what became of them
- *	watch_doubts(watch, blocks)	those of which more than a quarter changed between two polls: they may be other blocks
- *					at the same place, and prove nothing
+ *	watch_doubts(watch, blocks)	those of which more than a quarter, or both of the first two words, changed between two
+ *					polls: they may be other blocks at the same place, and prove nothing
  *
  * A block is gone when its memory is, or when two polls in a row find most of it to be other than before: its address
  * was handed out again. One that changes once, or a little at a time, is taken to be in use. What is freed and
