@@ -198,12 +198,13 @@ fuzz: $(if $(FUZZ),$(filter %/fuzz_$(FUZZ),$(FUZZERS)),$(FUZZERS))
 	$(Q)scripts/fuzz.sh run $^
 lint: built-style                                      ## clang-tidy with the analyzer
 	$(Q)scripts/check-tidy.sh --analyzer
-# bench, scenarios, fit-verdict, soak, kernel-matrix: each is one script of that name
-EXTRA := $(sort $(basename $(notdir $(wildcard $(foreach x,bench scenarios fit-verdict soak kernel-matrix,\
+# bench, scenarios, estimates, fit-verdict, soak, kernel-matrix: each is one script of that name
+EXTRA := $(sort $(basename $(notdir $(wildcard $(foreach x,bench scenarios estimates fit-verdict soak kernel-matrix,\
 	scripts/$(x).py scripts/$(x).sh)))))
 .PHONY: $(EXTRA)
 bench:                                                 ## what tracing costs, paired runs (sudo)
 scenarios:                                             ## leaks and what looks like one, hunted (sudo)
+estimates:                                             ## what windows estimate, against what is counted (sudo)
 fit-verdict:                                           ## weights of the verdict, from the scenarios
 soak:                                                  ## attach and be killed, ARGS=10000 times (sudo)
 kernel-matrix:                                         ## boot kernels 6.1 and 6.12 in qemu, check-root there

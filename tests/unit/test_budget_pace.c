@@ -68,6 +68,22 @@ static void a_target_with_time_to_spare_is_not_slowed_down(void **state)
 	assert_true(found.error > 0 && found.error < 0.3);
 }
 
+static void cheap_probes_slow_nothing_down_however_its_work_varies(void **state)
+{
+	struct target target = {
+		.demand = 0.05, .cost = 0.004, .calls_per_ms = 4, .believed = 1, .noise = 0.9};
+	struct pace_slowdown found;
+	double truth;
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		found = watch(&target, &truth);
+		assert_true(truth == 1);
+		assert_true(found.factor < 1.006);
+		assert_true(found.error < 0.006);
+	}
+}
+
 static void its_own_work_tells_how_much_a_busy_one_is_slowed_down(void **state)
 {
 	(void)state;
@@ -143,6 +159,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_target_with_time_to_spare_is_not_slowed_down),
+		cmocka_unit_test(cheap_probes_slow_nothing_down_however_its_work_varies),
 		cmocka_unit_test(its_own_work_tells_how_much_a_busy_one_is_slowed_down),
 		cmocka_unit_test(system_calls_tell_it_where_probes_leave_next_to_nothing),
 		cmocka_unit_test(without_any_the_order_of_magnitude_is_open_and_that_is_told),

@@ -38,15 +38,21 @@ static void done(struct world *w)
 	ledger_free(w->ledger);
 }
 
-static void sample(struct world *w, unsigned int number, stack_id stack)
+static void allocate(struct world *w, unsigned int number, stack_id stack, bool followed)
 {
 	struct ledger_alloc alloc = {.address = address_of(number),
 				     .size_bytes = 48,
 				     .time_ns = w->time_ns,
 				     .stack = stack,
-				     .tid = 1};
+				     .tid = 1,
+				     .followed = followed};
 
 	assert_int_equal(ledger_record_alloc(w->ledger, &alloc), 0);
+}
+
+static void sample(struct world *w, unsigned int number, stack_id stack)
+{
+	allocate(w, number, stack, false);
 }
 
 /* Of each block that is seen, @share others are not. */
@@ -94,7 +100,7 @@ static struct lost_entry shared(const struct world *w, site_id site)
 	struct lost_entry entries[8], found = {0};
 
 	assert_true(w->evidence.entries.count <= 8);
-	lost_evidence_share(&w->evidence, entries);
+	lost_evidence_share(&w->evidence, w->ledger, entries);
 	for (size_t i = 0; i < w->evidence.entries.count; i++)
 		if (entries[i].site == site && entries[i].fresh_count >= found.fresh_count)
 			found = entries[i];
@@ -212,6 +218,34 @@ static void a_type_without_samples_goes_by_one_that_is_alike(void **state)
 	done(&w);
 }
 
+static void what_a_site_lost_before_it_was_followed_counts_with_it(void **state)
+{
+	struct verdict_process process = {.pid = 1, .start_ns = SECOND};
+	struct verdict *verdict;
+	struct world w;
+
+	(void)state;
+	init(&w);
+	look(&w, 0, 0, 56);
+	sample(&w, 0, 1);
+	sample(&w, 1, 1);
+	end_window(&w);
+	look(&w, 10, 0, 56);
+	for (unsigned int i = 10; i < 40; i++) {
+		allocate(&w, i, 1, true);
+		if (i % 10 == 9)
+			look(&w, i + 1, 0, 56);
+	}
+	process.ledger = w.ledger;
+	process.lost = &w.evidence;
+	assert_int_equal(verdict_judge(&process, 1, w.time_ns, &verdict), 0);
+	assert_int_equal(verdict->finding_count, 1);
+	assert_true(ledger_site(w.ledger, verdict->findings[0].site)->followed);
+	assert_int_equal(verdict->findings[0].lost_count, 40);
+	verdict_free(verdict);
+	done(&w);
+}
+
 static void where_every_call_is_seen_nothing_is_shared_out(void **state)
 {
 	struct world w;
@@ -265,6 +299,7 @@ int main(void)
 		cmocka_unit_test(samples_that_stand_for_far_less_than_was_lost_are_no_answer),
 		cmocka_unit_test(samples_count_by_what_they_stand_for),
 		cmocka_unit_test(a_type_without_samples_goes_by_one_that_is_alike),
+		cmocka_unit_test(what_a_site_lost_before_it_was_followed_counts_with_it),
 		cmocka_unit_test(where_every_call_is_seen_nothing_is_shared_out),
 		cmocka_unit_test(how_long_until_a_loss_has_its_line_is_told),
 	};

@@ -45,7 +45,7 @@ static int make_window(struct governor *g)
 
 /* What one process's window has shown. */
 struct seen {
-	uint64_t allocs, frees, first_ns, last_ns;
+	uint64_t allocs, frees, first_ns, last_ns, pause_ns;
 };
 
 static void reset_seen(struct accounts *accounts, void *user)
@@ -54,7 +54,7 @@ static void reset_seen(struct accounts *accounts, void *user)
 	for (size_t i = 0; i < accounts_count(accounts); i++) {
 		struct account_sampling *s = &accounts_at(accounts, i)->sampling;
 
-		s->allocs = s->frees = s->first_ns = s->last_ns = 0;
+		s->allocs = s->frees = s->first_ns = s->last_ns = s->pause_ns = 0;
 	}
 }
 
@@ -71,6 +71,8 @@ static void sum_seen(struct accounts *accounts, void *user)
 			seen->first_ns = s->first_ns;
 		if (s->last_ns > seen->last_ns)
 			seen->last_ns = s->last_ns;
+		if (s->pause_ns > seen->pause_ns)
+			seen->pause_ns = s->pause_ns;
 	}
 }
 
@@ -206,7 +208,11 @@ void windows_end_exact(struct governor *g, uint64_t known_ns, uint64_t now_ns)
 	g->windows--;
 }
 
-/* When probes were in, by the events where there are enough of them. */
+/*
+ * When probes were in: about from when the link call that opened the window was back to when that which closed it began,
+ * and the events tell how much earlier or later. A program that works at the ticks of a clock may have none for long:
+ * its pauses are no sign that probes were not in yet.
+ */
 static void true_times(const struct seen *seen, const struct probe_window_times *times,
 		       uint64_t *ret_from_ns, uint64_t *ret_until_ns)
 {
@@ -215,8 +221,10 @@ static void true_times(const struct seen *seen, const struct probe_window_times 
 	if (seen->allocs < EVENTS_TELL || seen->first_ns < times->open_ns ||
 	    seen->last_ns > times->closed_ns)
 		return;
-	*ret_from_ns = seen->first_ns;
-	*ret_until_ns = seen->last_ns;
+	if (seen->first_ns < times->opened_ns || seen->first_ns - times->opened_ns > seen->pause_ns)
+		*ret_from_ns = seen->first_ns;
+	if (seen->last_ns > times->closing_ns || times->closing_ns - seen->last_ns > seen->pause_ns)
+		*ret_until_ns = seen->last_ns;
 }
 
 static double cost_of(const struct governor *g, const struct seen *seen)

@@ -130,7 +130,8 @@ static int find_candidates(const struct ledger *ledger, struct site_context *con
 		uint64_t rise = site_survey(context, ledger_site(ledger, id), id, &flat);
 
 		out->sites[i].state = (uint8_t)flat;
-		if (rise && vec_push(ret, (struct candidate){id, rise}) < 0)
+		if (rise && !ledger_heir(ledger, id) &&
+		    vec_push(ret, (struct candidate){id, rise}) < 0)
 			return -ENOMEM;
 	}
 	if (ret->count)
@@ -188,7 +189,7 @@ static int judge_lost(const struct verdict_process *in, const struct site_contex
 		return -ENOMEM;
 	leak.entries = entries;
 	if (in->lost)
-		lost_evidence_share(in->lost, entries);
+		lost_evidence_share(in->lost, in->ledger, entries);
 	for (size_t i = 0; in->lost && i < in->lost->entries.count; i++) {
 		site_id site = in->lost->entries.items[i].site;
 		/* A site has one entry: what is added here is not looked for again. */

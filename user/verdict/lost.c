@@ -363,6 +363,12 @@ static void sum_samples(struct share *share)
 			share->counting_weight += samples->items[i].weight;
 }
 
+static void empty(struct lost_entry *entry)
+{
+	entry->count = entry->bytes = entry->fresh_count = entry->fresh_bytes = 0;
+	entry->returned = 0;
+}
+
 static void share_out(const struct lost_evidence *evidence, size_t type, struct lost_entry *ret)
 {
 	const struct lost_entry from = ret[type];
@@ -388,11 +394,25 @@ static void share_out(const struct lost_evidence *evidence, size_t type, struct 
 	}
 	if (share.counting_weight <= 0)
 		return;
-	ret[type].count = ret[type].bytes = ret[type].fresh_count = ret[type].fresh_bytes = 0;
-	ret[type].returned = 0;
+	empty(&ret[type]);
 }
 
-void lost_evidence_share(const struct lost_evidence *evidence, struct lost_entry *ret)
+static void leave_to_heir(const struct lost_evidence *evidence, const struct ledger *ledger,
+			  size_t entry, struct lost_entry *ret)
+{
+	site_id heir = ret[entry].site ? ledger_heir(ledger, ret[entry].site) : 0;
+	uint64_t at;
+
+	if (!heir || !map64_get(&evidence->by_site, heir, &at))
+		return;
+	add_part(&ret[entry], 1, 1, &ret[at]);
+	ret[at].samples += ret[entry].samples;
+	ret[at].sampled += ret[entry].sampled;
+	empty(&ret[entry]);
+}
+
+void lost_evidence_share(const struct lost_evidence *evidence, const struct ledger *ledger,
+			 struct lost_entry *ret)
 {
 	if (!evidence->entries.count)
 		return;
@@ -400,6 +420,8 @@ void lost_evidence_share(const struct lost_evidence *evidence, struct lost_entry
 	for (size_t i = 0; evidence->samples.count && i < evidence->entries.count; i++)
 		if (!evidence->entries.items[i].site)
 			share_out(evidence, i, ret);
+	for (size_t i = 0; ledger && i < evidence->entries.count; i++)
+		leave_to_heir(evidence, ledger, i, ret);
 }
 
 /* Two-sided 95 % quantile of Student's t (Hill 1970, to the first term that matters). */

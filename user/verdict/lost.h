@@ -100,9 +100,11 @@ int lost_evidence_take(struct lost_evidence *evidence, const struct heap_snapsho
  * that were sampled, in proportion (their interval: lost_evidence_rate()). One sample more than another may be
  * chance, so a site counts from two on, or where there is only one at all; and only if its samples stand for a tenth at
  * least of what was not sampled. @ret: evidence->entries.count of them;
- * an entry that was shared out is empty. Names are the evidence's.
+ * an entry that was shared out is empty. So is that of a site whose calls are seen in another way by now: what it lost
+ * counts with the site that goes on (ledger_heir(); @ledger: NULL: none). Names are the evidence's.
  */
-void lost_evidence_share(const struct lost_evidence *evidence, struct lost_entry *ret);
+void lost_evidence_share(const struct lost_evidence *evidence, const struct ledger *ledger,
+			 struct lost_entry *ret);
 
 struct lost_rate {
 	double bytes_per_second, low, high; /* 95 % interval */

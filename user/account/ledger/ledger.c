@@ -282,6 +282,14 @@ void ledger_counts(const struct ledger *ledger, struct ledger_counts *ret)
 		ret->live_share = ledger->sampling.lived_ns / ledger->sampling.stood_for_ns;
 }
 
+site_id ledger_heir(const struct ledger *ledger, site_id id)
+{
+	const struct call_site *site = ledger_site(ledger, id);
+	const struct call_site *twin = site ? ledger_site(ledger, site->twin) : NULL;
+
+	return twin && twin->last_alloc_ns > site->last_alloc_ns ? site->twin : 0;
+}
+
 void ledger_begin_window(struct ledger *ledger)
 {
 	site_table_begin_window(&ledger->sites);

@@ -82,6 +82,7 @@ struct call_site {
 	uint8_t class;   /* enum site_class */
 	bool followed;   /* every call is seen; else only those in windows, if there are windows */
 	uint32_t window; /* the ledger's business */
+	site_id twin;    /* of the same stack and class, but for @followed; 0: none */
 	uint64_t allocs, frees, alloc_bytes,
 		free_bytes; /* frees: blocks or mapping pieces that ended */
 	uint64_t outstanding_bytes, outstanding_count; /* count: blocks, or pieces of mappings */
@@ -207,6 +208,10 @@ size_t ledger_site_count(const struct ledger *ledger);
 /* Sites are numbered 1 .. count. NULL for others. Stays valid and is updated in place. */
 const struct call_site *ledger_site(const struct ledger *ledger, site_id id);
 void ledger_counts(const struct ledger *ledger, struct ledger_counts *ret);
+
+/* Of the two sites of one stack whose calls were seen first in the one and then in the other way: that of now, if it is
+ * not @id's; else 0. */
+site_id ledger_heir(const struct ledger *ledger, site_id id);
 
 /* Starts a new window for ledger_window_min(). O(1). If a series samples this ledger, it does this. */
 void ledger_begin_window(struct ledger *ledger);

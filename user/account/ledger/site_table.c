@@ -190,6 +190,17 @@ static int chunk_add(struct site_table *table)
 	return 0;
 }
 
+static void join_twins(struct site_table *table, const struct site_key *key, site_id id)
+{
+	struct site_key other = {key->stack, key->class, !key->followed};
+	site_id twin = index_slot(table, &other)->id;
+
+	if (!twin)
+		return;
+	site_table_at(table, id)->twin = twin;
+	site_table_at(table, twin)->twin = id;
+}
+
 static int site_add(struct site_table *table, const struct site_key *key, site_id *ret)
 {
 	struct call_site *site;
@@ -208,6 +219,7 @@ static int site_add(struct site_table *table, const struct site_key *key, site_i
 	site->class = key->class;
 	site->followed = key->followed;
 	index_slot(table, key)->id = *ret;
+	join_twins(table, key, *ret);
 	return 0;
 }
 

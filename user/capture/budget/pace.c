@@ -8,6 +8,8 @@
 #define FADES 0.95
 /* What a probe takes is known so well: between the calibration and a target, caches and branch tables differ. */
 #define COST_ERROR 0.12
+/* and does not take more than this much of it */
+#define COST_MOST 1.3
 /* Fewer system calls tell nothing. */
 #define CALLS_LEAST 16
 /* Where nothing is left that could be told from an error: more than this factor, by how much nobody knows. */
@@ -105,18 +107,28 @@ static void join(struct measure *sum, const struct measure *more)
 	sum->variance += weight;
 }
 
+/* If one thread paid all of it, and everything else waited for that one. */
+static double most_by_cost(const struct pace *pace)
+{
+	double share = COST_MOST * pace->cost_ns / pace->inside_cpu.time;
+
+	return share < 1 - 1 / FACTOR_MAX ? 1 / (1 - share) : FACTOR_MAX;
+}
+
 struct pace_slowdown pace_slowdown(const struct pace *pace)
 {
 	struct measure sum = {0}, one;
 	struct pace_slowdown ret = {1, 0};
+	double most;
 
 	if (by_calls(pace, &one))
 		join(&sum, &one);
 	if (by_work(pace, &one))
 		join(&sum, &one);
 	if (sum.variance > 0) {
-		ret.factor = fmin(fmax(exp(sum.factor / sum.variance), 1), FACTOR_MAX);
-		ret.error = sqrt(1 / sum.variance);
+		most = most_by_cost(pace);
+		ret.factor = fmin(fmax(exp(sum.factor / sum.variance), 1), most);
+		ret.error = fmin(sqrt(1 / sum.variance), most - 1);
 	}
 	return ret;
 }

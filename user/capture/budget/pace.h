@@ -8,7 +8,8 @@
  *			for much;
  *   its system calls	(those that read and write, which the kernel counts for everyone): free of that error, if there are
  *			enough of them.
- * They are joined by their errors (inverse variance). What lies back counts less and less. Pure.
+ * They are joined by their errors (inverse variance), and it can't be more than what the probes take of the time would do to
+ * one thread for which all others wait. What lies back counts less and less. Pure.
  */
 #ifndef HOLDFAST_BUDGET_PACE_H
 #define HOLDFAST_BUDGET_PACE_H
