@@ -13,6 +13,8 @@
 #define WORK_SHARE_FIRST 3
 #define WORK_SHARE       10
 #define FIRST_LOOKS      6
+/* Where that would be too dear: not longer, though. */
+#define BUSY_GAP_MAX_NS (30 * NS_PER_S)
 /* A look that takes longer is slow. */
 #define SLOW_NS (200 * NS_PER_MS)
 /* After a look that gave nothing. */
@@ -149,6 +151,18 @@ static void keep(struct look *look, struct heap_snapshot *snapshot)
 	free_others(look, old, sizeof(old) / sizeof(*old));
 }
 
+/* How long until the next one may begin, for the sake of what our work costs. */
+static uint64_t work_gap_ns(const struct look *look, const struct look_options *options,
+			    uint64_t work_ns)
+{
+	double busy = (double)work_ns * options->displaced * 100 / options->stop_percent;
+
+	if (look->looks <= FIRST_LOOKS)
+		return work_ns * WORK_SHARE_FIRST;
+	return later(work_ns * WORK_SHARE,
+		     busy < BUSY_GAP_MAX_NS ? (uint64_t)busy : BUSY_GAP_MAX_NS);
+}
+
 void look_finish(struct look *look, const struct look_options *options, uint64_t now_ns)
 {
 	struct heap_snapshot *snapshot = NULL;
@@ -169,8 +183,7 @@ void look_finish(struct look *look, const struct look_options *options, uint64_t
 	look->stop_ns_max = later(look->stop_ns_max, snapshot->stop_ns);
 	look->stop_ns_total += snapshot->stop_ns;
 	gap_ns = later(gap_ns, (uint64_t)((double)snapshot->stop_ns * 100 / options->stop_percent));
-	gap_ns = later(gap_ns, snapshot->total_ns *
-				       (look->looks > FIRST_LOOKS ? WORK_SHARE : WORK_SHARE_FIRST));
+	gap_ns = later(gap_ns, work_gap_ns(look, options, snapshot->work_ns));
 	/* From when it stood still, not from when we had thought about it. */
 	look->next_ns = snapshot->time_ns + gap_ns;
 	keep(look, snapshot);

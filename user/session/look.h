@@ -8,7 +8,7 @@
  *	look_finish(look, now_ns)		takes the result, plans the next look
  *	look_join(look, ledger)			on the ledger's thread: what is lost, told by site
  *
- * Looks are spaced so that stops take no more than a share of the budget.
+ * Looks are spaced so that stops take no more than a share of the budget; and where no CPU is idle, our work neither.
  */
 #ifndef HOLDFAST_SESSION_LOOK_H
 #define HOLDFAST_SESSION_LOOK_H
@@ -27,6 +27,7 @@ struct look_options {
 	bool census, no_stop;
 	uint64_t max_stop_ns, memory_bytes;
 	double stop_percent; /* of the time that stops may take */
+	double displaced; /* the part of a CPU that we take from others when we work: 0: one is idle; 1: none is */
 	const struct heap_known
 		*known; /* where the allocator is none that is understood; copied by the fork */
 	size_t known_count;

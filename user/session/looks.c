@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/hashmap.h"
 #include "base/log.h"
+#include "process/proc/machine.h"
 #include "session/session_internal.h"
 
 /* Of the budget: the rest is for probes. */
@@ -116,6 +117,7 @@ static struct look_options options_of(const struct session *session, bool census
 		.max_stop_ns = session->options.max_stop_ns,
 		.memory_bytes = session->options.memory_bytes,
 		.stop_percent = session->options.budget_percent * STOPS_SHARE,
+		.displaced = session->displaced,
 	};
 }
 
@@ -157,6 +159,25 @@ void looks_go_blind(struct session *session)
 	}
 }
 
+static void begin_idle(struct session *session)
+{
+	session->unlooked_ns = machine_idle_ns(&session->unlooked_idle_ns) ? 0 : clock_now_ns();
+}
+
+/* While nobody looked, was there a CPU idle, on which a look harms nobody? */
+static void read_idle(struct session *session)
+{
+	uint64_t now_ns = clock_now_ns(), idle_ns = 0;
+	double idle;
+
+	if (!session->unlooked_ns || machine_idle_ns(&idle_ns) ||
+	    idle_ns < session->unlooked_idle_ns || now_ns <= session->unlooked_ns)
+		return;
+	idle = (double)(idle_ns - session->unlooked_idle_ns) /
+	       (double)(now_ns - session->unlooked_ns);
+	session->displaced = idle > 1 ? 0 : 1 - idle;
+}
+
 /* Where the allocator is none that is understood, what was traced is all that is known of its blocks. */
 static int start(struct session *session, struct member *member, bool census)
 {
@@ -173,6 +194,7 @@ static int start(struct session *session, struct member *member, bool census)
 	looks_go_blind(session);
 	if (is_blind(session, member))
 		return -ENOTSUP;
+	read_idle(session);
 	if (census)
 		ask(session, member);
 	ingest_call(session->ingest, read_known, &request);
@@ -205,6 +227,11 @@ static void finish(struct session *session, struct member *member)
 	if (member->look.error)
 		log_debug_err(member->look.error, "the heap of pid %d was not seen",
 			      member->target->key.pid);
+	else if (member->look.last)
+		log_debug("the heap of pid %d was seen: %.1f ms, stopped for %.1f, CPU %.1f",
+			  member->target->key.pid, (double)member->look.last->total_ns / 1e6,
+			  (double)member->look.last->stop_ns / 1e6,
+			  (double)member->look.last->work_ns / 1e6);
 }
 
 static int on_look_done(void *user, uint32_t events)
@@ -215,6 +242,7 @@ static int on_look_done(void *user, uint32_t events)
 	(void)events;
 	loop_remove(session->loop, look_fd(&member->look));
 	session->looked_at = NULL;
+	begin_idle(session);
 	finish(session, member);
 	return 0;
 }

@@ -103,7 +103,10 @@ struct session {
 	uint64_t last_tick_ns, last_allocs, last_frees;
 	unsigned int tick_count;
 	struct member *looked_at; /* whose heap is being looked at; NULL: none */
-	struct verdict *verdict;  /* the newest */
+	/* When the last look ended, and what CPUs had idled until then; 0: there was none. */
+	uint64_t unlooked_ns, unlooked_idle_ns;
+	double displaced;        /* look_options */
+	struct verdict *verdict; /* the newest */
 	struct hf_loss loss;
 	struct resolver *resolver; /* made with the first report */
 	size_t resolver_targets;   /* members that it knows */

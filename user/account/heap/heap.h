@@ -163,7 +163,9 @@ struct heap_snapshot {
 	uint64_t before_ns; /* when it did for the snapshot that this one was compared with; 0: none */
 	/* What was missed by then is confirmed or refuted in here; 0: nothing is. */
 	uint64_t known_until_ns;
+	uint64_t found_at; /* where the allocator's books are, for the next look: heap_place.found_at */
 	uint64_t stop_ns, total_ns;
+	uint64_t work_ns; /* CPU time of ours, of that */
 	uint64_t copied_bytes, swapped_bytes, unreadable_bytes;
 	uint64_t memory_peak_bytes; /* ours */
 	uint64_t heap_bytes;        /* all segments */

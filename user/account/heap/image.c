@@ -73,8 +73,12 @@ static int count_present(struct heap_image *image)
 static int find_walker(struct heap_image *image)
 {
 	for (size_t i = 0; i < sizeof(heap_walkers) / sizeof(*heap_walkers); i++) {
-		int err = heap_walkers[i]->find(&image->place, &image->walker_state);
+		const struct heap_snapshot *before = image->place.options->before;
+		int err;
 
+		image->place.found_at =
+			before && before->live_set == heap_walkers[i]->set ? before->found_at : 0;
+		err = heap_walkers[i]->find(&image->place, &image->walker_state);
 		if (!err)
 			image->walker = heap_walkers[i];
 		if (err != -ENOENT)

@@ -89,7 +89,7 @@ static int jemalloc_find(struct heap_place *place, void **ret_state)
 	heap->pid = place->pid;
 	heap->stream = place->stream;
 	map64_init(&heap->pages, hash_seed_random());
-	err = jemalloc_find_root(heap, &place->maps);
+	err = jemalloc_find_root(heap, &place->maps, &place->found_at);
 	if (!err) {
 		find_text(heap, &place->maps);
 		/* Makes room for what will be read when the process stands still. */

@@ -106,8 +106,8 @@ struct jemalloc_heap {
 	VEC(struct jemalloc_bin) bins; /* of those arenas */
 };
 
-/* 0; -ENOENT; -ENOMEM. */
-int jemalloc_find_root(struct jemalloc_heap *heap, const struct maps *maps);
+/* 0; -ENOENT; -ENOMEM. *@found_at: where it was before, or 0; then where it is, in words of this function's own. */
+int jemalloc_find_root(struct jemalloc_heap *heap, const struct maps *maps, uint64_t *found_at);
 
 /* jemalloc_extents.c. -EUCLEAN: not what it seemed; -EAGAIN: being changed. */
 int jemalloc_read_extents(struct jemalloc_heap *heap);

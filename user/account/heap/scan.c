@@ -78,16 +78,23 @@ static int rehearse(struct scan *scan)
 	return 0;
 }
 
+/* With a rehearsal or a look before this one their number is known; else it is little memory. */
+static uint64_t expected_edges(const struct scan *scan)
+{
+	const struct heap_snapshot *before = scan->options->before;
+	uint64_t known = scan->image.edges.count;
+
+	if (!known && before)
+		known = before->edges;
+	return known ? known * 9 / 8 : scan->image.present_bytes / 8 / 4;
+}
+
 static int take_stopped(struct scan *scan)
 {
 	struct heap_image *image = &scan->image;
 	int err;
 
-	/* With a rehearsal their number is known; else it is little memory. */
-	edge_store_prefault(&image->edges,
-			    image->edges.count ? image->edges.count * 9 / 8
-					       : image->present_bytes / 8 / 4,
-			    image->present_bytes / PAGE_BYTES);
+	edge_store_prefault(&image->edges, expected_edges(scan), image->present_bytes / PAGE_BYTES);
 	be_quick();
 	err = heap_image_take(image, true);
 	if (err == -ETIME) {
@@ -221,6 +228,7 @@ static void fill_state(struct scan *scan)
 
 	s->pid = scan->options->pid;
 	s->live_set = image->walker->set;
+	s->found_at = image->place.found_at;
 	s->stopped = scan->stop;
 	s->time_ns = image->time_ns;
 	if (before) {
@@ -525,6 +533,11 @@ static uint8_t *look_at_watched(const struct scan *scan)
 	return there;
 }
 
+static uint64_t timeval_ns(struct timeval t)
+{
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_usec * 1000;
+}
+
 static int pack(struct scan *scan, int fd)
 {
 	struct heap_snapshot *s = &scan->snapshot;
@@ -569,6 +582,7 @@ static int pack(struct scan *scan, int fd)
 	s->watched_count = watched ? scan->options->watched_count : 0;
 	getrusage(RUSAGE_SELF, &usage);
 	s->memory_peak_bytes = (uint64_t)usage.ru_maxrss * 1024;
+	s->work_ns = timeval_ns(usage.ru_utime) + timeval_ns(usage.ru_stime);
 	if (!err)
 		err = heap_snapshot_pack(s, fd);
 	free(types);

@@ -32,6 +32,7 @@ struct heap_place {
 	struct stopped_process *threads; /* as they were when last stopped; NULL: not known */
 	struct block_map map;
 	struct address_ranges books; /* the allocator's own memory outside the map: holds no roots */
+	uint64_t found_at; /* find(): where the look before found them, to be proved; then where they are; 0: not known */
 };
 
 struct heap_walker {
