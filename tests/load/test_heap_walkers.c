@@ -198,6 +198,36 @@ static void jemalloc_s_losses_are_suspected_without_a_stop(void **state)
 	check("heap_jemalloc", HEAP_JEMALLOC, NODE_BYTES, true);
 }
 
+/* Where the look before found the books is a hint and no more: one that is wrong costs a search. */
+static void jemalloc_is_found_wherever_a_look_before_saw_it(void **state)
+{
+	struct subject subject;
+	struct heap_snapshot *first, *now;
+	uint64_t wrong[4];
+
+	(void)state;
+	start(&subject, "heap_jemalloc");
+	first = scan(subject.pid, NULL, false);
+	assert_true(first->found_at);
+	wrong[0] = first->found_at;
+	wrong[1] = first->found_at ^ 1; /* another version's */
+	wrong[2] = first->found_at + 4096;
+	wrong[3] = ~0ULL;
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		uint64_t found_at = first->found_at;
+
+		first->found_at = wrong[i];
+		now = scan(subject.pid, first, false);
+		first->found_at = found_at;
+		assert_int_equal(now->found_at, found_at);
+		assert_in_range(count_of_size(now, NODE_BYTES), (uint64_t)subject.held,
+				(uint64_t)subject.held + 50);
+		heap_snapshot_free(now);
+	}
+	heap_snapshot_free(first);
+	stop(&subject);
+}
+
 static void musl_loses_exactly_what_is_lost(void **state)
 {
 	(void)state;
@@ -296,6 +326,7 @@ int main(void)
 		cmocka_unit_test(jemalloc_loses_exactly_what_is_lost),
 		cmocka_unit_test(jemalloc_linked_in_loses_exactly_what_is_lost),
 		cmocka_unit_test(jemalloc_s_losses_are_suspected_without_a_stop),
+		cmocka_unit_test(jemalloc_is_found_wherever_a_look_before_saw_it),
 		cmocka_unit_test(musl_loses_exactly_what_is_lost),
 		cmocka_unit_test(musl_without_symbols_loses_exactly_what_is_lost),
 		cmocka_unit_test(redis_under_load_loses_nothing_and_counts_the_same),
