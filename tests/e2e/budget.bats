@@ -52,3 +52,22 @@ hold()
 	echo "exit $status, $(grep -o '"stop_ms_max":[0-9.]*' "$BATS_TEST_TMPDIR/report")"
 	[ "$status" -eq 0 ] || [ "$status" -eq 2 ]
 }
+
+@test "children that are soon over are not stopped for looks at their heaps" {
+	/usr/bin/python3 - > "$BATS_TEST_TMPDIR/out" 3>&- <<-'PYTHON' &
+	import subprocess, sys, time
+	print("ready", flush=True)
+	for _ in range(8):
+	    subprocess.run([sys.executable, "-c", "import time; held = [bytes(700) for _ in range(100000)]; time.sleep(0.5)"])
+	time.sleep(30)
+	PYTHON
+	local pid=$! status=0
+
+	until grep -q ready "$BATS_TEST_TMPDIR/out"; do sleep 0.1; done
+	"$ROOT/holdfast" hunt "$pid" --for 9s --log-level debug --json "$BATS_TEST_TMPDIR/report" --html /dev/null \
+		2> "$BATS_TEST_TMPDIR/log" || status=$?
+	kill "$pid"
+	grep 'was seen' "$BATS_TEST_TMPDIR/log"
+	grep -q "heap of pid $pid was seen" "$BATS_TEST_TMPDIR/log"
+	! grep 'was seen' "$BATS_TEST_TMPDIR/log" | grep -v "pid $pid "
+}

@@ -84,6 +84,22 @@ static void cheap_probes_slow_nothing_down_however_its_work_varies(void **state)
 	}
 }
 
+static void
+one_with_little_work_and_time_to_spare_is_not_slowed_down_whatever_probes_cost(void **state)
+{
+	(void)state;
+	for (double believed = 0.7; believed < 1.2; believed += 0.1) {
+		struct target target = {
+			.demand = 0.03, .cost = 0.2, .believed = believed, .noise = 0.5};
+		double truth;
+		struct pace_slowdown found = watch(&target, &truth);
+
+		assert_true(truth == 1);
+		assert_true(found.factor < 1.001);
+		assert_true(found.error < 0.06);
+	}
+}
+
 static void its_own_work_tells_how_much_a_busy_one_is_slowed_down(void **state)
 {
 	(void)state;
@@ -160,6 +176,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_target_with_time_to_spare_is_not_slowed_down),
 		cmocka_unit_test(cheap_probes_slow_nothing_down_however_its_work_varies),
+		cmocka_unit_test(
+			one_with_little_work_and_time_to_spare_is_not_slowed_down_whatever_probes_cost),
 		cmocka_unit_test(its_own_work_tells_how_much_a_busy_one_is_slowed_down),
 		cmocka_unit_test(system_calls_tell_it_where_probes_leave_next_to_nothing),
 		cmocka_unit_test(without_any_the_order_of_magnitude_is_open_and_that_is_told),

@@ -165,6 +165,40 @@ static void a_list_is_held_by_the_variable_it_begins_in(void **state)
 	heap_snapshot_free(s);
 }
 
+/* A lost block of that size. */
+static uint64_t lost_of_size(const struct heap_snapshot *s, uint64_t least, uint64_t most)
+{
+	for (size_t i = 0; i < s->lost_total; i++)
+		if (s->lost[i].size_bytes >= least && s->lost[i].size_bytes <= most)
+			return s->lost[i].address;
+	fail();
+	return 0;
+}
+
+static void a_block_is_there_as_long_as_one_of_its_size_is(void **state)
+{
+	struct heap_snapshot *first = scan(*state, NULL, false), *lost, *now;
+	struct heap_scan_options options = subject_options(*state, NULL);
+	static const bool there[] = {true, false, false, false, true, false};
+	uint64_t small, large;
+
+	subject_order(*state, 'l');
+	lost = scan(*state, first, false);
+	small = lost_of_size(lost, 72, 72);
+	large = lost_of_size(lost, LARGE, LARGE + 8192);
+	options.watched = (struct heap_known[]){{small, 72},    {small, 30},
+						{small, 73},    {small + 16, 40},
+						{large, LARGE}, {large, LARGE / 2}};
+	options.watched_count = 6;
+	assert_int_equal(subject_scan_by(&options, &now), 0);
+	assert_int_equal(now->watched_count, 6);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(now->watched[i], there[i]);
+	heap_snapshot_free(first);
+	heap_snapshot_free(lost);
+	heap_snapshot_free(now);
+}
+
 static void a_process_that_is_gone_is_told(void **state)
 {
 	struct heap_scan_options options = {
@@ -194,6 +228,8 @@ int main(int argc, char **argv)
 						stop),
 		cmocka_unit_test_setup_teardown(a_list_is_held_by_the_variable_it_begins_in, start,
 						stop),
+		cmocka_unit_test_setup_teardown(a_block_is_there_as_long_as_one_of_its_size_is,
+						start, stop),
 		cmocka_unit_test(a_process_that_is_gone_is_told),
 	};
 

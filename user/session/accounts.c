@@ -242,8 +242,6 @@ static void count_in_window(struct account_sampling *s, uint64_t time_ns)
 {
 	if (!s->first_ns || time_ns < s->first_ns)
 		s->first_ns = time_ns;
-	if (s->last_ns && time_ns > s->last_ns && time_ns - s->last_ns > s->pause_ns)
-		s->pause_ns = time_ns - s->last_ns;
 	if (time_ns > s->last_ns)
 		s->last_ns = time_ns;
 }

@@ -30,7 +30,6 @@ struct account_sampling {
 	uint64_t fresh_dropped;
 	/* Of what fell into windows: */
 	uint64_t allocs, frees, first_ns, last_ns;
-	uint64_t pause_ns; /* the longest between two of them */
 	uint64_t followed; /* allocations at followed calls */
 };
 

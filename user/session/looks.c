@@ -9,10 +9,15 @@
 #include "base/hashmap.h"
 #include "base/log.h"
 #include "process/proc/machine.h"
+#include "process/proc/memory.h"
 #include "session/session_internal.h"
 
 /* Of the budget: the rest is for probes. */
 #define STOPS_SHARE 0.5
+/* Of resident memory: 250 ms for a GiB. */
+#define STOP_NS_PER_BYTE 0.23
+/* Whoever has run for so long is no short-lived one. */
+#define YOUNG_MAX_NS (10 * NS_PER_S)
 
 VEC_STRUCT(known_vec, struct heap_known);
 
@@ -247,6 +252,27 @@ static int on_look_done(void *user, uint32_t events)
 	return 0;
 }
 
+/*
+ * A process that began before our eyes may be over soon (a compiler's): a stop has to fit into the share of the time that it
+ * has run by now.
+ */
+static bool is_too_young(const struct session *session, const struct member *member,
+			 uint64_t now_ns)
+{
+	uint64_t since_ns = member->execed_ns ? member->execed_ns
+			    : member->child   ? member->target->started_ns
+					      : 0;
+	struct process_memory memory;
+	double age;
+
+	if (now_ns - since_ns > YOUNG_MAX_NS ||
+	    process_memory_read(member->target->key.pid, false, &memory))
+		return false;
+	age = (double)memory.rss_bytes * STOP_NS_PER_BYTE * 100 /
+	      (session->options.budget_percent * STOPS_SHARE);
+	return (double)(now_ns - since_ns) < age;
+}
+
 static struct member *longest_due(const struct session *session, uint64_t now_ns)
 {
 	struct member *found = NULL;
@@ -255,6 +281,7 @@ static struct member *longest_due(const struct session *session, uint64_t now_ns
 		struct member *member = session->members.items[i];
 
 		if (!member->ended && look_due(&member->look, now_ns) &&
+		    !is_too_young(session, member, now_ns) &&
 		    (!found || member->look.next_ns < found->look.next_ns))
 			found = member;
 	}

@@ -18,8 +18,6 @@
 #define SLICE_NS (8 * NS_PER_MS)
 /* One that was cut shorter than this, at the end of a watch, tells less of its time than the one before it. */
 #define SHORTEST_NS (2 * NS_PER_MS)
-/* With fewer events the times of the link calls tell when probes were in. */
-#define EVENTS_TELL 32
 #define RETRY_NS    NS_PER_S
 
 static void drop_window(struct governor *g)
@@ -45,7 +43,7 @@ static int make_window(struct governor *g)
 
 /* What one process's window has shown. */
 struct seen {
-	uint64_t allocs, frees, first_ns, last_ns, pause_ns;
+	uint64_t allocs, frees, first_ns, last_ns;
 };
 
 static void reset_seen(struct accounts *accounts, void *user)
@@ -54,7 +52,7 @@ static void reset_seen(struct accounts *accounts, void *user)
 	for (size_t i = 0; i < accounts_count(accounts); i++) {
 		struct account_sampling *s = &accounts_at(accounts, i)->sampling;
 
-		s->allocs = s->frees = s->first_ns = s->last_ns = s->pause_ns = 0;
+		s->allocs = s->frees = s->first_ns = s->last_ns = 0;
 	}
 }
 
@@ -71,8 +69,6 @@ static void sum_seen(struct accounts *accounts, void *user)
 			seen->first_ns = s->first_ns;
 		if (s->last_ns > seen->last_ns)
 			seen->last_ns = s->last_ns;
-		if (s->pause_ns > seen->pause_ns)
-			seen->pause_ns = s->pause_ns;
 	}
 }
 
@@ -209,21 +205,18 @@ void windows_end_exact(struct governor *g, uint64_t known_ns, uint64_t now_ns)
 }
 
 /*
- * When probes were in: about from when the link call that opened the window was back to when that which closed it began,
- * and the events tell how much earlier or later. A program that works at the ticks of a clock may have none for long:
- * its pauses are no sign that probes were not in yet.
+ * When probes were in: from when the link call that opened the window was back until that which closed it began, and as
+ * long before and after as there were events. Never from the first event to the last: a program that works at the ticks of a
+ * clock may have had all of them in one millisecond.
  */
 static void true_times(const struct seen *seen, const struct probe_window_times *times,
 		       uint64_t *ret_from_ns, uint64_t *ret_until_ns)
 {
 	*ret_from_ns = times->opened_ns;
 	*ret_until_ns = times->closing_ns;
-	if (seen->allocs < EVENTS_TELL || seen->first_ns < times->open_ns ||
-	    seen->last_ns > times->closed_ns)
-		return;
-	if (seen->first_ns < times->opened_ns || seen->first_ns - times->opened_ns > seen->pause_ns)
+	if (seen->first_ns > times->open_ns && seen->first_ns < times->opened_ns)
 		*ret_from_ns = seen->first_ns;
-	if (seen->last_ns > times->closing_ns || times->closing_ns - seen->last_ns > seen->pause_ns)
+	if (seen->last_ns > times->closing_ns && seen->last_ns < times->closed_ns)
 		*ret_until_ns = seen->last_ns;
 }
 

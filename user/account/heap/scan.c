@@ -529,7 +529,8 @@ static uint8_t *look_at_watched(const struct scan *scan)
 	for (size_t i = 0; there && i < o->watched_count; i++)
 		there[i] = block_find(&scan->image.place.map, o->watched[i].address, &block) &&
 			   block.start == o->watched[i].address &&
-			   block.end - block.start >= o->watched[i].size_bytes;
+			   heap_fits_request(scan->image.walker->set, &block,
+					     o->watched[i].size_bytes);
 	return there;
 }
 

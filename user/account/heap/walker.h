@@ -14,6 +14,7 @@
 #ifndef HOLDFAST_HEAP_WALKER_H
 #define HOLDFAST_HEAP_WALKER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -59,6 +60,9 @@ static inline uint64_t heap_usable_bytes(enum heap_live_set set, const struct bl
 	/* jemalloc: blocks end where their size class does. musl: the size that was asked for. */
 	return block->segment->tails ? size - block->segment->tails[block->index] : size;
 }
+
+/* May that be the block that a request for @asked bytes got? */
+bool heap_fits_request(enum heap_live_set set, const struct block_ref *block, uint64_t asked);
 
 extern const struct heap_walker glibc_walker, jemalloc_walker, musl_walker, traced_walker;
 

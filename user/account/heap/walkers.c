@@ -6,6 +6,37 @@
 #include "account/heap/glibc.h"
 #include "account/heap/walker.h"
 
+/* glibc: chunks are multiples of 16, and what is too small for one of its own stays with its neighbour. */
+#define CHUNK_MIN     32
+#define CHUNK_ALIGN   16
+#define SMALLEST_MORE 24 /* of a request for next to nothing */
+
+static uint64_t most_usable(enum heap_live_set set, const struct block_ref *block, uint64_t asked)
+{
+	uint64_t aligned = block->start & -block->start;
+
+	switch (set) {
+	case HEAP_GLIBC:
+		if (block->segment->shift == BLOCK_WHOLE_SEGMENT)
+			return asked + PAGE_BYTES + CHUNK_MIN;
+		return (asked > SMALLEST_MORE ? asked : SMALLEST_MORE) + CHUNK_ALIGN - 1 +
+		       (CHUNK_MIN - CHUNK_ALIGN);
+	case HEAP_JEMALLOC:
+		/* Four classes between two powers of two; one that is aligned gets that of its alignment. */
+		asked += asked / 4 + CHUNK_ALIGN;
+		return asked > aligned ? asked : aligned;
+	default:
+		return asked;
+	}
+}
+
+bool heap_fits_request(enum heap_live_set set, const struct block_ref *block, uint64_t asked)
+{
+	uint64_t usable = heap_usable_bytes(set, block);
+
+	return usable >= asked && usable <= most_usable(set, block, asked);
+}
+
 static int glibc_walker_find(struct heap_place *place, void **ret_state)
 {
 	struct glibc_heap *heap = malloc(sizeof(*heap));

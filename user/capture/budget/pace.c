@@ -10,6 +10,11 @@
 #define COST_ERROR 0.12
 /* and does not take more than this much of it */
 #define COST_MOST 1.3
+/* Below this share of a core no thread is busy all the time; */
+#define BUSY_SHARE 0.9
+/* and that it could have more CPU than it needs is proved where it takes so many times as much with a window open. */
+#define HEADROOM       2.0
+#define HEADROOM_ERROR 0.05
 /* Fewer system calls tell nothing. */
 #define CALLS_LEAST 16
 /* Where nothing is left that could be told from an error: more than this factor, by how much nobody knows. */
@@ -81,6 +86,15 @@ static bool by_calls(const struct pace *pace, struct measure *ret)
 	return true;
 }
 
+/* It has CPU time to spare: what probes take is no loss to its work, which would be hard to tell from an error in their cost. */
+static bool has_headroom(const struct pace *pace)
+{
+	double outside = pace->outside_cpu.sum / pace->outside_cpu.time;
+	double inside = pace->inside_cpu.sum / pace->inside_cpu.time;
+
+	return inside < BUSY_SHARE && inside > HEADROOM * outside;
+}
+
 static bool by_work(const struct pace *pace, struct measure *ret)
 {
 	const struct pace_rate *idle = &pace->outside_cpu, *busy = &pace->inside_cpu;
@@ -88,6 +102,10 @@ static bool by_work(const struct pace *pace, struct measure *ret)
 
 	if (idle->sum <= 0 || busy->sum <= 0)
 		return false;
+	if (has_headroom(pace)) {
+		*ret = (struct measure){1, HEADROOM_ERROR * HEADROOM_ERROR};
+		return true;
+	}
 	left = busy->sum - pace->cost_ns;
 	work = fmax(left, fmax(doubt, busy->sum / FACTOR_MAX));
 	outside = variance(idle, false);

@@ -5,7 +5,7 @@
  *
  * Two clocks tell, each from what was read outside of windows and inside:
  *   its own work	its CPU time less what the probes took; with little left of it, an error in what a probe takes counts
- *			for much;
+ *			for much. Where it uses twice as much CPU inside, but no whole core, it has time to spare, and is not slowed down;
  *   its system calls	(those that read and write, which the kernel counts for everyone): free of that error, if there are
  *			enough of them.
  * They are joined by their errors (inverse variance), and it can't be more than what the probes take of the time would do to
