@@ -81,6 +81,28 @@ static void what_was_spent_ahead_is_paid_back_but_windows_go_on(void **state)
 	assert_true(ahead.gap_ns < even.gap_ns);
 }
 
+static void a_window_is_as_long_as_its_probes_were_in_whenever_its_events_came(void **state)
+{
+	static const struct {
+		struct budget_times times;
+		uint64_t from, until;
+	} cases[] = {
+		{{100, 120, 500, 560, 300, 301}, 120, 500}, /* all at one tick of a clock */
+		{{100, 120, 500, 560, 0, 0}, 120, 500},
+		{{100, 120, 500, 560, 105, 530}, 105, 530}, /* before all were in, and after */
+		{{100, 120, 500, 560, 90, 570}, 120, 500},  /* of another window */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		uint64_t from, until;
+
+		budget_span(&cases[i].times, &from, &until);
+		assert_int_equal(from, cases[i].from);
+		assert_int_equal(until, cases[i].until);
+	}
+}
+
 static void openings_are_not_regular(void **state)
 {
 	struct budget_window window = {10000000, 9500000};
@@ -106,6 +128,8 @@ int main(void)
 		cmocka_unit_test(windows_take_their_share_whatever_they_cost),
 		cmocka_unit_test(cheap_windows_are_longer),
 		cmocka_unit_test(what_was_spent_ahead_is_paid_back_but_windows_go_on),
+		cmocka_unit_test(
+			a_window_is_as_long_as_its_probes_were_in_whenever_its_events_came),
 		cmocka_unit_test(openings_are_not_regular),
 	};
 

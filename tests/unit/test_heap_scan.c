@@ -186,7 +186,7 @@ static void a_block_is_there_as_long_as_one_of_its_size_is(void **state)
 	lost = scan(*state, first, false);
 	small = lost_of_size(lost, 72, 72);
 	large = lost_of_size(lost, LARGE, LARGE + 8192);
-	options.watched = (struct heap_known[]){{small, 72},    {small, 30},
+	options.watched = (struct heap_known[]){{small, 72},    {small, 20},
 						{small, 73},    {small + 16, 40},
 						{large, LARGE}, {large, LARGE / 2}};
 	options.watched_count = 6;

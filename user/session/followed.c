@@ -58,6 +58,7 @@ struct followed {
 	VEC(struct site) sites;
 	VEC(uint32_t) looked; /* ids of modules */
 	size_t count, dropped;
+	uint64_t changes;
 	uint64_t checked_ns;
 	bool cut; /* there are more calls than are kept */
 };
@@ -137,6 +138,11 @@ size_t followed_count(const struct followed *f)
 size_t followed_dropped(const struct followed *f)
 {
 	return f->dropped;
+}
+
+uint64_t followed_changes(const struct followed *f)
+{
+	return f->changes;
 }
 
 static bool bias_of(const struct target *target, const struct module *module, uint64_t *ret)
@@ -486,6 +492,7 @@ static int follow(struct followed *f, struct site **sites, size_t count)
 	for (size_t i = 0; i < count; i++)
 		probes[i] = probe_of(f, sites[i]);
 	err = probe_sites_add(f->session->probe, f->member->target->key.pid, probes, count, &group);
+	f->changes += !err;
 	for (size_t i = 0; !err && i < count; i++) {
 		sites[i]->state = SITE_FOLLOWED;
 		sites[i]->index = probes[i].index;
@@ -617,6 +624,7 @@ static void drop(struct followed *f, struct site *site)
 	site->state = SITE_HOT;
 	f->count--;
 	f->dropped++;
+	f->changes++;
 	log_info("pid %d: a call at %#lx in %s is made %.0f times a second: followed no more",
 		 f->member->target->key.pid, (long)site->call, site->module->path, site->rate);
 	regroup(f, group);

@@ -53,6 +53,8 @@ size_t followed_choose(struct followed *followed, const struct way_counts *count
 uint64_t followed_check(struct followed *followed, uint64_t now_ns, double allowed_hits_per_second);
 size_t followed_count(const struct followed *followed);
 size_t followed_dropped(const struct followed *followed);
+/* How often it changed which they are. */
+uint64_t followed_changes(const struct followed *followed);
 /* They are followed no more, but known: followed_choose() puts them in again. */
 void followed_pause(struct followed *followed);
 

@@ -216,6 +216,22 @@ static void follow_all(struct governor *g)
 		g->chosen_ns = now_ns;
 }
 
+/*
+ * A call that is followed is in no window any more, and one that is not is in none yet: each window stands for a time
+ * in which either was the same.
+ */
+static void settle_changes(struct governor *g)
+{
+	uint64_t changes = 0;
+
+	for (size_t i = 0; i < g->session->members.count; i++)
+		if (g->session->members.items[i]->followed)
+			changes += followed_changes(g->session->members.items[i]->followed);
+	if (changes != g->sites_changes)
+		windows_settle(g);
+	g->sites_changes = changes;
+}
+
 static void check_followed(struct governor *g, uint64_t now_ns)
 {
 	uint64_t made = 0, count = 0, dropped = 0;
@@ -434,6 +450,7 @@ static int on_check(void *user, uint32_t expirations)
 	survivors_sign(g);
 	if (g->thread)
 		follow_all(g);
+	settle_changes(g);
 	if (clock_now_ns() - g->polled_ns >= POLL_NS) {
 		survivors_poll(g);
 		g->polled_ns = clock_now_ns();

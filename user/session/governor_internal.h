@@ -54,7 +54,7 @@ struct governor {
 	unsigned int calm; /* windows in a row that would have allowed to see all */
 	double rate;       /* allocations a second, in the last window or check */
 	uint64_t random, polled_ns, chosen_ns;
-	uint64_t sites_followed, sites_dropped;
+	uint64_t sites_followed, sites_dropped, sites_changes;
 };
 
 /* windows.c */
@@ -62,6 +62,8 @@ void windows_schedule(struct governor *governor, uint64_t in_ns);
 void windows_stop(struct governor *governor);
 int windows_begin(struct governor *governor);
 void windows_end(struct governor *governor);
+/* Between two windows: up to now what the last one showed is true, from now on what the next one will. */
+void windows_settle(struct governor *governor);
 /* All was seen up to now; what the blocks hold was noted at @known_ns. */
 void windows_end_exact(struct governor *governor, uint64_t known_ns, uint64_t now_ns);
 /* governor.c: */

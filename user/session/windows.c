@@ -195,6 +195,12 @@ static void end_blind_time(struct governor *g, uint64_t now_ns)
 		end_window(g, &span);
 }
 
+void windows_settle(struct governor *g)
+{
+	if (g->windows)
+		end_blind_time(g, clock_now_ns());
+}
+
 void windows_end_exact(struct governor *g, uint64_t known_ns, uint64_t now_ns)
 {
 	struct window_span span = {g->ended_ns, known_ns, now_ns, {1, 0}};
@@ -202,22 +208,6 @@ void windows_end_exact(struct governor *g, uint64_t known_ns, uint64_t now_ns)
 	if (known_ns > g->ended_ns)
 		end_window(g, &span);
 	g->windows--;
-}
-
-/*
- * When probes were in: from when the link call that opened the window was back until that which closed it began, and as
- * long before and after as there were events. Never from the first event to the last: a program that works at the ticks of a
- * clock may have had all of them in one millisecond.
- */
-static void true_times(const struct seen *seen, const struct probe_window_times *times,
-		       uint64_t *ret_from_ns, uint64_t *ret_until_ns)
-{
-	*ret_from_ns = times->opened_ns;
-	*ret_until_ns = times->closing_ns;
-	if (seen->first_ns > times->open_ns && seen->first_ns < times->opened_ns)
-		*ret_from_ns = seen->first_ns;
-	if (seen->last_ns > times->closing_ns && seen->last_ns < times->closed_ns)
-		*ret_until_ns = seen->last_ns;
 }
 
 static double cost_of(const struct governor *g, const struct seen *seen)
@@ -266,7 +256,10 @@ static struct pace_slowdown slowdown_of(struct governor *g, const struct budget_
 static void find_span(const struct governor *g, const struct seen *seen,
 		      const struct probe_window_times *times, struct window_span *ret)
 {
-	true_times(seen, times, &ret->from_ns, &ret->until_ns);
+	const struct budget_times when = {times->open_ns,   times->opened_ns, times->closing_ns,
+					  times->closed_ns, seen->first_ns,   seen->last_ns};
+
+	budget_span(&when, &ret->from_ns, &ret->until_ns);
 	ret->known_ns = g->signed_ns && g->signed_ns < ret->until_ns ? g->signed_ns : ret->until_ns;
 	if (ret->known_ns <= ret->from_ns)
 		ret->known_ns = ret->until_ns;

@@ -19,8 +19,9 @@ static uint64_t most_usable(enum heap_live_set set, const struct block_ref *bloc
 	case HEAP_GLIBC:
 		if (block->segment->shift == BLOCK_WHOLE_SEGMENT)
 			return asked + PAGE_BYTES + CHUNK_MIN;
+		/* An aligned one keeps a whole least chunk (_int_memalign()). */
 		return (asked > SMALLEST_MORE ? asked : SMALLEST_MORE) + CHUNK_ALIGN - 1 +
-		       (CHUNK_MIN - CHUNK_ALIGN);
+		       CHUNK_MIN;
 	case HEAP_JEMALLOC:
 		/* Four classes between two powers of two; one that is aligned gets that of its alignment. */
 		asked += asked / 4 + CHUNK_ALIGN;

@@ -18,6 +18,16 @@ double budget_allowed_ns(double percent, double cores, uint64_t elapsed_ns)
 	return percent / 100 * fmax(1, cores) * (double)elapsed_ns;
 }
 
+void budget_span(const struct budget_times *times, uint64_t *ret_from_ns, uint64_t *ret_until_ns)
+{
+	*ret_from_ns = times->opened_ns;
+	*ret_until_ns = times->closing_ns;
+	if (times->first_ns >= times->open_ns && times->first_ns < times->opened_ns)
+		*ret_from_ns = times->first_ns;
+	if (times->last_ns > times->closing_ns && times->last_ns <= times->closed_ns)
+		*ret_until_ns = times->last_ns;
+}
+
 static double clamp(double value, double low, double high)
 {
 	return value < low ? low : value > high ? high : value;

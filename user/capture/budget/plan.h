@@ -50,6 +50,19 @@ struct budget_window {
 	double cost_ns; /* and took so much */
 };
 
+/* When its probes came and went, and the first and the last event in between (0: none). */
+struct budget_times {
+	uint64_t open_ns, opened_ns;    /* the first is put in; all are in */
+	uint64_t closing_ns, closed_ns; /* the first is taken out; all are gone */
+	uint64_t first_ns, last_ns;
+};
+
+/*
+ * From when to when they were in: from opened to closing, and as long before and after as there were events. Never from the first
+ * event to the last: a program that works at the ticks of a clock may have all of them in one millisecond.
+ */
+void budget_span(const struct budget_times *times, uint64_t *ret_from_ns, uint64_t *ret_until_ns);
+
 struct budget_step {
 	uint64_t hold_ns; /* how long the next is to be open */
 	uint64_t gap_ns;  /* from the end of the last one to its opening */
