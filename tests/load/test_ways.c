@@ -6,6 +6,7 @@
  */
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,6 +19,7 @@
 #include "capture/feed/ring.h"
 #include "capture/probe/probe.h"
 #include "capture/probe/usage.h"
+#include "capture/probe/window.h"
 #include "cmocka_all.h"
 
 #define THREADS   2
@@ -315,6 +317,55 @@ static void mappings_are_seen_by_tracepoints_where_there_is_no_fentry(void **sta
 	check_mappings(true);
 }
 
+#define WINDOW_NS (60 * NS_PER_S)
+
+struct opened {
+	struct probe_window *window;
+	struct probe_window_times times;
+	int err;
+	atomic_bool over;
+};
+
+static void *open_window(void *argument)
+{
+	struct probe_window_hold hold = {.ns = WINDOW_NS, .most_bytes = 64 << 10, .opened_fd = -1};
+	struct opened *opened = argument;
+
+	opened->err = probe_window_run(opened->window, &hold, &opened->times);
+	opened->over = true;
+	return NULL;
+}
+
+/* Nobody tells it to, as where whoever opened it is busy. */
+static void a_window_closes_by_itself_once_enough_was_seen(void **state)
+{
+	struct run run = {0};
+	struct opened opened = {0};
+	pthread_t thread;
+
+	(void)state;
+	if (geteuid())
+		skip_because("needs root: attaches probes");
+	run_attach(&run, PROBE_WAY_SESSION, false);
+	probe_detach(run.probe, run.target->key.pid);
+	if (probe_window_new(run.probe, &opened.window)) {
+		run_end(&run);
+		skip_because("this kernel has no uprobe_multi");
+	}
+	assert_int_equal(probe_window_add(opened.window, run.target, &run.set), 0);
+	assert_int_equal(pthread_create(&thread, NULL, open_window, &opened), 0);
+	while (!opened.over)
+		program_work(&run.program);
+	pthread_join(thread, NULL);
+	assert_int_equal(opened.err, 0);
+
+	assert_true(opened.times.closing_ns - opened.times.opened_ns < WINDOW_NS / 2);
+	ring_feed_consume(run.feed);
+	assert_true(run.allocs + run.frees >= 64 << 10 >> 7); /* of less than 128 bytes each */
+	probe_window_free(opened.window);
+	run_end(&run);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -323,6 +374,7 @@ int main(void)
 		cmocka_unit_test(perf_events_see_every_call_and_leave_nothing),
 		cmocka_unit_test(mappings_are_seen_at_the_kernels_functions),
 		cmocka_unit_test(mappings_are_seen_by_tracepoints_where_there_is_no_fentry),
+		cmocka_unit_test(a_window_closes_by_itself_once_enough_was_seen),
 	};
 
 	return cmocka_run_group_tests_name("ways", tests, NULL, NULL);

@@ -12,7 +12,7 @@
 
 struct job {
 	struct probe_window *window;
-	uint64_t hold_ns;
+	struct probe_window_hold hold;
 	struct probe_window_times times;
 	int err;
 };
@@ -31,8 +31,7 @@ static void *thread_main(void *argument)
 	struct job *job;
 
 	while ((job = mailbox_wait(thread->jobs, UINT64_MAX))) {
-		job->err =
-			probe_window_run(job->window, job->hold_ns, thread->opened_fd, &job->times);
+		job->err = probe_window_run(job->window, &job->hold, &job->times);
 		mailbox_post(thread->done, job);
 	}
 	return NULL;
@@ -92,11 +91,13 @@ void window_thread_free(struct window_thread *thread)
 	free(thread);
 }
 
-int window_thread_open(struct window_thread *thread, struct probe_window *window, uint64_t hold_ns)
+int window_thread_open(struct window_thread *thread, struct probe_window *window, uint64_t hold_ns,
+		       uint64_t most_bytes)
 {
 	if (thread->under_way)
 		return -EBUSY;
-	thread->job = (struct job){.window = window, .hold_ns = hold_ns};
+	thread->job =
+		(struct job){.window = window, .hold = {hold_ns, most_bytes, thread->opened_fd}};
 	thread->under_way = true;
 	return mailbox_post(thread->jobs, &thread->job);
 }

@@ -2,7 +2,7 @@
 /*
  * Opens and closes windows (capture/probe/window.h) on a thread of its own: a close waits 35-80 ms for the kernel.
  *
- *	window_thread_open(thread, window, hold_ns)	one at a time
+ *	window_thread_open(thread, window, ...)	one at a time
  *	window_thread_opened_fd()			readable once the probes are in
  *	window_thread_close(thread)			take them out
  *	window_thread_closed_fd()			readable once they are gone, or could not be put in
@@ -26,7 +26,8 @@ void window_thread_free(struct window_thread *thread);
 DEFINE_CLEANUP(struct window_thread *, window_thread_free);
 
 /* @window is the thread's until window_thread_take(). 0 or -EBUSY. */
-int window_thread_open(struct window_thread *thread, struct probe_window *window, uint64_t hold_ns);
+int window_thread_open(struct window_thread *thread, struct probe_window *window, uint64_t hold_ns,
+		       uint64_t most_bytes);
 void window_thread_close(struct window_thread *thread);
 int window_thread_opened_fd(const struct window_thread *thread);
 int window_thread_closed_fd(const struct window_thread *thread);

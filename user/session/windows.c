@@ -99,6 +99,18 @@ void windows_schedule(struct governor *g, uint64_t in_ns)
 	arm(g, in_ns);
 }
 
+/* Events of a call and its release, as they stand in the ring with a header of 8 bytes each. */
+#define PAIR_BYTES (sizeof(struct hf_event_alloc) + sizeof(struct hf_event_free) + 16)
+
+/* By these the thread that holds the window sees that it is too dear, should we be late: at twice what we would bear. */
+static uint64_t most_bytes(const struct governor *g)
+{
+	double allowed =
+		budget_allowed_ns(g->session->options.budget_percent, g->cores, BUDGET_PERIOD_NS);
+
+	return (uint64_t)(2 * allowed / (g->costs.alloc_ns + g->costs.free_ns) * PAIR_BYTES);
+}
+
 static void open_next(struct governor *g)
 {
 	int err = g->window ? 0 : make_window(g);
@@ -107,7 +119,8 @@ static void open_next(struct governor *g)
 	pace_outside(&g->pace, &g->mark, &now);
 	if (!err) {
 		ingest_call(g->session->ingest, reset_seen, NULL);
-		err = window_thread_open(g->thread, g->window, g->step.hold_ns + OVERTIME_NS);
+		err = window_thread_open(g->thread, g->window, g->step.hold_ns + OVERTIME_NS,
+					 most_bytes(g));
 	}
 	if (err) {
 		log_debug_err(err, "no window this time");

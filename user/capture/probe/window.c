@@ -5,6 +5,7 @@
 #include <linux/futex.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,6 +14,9 @@
 #include "capture/probe/probe_internal.h"
 #include "capture/probe/shield.h"
 #include "holdfast.skel.h"
+
+/* Events are counted so often. */
+#define LOOK_NS (4 * NS_PER_MS)
 
 /* The probes of one module in one process. */
 struct part {
@@ -25,15 +29,19 @@ struct probe_window {
 	VEC(struct part) parts;
 	struct fd_vec links;
 	atomic_uint ended; /* a futex */
+	const atomic_ulong
+		*produced; /* bytes that went into the ring so far: its page of the kernel's */
 	/* The run under way. */
-	uint64_t hold_ns;
-	int opened_fd, err;
+	struct probe_window_hold hold;
+	int err;
 	struct probe_window_times times;
 };
 
 int probe_window_new(struct probe *probe, struct probe_window **ret)
 {
+	long page = sysconf(_SC_PAGESIZE);
 	struct probe_window *window;
+	void *produced;
 
 	if (probe->way == PROBE_WAY_PERF)
 		return -ENOTSUP;
@@ -41,6 +49,13 @@ int probe_window_new(struct probe *probe, struct probe_window **ret)
 	if (!window)
 		return -ENOMEM;
 	window->probe = probe;
+	/* The second page of a ring (kernel/bpf/ringbuf.c, ringbuf_map_mmap_kern()). */
+	produced = mmap(NULL, (size_t)page, PROT_READ, MAP_SHARED, probe_ring_fd(probe), page);
+	if (produced == MAP_FAILED) {
+		free(window);
+		return -errno;
+	}
+	window->produced = produced;
 	*ret = window;
 	return 0;
 }
@@ -60,6 +75,7 @@ void probe_window_free(struct probe_window *window)
 		part_done(&window->parts.items[i]);
 	vec_done(&window->parts);
 	vec_done(&window->links);
+	munmap((void *)(uintptr_t)window->produced, (size_t)sysconf(_SC_PAGESIZE));
 	free(window);
 }
 
@@ -114,21 +130,23 @@ static int open_links(struct probe_window *window)
 }
 
 /* No libc call that takes a lock: the thread whose thread-local memory this runs with only waits, but others run. */
-static void hold(struct probe_window *window)
+static void wait_open(struct probe_window *window, uint64_t before_bytes)
 {
-	uint64_t one = 1, until_ns = window->times.opened_ns + window->hold_ns;
+	const struct probe_window_hold *hold = &window->hold;
+	uint64_t one = 1, until_ns = window->times.opened_ns + hold->ns;
 
-	if (window->opened_fd >= 0 &&
-	    write(window->opened_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
+	if (hold->opened_fd >= 0 &&
+	    write(hold->opened_fd, &one, sizeof(one)) != (ssize_t)sizeof(one))
 		return;
 	while (!atomic_load(&window->ended)) {
-		uint64_t now_ns = clock_now_ns();
+		uint64_t now_ns = clock_now_ns(), left_ns;
 		struct timespec left;
 
-		if (now_ns >= until_ns)
+		if (now_ns >= until_ns ||
+		    atomic_load(window->produced) - before_bytes >= hold->most_bytes)
 			return;
-		left = (struct timespec){.tv_sec = (time_t)((until_ns - now_ns) / NS_PER_S),
-					 .tv_nsec = (long)((until_ns - now_ns) % NS_PER_S)};
+		left_ns = until_ns - now_ns < LOOK_NS ? until_ns - now_ns : LOOK_NS;
+		left = (struct timespec){.tv_nsec = (long)left_ns};
 		syscall(SYS_futex, &window->ended, FUTEX_WAIT_PRIVATE, 0, &left, NULL, 0);
 	}
 }
@@ -136,24 +154,24 @@ static void hold(struct probe_window *window)
 static void run_shielded(void *argument)
 {
 	struct probe_window *window = argument;
+	uint64_t before_bytes = atomic_load(window->produced);
 
 	window->times.open_ns = clock_now_ns();
 	window->err = open_links(window);
 	window->times.opened_ns = clock_now_ns();
 	if (!window->err)
-		hold(window);
+		wait_open(window, before_bytes);
 	window->times.closing_ns = clock_now_ns();
 	links_close(&window->links);
 	window->times.closed_ns = clock_now_ns();
 }
 
-int probe_window_run(struct probe_window *window, uint64_t hold_ns, int opened_fd,
+int probe_window_run(struct probe_window *window, const struct probe_window_hold *hold,
 		     struct probe_window_times *ret)
 {
 	struct shield shield;
 
-	window->hold_ns = hold_ns;
-	window->opened_fd = opened_fd;
+	window->hold = *hold;
 	atomic_store(&window->ended, 0);
 	/* Calls that began in an earlier window are over. */
 	probe_calls_over(window->probe);

@@ -4,7 +4,7 @@
  *
  *	probe_window_new(probe, &window)
  *	probe_window_add(window, target, set)	for each process
- *	probe_window_run(window, hold_ns, told)	on a thread of its own, which it keeps waiting until the probes are gone:
+ *	probe_window_run(window, &hold, &times)	on a thread of its own, which it keeps waiting until the probes are gone:
  *						to take them out takes the kernel 35-80 ms
  *	probe_window_end(window)		from any thread: enough seen
  *
@@ -39,9 +39,14 @@ struct probe_window_times {
 	uint64_t closed_ns;  /* all are gone */
 };
 
-/* @opened_fd: an eventfd that gets 1 once the probes are in; -1: none. 0 or -errno (-ESRCH: a process is gone): then
- * nothing is left in. */
-int probe_window_run(struct probe_window *window, uint64_t hold_ns, int opened_fd,
+struct probe_window_hold {
+	uint64_t ns; /* so long at most, */
+	uint64_t most_bytes; /* or until so many bytes of events have come: whoever opened it may be too busy to see that */
+	int opened_fd; /* an eventfd that gets 1 once the probes are in; -1: none */
+};
+
+/* 0 or -errno (-ESRCH: a process is gone): then nothing is left in. */
+int probe_window_run(struct probe_window *window, const struct probe_window_hold *hold,
 		     struct probe_window_times *ret);
 void probe_window_end(struct probe_window *window);
 
