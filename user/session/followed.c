@@ -14,7 +14,7 @@
 #include "process/code/wrapper.h"
 #include "session/session_internal.h"
 
-#define SITES_MAX 20000 /* known */
+#define SITES_MAX CALL_CACHE_MAX /* known */
 #define FOLLOWED_MAX \
 	2000 /* at once: each page of code with a probe is a page of the target's own */
 #define FOLLOWED_UNSEEN_MAX 1600
@@ -305,7 +305,8 @@ static int ask_wrapper(struct followed *f, const struct module *module, uint64_t
 static int look_at(struct followed *f, const struct module *module, size_t first)
 {
 	struct code_goal_vec goals = VEC_INIT;
-	struct call_sites found = {0};
+	static const struct call_sites none;
+	const struct call_sites *found = &none;
 	uint64_t bias, began_ns = clock_now_ns();
 	int err;
 
@@ -313,17 +314,17 @@ static int look_at(struct followed *f, const struct module *module, size_t first
 		return 0;
 	err = list_goals(f, module, first, false, &goals);
 	if (!err && goals.count)
-		err = call_sites_find(module->elf, goals.items, goals.count,
-				      SITES_MAX - f->sites.count, &found);
-	for (size_t i = 0; !err && i < found.count; i++)
-		err = found.items[i].is_jump ? ask_wrapper(f, module, found.items[i].function_start,
-							   found.items[i].function_end)
-					     : add_site(f, module, bias, &found.items[i],
-							goals.items[found.items[i].goal].id);
-	log_debug("%zu calls in %s, %.1f ms", found.count, module->path,
+		err = call_cache_find(&f->session->calls, module, goals.items, goals.count, &found);
+	for (size_t i = 0; !err && i < found->count; i++) {
+		const struct direct_call *call = &found->items[i];
+
+		err = call->is_jump
+			      ? ask_wrapper(f, module, call->function_start, call->function_end)
+			      : add_site(f, module, bias, call, goals.items[call->goal].id);
+	}
+	log_debug("%zu calls in %s, %.1f ms", found->count, module->path,
 		  (double)(clock_now_ns() - began_ns) / NS_PER_MS);
-	f->cut |= found.cut;
-	call_sites_done(&found);
+	f->cut |= found->cut;
 	vec_done(&goals);
 	return err;
 }

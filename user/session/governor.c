@@ -14,6 +14,7 @@
 
 #define FIRST_LOOK_NS (10 * NS_PER_MS)
 #define POLL_NS       (500 * NS_PER_MS)
+#define FOLLOW_AGE_NS (2 * NS_PER_S) /* of a child */
 #define CHOOSE_NS     (2 * NS_PER_S)
 #define LOOK_SLICE_NS (50 * NS_PER_MS)
 /* A window is too short to tell a rate from chance with fewer calls. */
@@ -197,7 +198,9 @@ static void follow_member(struct governor *g, struct member *member, bool due)
 	do
 		more = followed_look(member->followed);
 	while (more && clock_now_ns() < until_ns);
-	if (!more && due)
+	/* Thousands of probes cost a process that is soon over (a compiler's) more than all that it would show. */
+	if (!more && due &&
+	    (!member->child || clock_now_ns() - member_since_ns(member) >= FOLLOW_AGE_NS))
 		choose(g, member);
 }
 

@@ -259,9 +259,7 @@ static int on_look_done(void *user, uint32_t events)
 static bool is_too_young(const struct session *session, const struct member *member,
 			 uint64_t now_ns)
 {
-	uint64_t since_ns = member->execed_ns ? member->execed_ns
-			    : member->child   ? member->target->started_ns
-					      : 0;
+	uint64_t since_ns = member_since_ns(member);
 	struct process_memory memory;
 	double age;
 

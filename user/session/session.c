@@ -129,6 +129,7 @@ void session_free(struct session *session)
 	for (size_t i = 0; i < session->members.count; i++)
 		member_free(session->members.items[i]);
 	vec_done(&session->members);
+	call_cache_done(&session->calls);
 	module_set_free(session->modules);
 	loop_free(session->loop);
 	mailbox_free(session->lives, free);

@@ -13,6 +13,7 @@
 #include "capture/probe/probe.h"
 #include "capture/probe/usage.h"
 #include "session/accounts.h"
+#include "session/call_cache.h"
 #include "session/governor.h"
 #include "session/ingest.h"
 #include "session/look.h"
@@ -52,6 +53,14 @@ struct member {
 	size_t replayed_answer_count;
 };
 
+/* Since when it is what it is, where it began before our eyes; 0: it was there before. */
+static inline uint64_t member_since_ns(const struct member *member)
+{
+	return member->execed_ns ? member->execed_ns
+	       : member->child   ? member->target->started_ns
+				 : 0;
+}
+
 /* What a replay knows from its recording instead of from the kernel. */
 struct replayed {
 	struct arena arena;                 /* owns the strings */
@@ -77,6 +86,7 @@ struct overhead {
 struct session {
 	struct session_options options;
 	struct module_set *modules;
+	struct call_cache calls; /* in them */
 	struct probe *probe;
 	struct probe_costs costs;
 	struct overhead overhead;

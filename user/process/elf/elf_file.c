@@ -206,7 +206,8 @@ int elf_file_open_source(struct elf_source *source, struct elf_file **ret)
 		return -ENOMEM;
 	}
 	file->source = source;
-	err = read_all(file);
+	file->names = calloc(1, sizeof(*file->names));
+	err = file->names ? read_all(file) : -ENOMEM;
 	if (err) {
 		elf_file_free(file);
 		return err;
@@ -251,6 +252,9 @@ void elf_file_free(struct elf_file *file)
 	free(file->programs);
 	free(file->sections);
 	free(file->segments);
+	if (file->names)
+		free(file->names->slots);
+	free(file->names);
 	elf_source_free(file->source);
 	free(file);
 }

@@ -15,8 +15,16 @@ struct elf_strings {
 	uint64_t size;
 };
 
+/* The defined symbols by name, made when the first is asked for. */
+struct elf_names {
+	uint32_t *slots; /* 0: free; else 1 + 2 * the symbol's number + whether it is of .symtab */
+	uint64_t slot_count; /* a power of two; 0: not made yet */
+	uint64_t seed;
+};
+
 struct elf_file {
 	struct elf_source *source;
+	struct elf_names *names;
 	Elf64_Ehdr header;
 	Elf64_Phdr *programs;
 	size_t program_count;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/hashmap.h"
 #include "process/elf/elf_internal.h"
 
-#define MAX_SLOTS (UINT64_C(1) << 24) /* browsers have half a million */
+#define MAX_SLOTS      (UINT64_C(1) << 24) /* browsers have half a million */
+#define MAX_NAME_SLOTS (UINT64_C(1) << 25) /* more symbols than half of that no file has */
 
 struct symbol_table {
 	const uint8_t *bytes; /* Elf64_Sym, not necessarily aligned */
@@ -86,30 +89,89 @@ int elf_file_for_each_symbol(const struct elf_file *file,
 	return 0;
 }
 
-struct search {
-	const char *name;
-	struct elf_symbol found;
-};
+/* In the order in which a name is looked for. */
+static const uint32_t name_tables[] = {SHT_DYNSYM, SHT_SYMTAB};
 
-static int match(const struct elf_symbol *symbol, void *user)
+#define NAME_TABLES (sizeof(name_tables) / sizeof(*name_tables))
+
+/* Those that are there; the others have no symbols. */
+static int open_name_tables(const struct elf_file *file, struct symbol_table ret[NAME_TABLES])
 {
-	struct search *search = user;
+	for (size_t i = 0; i < NAME_TABLES; i++) {
+		int err;
 
-	if (!symbol->defined || strcmp(symbol->name, search->name) != 0)
-		return 0;
-	search->found = *symbol;
-	return 1;
+		ret[i] = (struct symbol_table){0};
+		err = open_table(file, name_tables[i], &ret[i]);
+		if (err && err != -ENOENT)
+			return err;
+		if (err)
+			ret[i].count = 0;
+	}
+	return 0;
+}
+
+/* Where the symbol of that name is, or belongs. There is always a free slot. */
+static uint32_t *name_slot(const struct elf_names *names, const struct symbol_table *tables,
+			   const char *name, struct elf_symbol *ret)
+{
+	uint64_t hash = hash_bytes(name, strlen(name), names->seed);
+
+	for (uint64_t at = hash;; at++) {
+		uint32_t *slot = &names->slots[at & (names->slot_count - 1)];
+		uint32_t which = *slot - 1;
+
+		if (!*slot ||
+		    (symbol_at(&tables[which & 1], which >> 1, ret) && !strcmp(ret->name, name)))
+			return slot;
+	}
+}
+
+static void add_names(const struct elf_names *names, const struct symbol_table *tables,
+		      uint32_t table)
+{
+	struct elf_symbol symbol, known;
+
+	/* Symbol 0 is reserved. */
+	for (uint32_t i = 1; i < tables[table].count; i++) {
+		uint32_t *slot;
+
+		if (!symbol_at(&tables[table], i, &symbol) || !symbol.defined)
+			continue;
+		slot = name_slot(names, tables, symbol.name, &known);
+		if (!*slot)
+			*slot = 1 + 2 * i + table;
+	}
+}
+
+/* A name is asked for some hundred times in each process that maps the file: for every function of every allocator. */
+static int make_names(struct elf_names *names, const struct symbol_table *tables)
+{
+	uint64_t count = 16;
+
+	while (count / 2 < tables[0].count + tables[1].count)
+		count *= 2;
+	if (count > MAX_NAME_SLOTS)
+		return -EFBIG;
+	names->slots = calloc(count, sizeof(*names->slots));
+	if (!names->slots)
+		return -ENOMEM;
+	names->slot_count = count;
+	names->seed = hash_seed_random();
+	for (uint32_t i = 0; i < NAME_TABLES; i++)
+		add_names(names, tables, i);
+	return 0;
 }
 
 int elf_file_find_symbol(const struct elf_file *file, const char *name, struct elf_symbol *ret)
 {
-	struct search search = {.name = name};
-	int answer = elf_file_for_each_symbol(file, match, &search);
+	struct symbol_table tables[NAME_TABLES];
+	int err = open_name_tables(file, tables);
 
-	if (answer <= 0)
-		return answer ? answer : -ENOENT;
-	*ret = search.found;
-	return 0;
+	if (!err && !file->names->slot_count)
+		err = make_names(file->names, tables);
+	if (err)
+		return err;
+	return *name_slot(file->names, tables, name, ret) ? 0 : -ENOENT;
 }
 
 /* The symbol number of the relocation of @slot in one section; 0: none. */
