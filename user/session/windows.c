@@ -306,6 +306,9 @@ static void take_closed(struct governor *g)
 		return;
 	}
 	find_span(g, &seen, &times, &span);
+	log_debug("a window was opened in %.1f ms, and closed in %.1f",
+		  (double)(times.opened_ns - times.open_ns) / 1e6,
+		  (double)(times.closed_ns - times.closing_ns) / 1e6);
 	survivors_end_window(g, g->signed_ns ? g->signed_ns : span.from_ns);
 	last = (struct budget_window){span.until_ns - span.from_ns, cost_of(g, &seen)};
 	if (last.on_ns >= SHORTEST_NS)
