@@ -67,6 +67,9 @@ TSAN_C := $(filter tests/unit/test_base_mailbox% %_threads.c,$(UNIT_C))
 LOAD_C := $(sort $(wildcard tests/load/test_*$(T)*.c))
 FUZZ_C := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 ROOT_BATS := $(sort $(wildcard tests/e2e/*$(T)*.bats tests/load/*$(T)*.bats))
+# Exact counts, and what is said: true beside other work, too.
+SIDE_BATS := $(filter tests/e2e/cli.bats tests/e2e/truth.bats,$(ROOT_BATS))
+LONE_BATS := $(filter-out $(SIDE_BATS),$(ROOT_BATS))
 USER_BATS := $(filter-out $(ROOT_BATS) tests/e2e/% tests/load/%,$(sort $(wildcard tests/*/*$(T)*.bats)))
 WEB_TESTS := $(sort $(wildcard tests/web/test_*$(T)*.sh))
 
@@ -173,7 +176,7 @@ bootstrap:
 check: bootstrap                                       ## everything below, one line of counts (sudo)
 	@$(OWNER) $(MAKE) $(if $(V),,-s) built-style built-unit built-root
 	@scripts/run-tests.sh $(STYLE) $(WEB_TESTS) $(NO_ROOT) \
-		-- $(LOAD) $(ROOT_BATS)
+		-- $(LOAD) $(LONE_BATS) -- $(SIDE_BATS)
 check-style:                                           ## layers, headers, sizes, globals, format, tidy
 	@$(OWNER) $(MAKE) $(if $(V),,-s) built-style
 	@scripts/run-tests.sh $(STYLE)
@@ -185,7 +188,7 @@ check-web:                                             ## the HTML pages, in a b
 	@scripts/run-tests.sh $(WEB_TESTS)
 check-root:                                            ## load and end-to-end tests (sudo)
 	@$(OWNER) $(MAKE) $(if $(V),,-s) built-root
-	@scripts/run-tests.sh -- $(LOAD) $(ROOT_BATS)
+	@scripts/run-tests.sh -- $(LOAD) $(LONE_BATS) -- $(SIDE_BATS)
 
 # Longer work, on demand
 export FUZZ_SECONDS ?= 60

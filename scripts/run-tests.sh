@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# run-tests.sh PROGRAM… [-- PROGRAM…]: runs programs that print TAP (*.bats through bats), shows what
+# run-tests.sh PROGRAM… [-- PROGRAM… [-- PROGRAM…]]: runs programs that print TAP (*.bats through bats), shows what
 # failed and what was skipped, and ends with "N passed, N failed, N skipped". Programs after "--" need
-# root; the others run as the tree's owner. Fails if a test failed or none ran.
+# root; the others run as the tree's owner. Fails if a test failed or none ran. Root's run one by one, those
+# after a second "--" two at once: other work on the machine changes nothing that they look at.
 # A program counts as one more failure if it dies, exits non-zero without saying why, prints no plan
 # or not as many results as planned, or takes longer than TEST_TIMEOUT seconds (900: a guard against
-# hanging, far from what a test needs). JOBS programs run at once (root's one by one). BATS_TAGS chooses
+# hanging, far from what a test needs). JOBS programs run at once. BATS_TAGS chooses
 # among the tests of *.bats as bats's --filter-tags does; TEST_LOGS is where the logs go.
 set -u
 here=$(dirname "$0")
@@ -32,21 +33,24 @@ export ASAN_OPTIONS="${ASAN_OPTIONS:-detect_leaks=1:detect_stack_use_after_retur
 export UBSAN_OPTIONS="${UBSAN_OPTIONS:-print_stacktrace=1}"
 export TSAN_OPTIONS="${TSAN_OPTIONS:-halt_on_error=1}"
 
-plain='' root='' after=0
+plain='' root='' side='' after=0
 for program; do
 	if [ "$program" = -- ]; then
-		after=1
+		after=$((after + 1))
 	elif [ $after -eq 0 ]; then
 		plain="$plain $program"
-	else
+	elif [ $after -eq 1 ]; then
 		root="$root $program"
+	else
+		side="$side $program"
 	fi
 done
 # shellcheck disable=SC2086 # lists of words
 [ -z "$plain" ] || printf '%s\n' $plain |
 	"$here/as-owner.sh" xargs -n 1 -P "${JOBS:-$(nproc)}" "$logs/one"
-for program in $root; do
+for program in $root $side; do
 	if [ "$(id -u)" -eq 0 ]; then
+		case " $side " in *" $program "*) continue ;; esac
 		"$logs/one" "$program"
 	else
 		log=$logs/$(printf %s "${program#.output/}" | tr / -)
@@ -54,6 +58,8 @@ for program in $root; do
 		echo 0 >"$log.rc"
 	fi
 done
+# shellcheck disable=SC2086 # lists of words
+[ -z "$side" ] || [ "$(id -u)" -ne 0 ] || printf '%s\n' $side | xargs -n 1 -P 2 "$logs/one"
 
 # shellcheck disable=SC2086
 awk -v logs="$logs" '
@@ -113,4 +119,4 @@ BEGIN {
 		look(ARGV[i])
 	printf "%d passed, %d failed, %d skipped\n", passes, fails, skips
 	exit fails > 0 || passes + skips == 0
-}' $plain $root
+}' $plain $root $side
