@@ -23,16 +23,20 @@ hold()
 }
 
 @test "few calls: all of them are seen" { hold 3 exact --rate=500; }
+# bats test_tags=slow
 @test "many calls: a leak behind a rare call is told by it" { hold 9 leak --rate=1000000 --leak=cold; }
+# bats test_tags=slow
 @test "many calls: a leak behind a wrapper that is called often is told by its rare caller" {
 	hold 9 leak --rate=1000000 --leak=caller
 }
 @test "many calls: a leak behind a call that is made often is told by samples" {
 	hold 22 leak --rate=1000000 --leak=hot
 }
+# bats test_tags=slow
 @test "many threads, as fast as they go: the leak is told all the same" {
 	hold 30 leak --rate=0 --threads=4 --leak=cold
 }
+# bats test_tags=slow
 @test "counts are estimated without bias where windows do not slow the target down" {
 	hold 8 estimates --rate=8000
 }
@@ -41,6 +45,7 @@ hold()
 }
 
 # A stop of a fifth of a second is more than twice what five seconds allow; there is none for half a minute then.
+# bats test_tags=slow
 @test "one look at a large heap is not twice the budget" {
 	/usr/bin/python3 -c 'import sys; held = [bytes(700) for _ in range(1500000)]; print("ready", flush=True); sys.stdin.read()' \
 		< <(sleep 60) > "$BATS_TEST_TMPDIR/out" 3>&- &
@@ -53,6 +58,7 @@ hold()
 	[ "$status" -eq 0 ] || [ "$status" -eq 2 ]
 }
 
+# bats test_tags=slow
 @test "children that are soon over are not stopped for looks at their heaps" {
 	/usr/bin/python3 - > "$BATS_TEST_TMPDIR/out" 3>&- <<-'PYTHON' &
 	import subprocess, sys, time
