@@ -14,7 +14,6 @@ What this cannot find: what is wrong in all three, and sites that change from on
 time: two tracers share their traps, and each would take the other's cost for the program's own work.
 """
 import argparse
-import concurrent.futures
 import math
 import os
 import statistics
@@ -183,16 +182,20 @@ def parse(argv):
     return options
 
 
+def run_all(running, options):
+    results = []
+    rows = run.choose(run.read_table(options.table), options)
+    for result in run.as_they_end(running, options.jobs, [(run_row, running, options, row) for row in rows]):
+        results.append(result)
+        print(f"{result['name']}: {describe(result)}", flush=True)
+    return results
+
+
 def main(argv):
     options = parse(argv)
-    running = run.Running()
-    results = []
-    with concurrent.futures.ThreadPoolExecutor(options.jobs) as jobs:
-        rows = run.choose(run.read_table(options.table), options)
-        for future in concurrent.futures.as_completed([jobs.submit(run_row, running, options, row) for row in rows]):
-            results.append(future.result())
-            print(f"{results[-1]['name']}: {describe(results[-1])}", flush=True)
-    running.stop()
+    results = run.until_interrupted(lambda: run_all(run.Running(), options))
+    if results is None:
+        return 130
     return 0 if summary(results) else 1
 
 

@@ -481,22 +481,26 @@ def choose(rows, options):
     return chosen
 
 
+def as_they_end(running, jobs, calls):
+    """The results of calls (function and arguments), so many at once; whatever comes, nothing that they started stays."""
+    executor = concurrent.futures.ThreadPoolExecutor(max(1, jobs))
+    futures = [executor.submit(*call) for call in calls]
+    try:
+        for future in concurrent.futures.as_completed(futures):
+            yield future.result()
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+        running.stop()
+
+
 def run_all(running, options, rows):
     """In the table's order; results as they come."""
     results = []
     runs = [(row, number) for number in range(1, options.repeat + 1) for row in rows]
     print(f"1..{len(runs)}", flush=True)
-    executor = concurrent.futures.ThreadPoolExecutor(max(1, options.jobs))
-    futures = [executor.submit(run_row, running, options, row, number) for row, number in runs]
-    try:
-        for future in concurrent.futures.as_completed(futures):
-            result = future.result()
-            results.append(result)
-            print(f"{'not ok' if result['wrong'] else 'ok'} {len(results)} - {result['name']}: {describe(result)}",
-                  flush=True)
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
-        running.stop()
+    for result in as_they_end(running, options.jobs, [(run_row, running, options, row, number) for row, number in runs]):
+        results.append(result)
+        print(f"{'not ok' if result['wrong'] else 'ok'} {len(results)} - {result['name']}: {describe(result)}", flush=True)
     return results
 
 
@@ -505,6 +509,17 @@ def interrupted(_number, _frame):
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def until_interrupted(work):
+    """What it gives; None: somebody stopped us."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupted)
+    try:
+        return work()
+    except KeyboardInterrupt:
+        print("# interrupted", flush=True)
+        return None
 
 
 def main(argv):
@@ -519,12 +534,8 @@ def main(argv):
     for folder in (options.keep, options.record):
         if folder:
             os.makedirs(folder, exist_ok=True)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupted)
-    try:
-        results = run_all(Running(), options, rows)
-    except KeyboardInterrupt:
-        print("# interrupted", flush=True)
+    results = until_interrupted(lambda: run_all(Running(), options, rows))
+    if results is None:
         return 130
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:

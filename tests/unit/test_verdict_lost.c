@@ -95,6 +95,23 @@ static void look(struct world *w, unsigned int end, unsigned int type, uint64_t 
 	w->time_ns += SECOND;
 }
 
+/* Its heap was looked at once: what is lost from now on is fresh. */
+static void init_looked(struct world *w)
+{
+	init(w);
+	look(w, 0, 0, 56);
+}
+
+static struct verdict *judge(const struct world *w)
+{
+	struct verdict_process process = {
+		.pid = 1, .start_ns = SECOND, .ledger = w->ledger, .lost = &w->evidence};
+	struct verdict *verdict;
+
+	assert_int_equal(verdict_judge(&process, 1, w->time_ns, &verdict), 0);
+	return verdict;
+}
+
 static struct lost_entry shared(const struct world *w, site_id site)
 {
 	struct lost_entry entries[8], found = {0};
@@ -112,8 +129,7 @@ static void losses_go_to_the_sites_of_those_that_were_sampled(void **state)
 	struct world w;
 
 	(void)state;
-	init(&w);
-	look(&w, 0, 0, 56);
+	init_looked(&w);
 	for (unsigned int i = 0; i < 6; i++)
 		sample(&w, i, i < 4 ? 1 : 2);
 	end_window(&w);
@@ -134,8 +150,7 @@ static void one_sample_among_more_may_be_chance(void **state)
 	struct world w;
 
 	(void)state;
-	init(&w);
-	look(&w, 0, 0, 56);
+	init_looked(&w);
 	for (unsigned int i = 0; i < 5; i++)
 		sample(&w, i, i < 4 ? 1 : 2);
 	end_window(&w);
@@ -150,8 +165,7 @@ static void a_single_sample_is_better_than_none(void **state)
 	struct world w;
 
 	(void)state;
-	init(&w);
-	look(&w, 0, 0, 56);
+	init_looked(&w);
 	sample(&w, 3, 1);
 	end_window(&w);
 	look(&w, 20, 0, 56);
@@ -166,8 +180,7 @@ static void samples_that_stand_for_far_less_than_was_lost_are_no_answer(void **s
 	struct world w;
 
 	(void)state;
-	init(&w);
-	look(&w, 0, 0, 56);
+	init_looked(&w);
 	sample(&w, 0, 1);
 	sample(&w, 1, 1);
 	sample(&w, 2, 1);
@@ -183,8 +196,7 @@ static void samples_count_by_what_they_stand_for(void **state)
 	struct world w;
 
 	(void)state;
-	init(&w);
-	look(&w, 0, 0, 56);
+	init_looked(&w);
 	sample(&w, 0, 1);
 	sample(&w, 1, 1);
 	end_window_of(&w, 30);
@@ -204,8 +216,7 @@ static void a_type_without_samples_goes_by_one_that_is_alike(void **state)
 	struct world w;
 
 	(void)state;
-	init(&w);
-	look(&w, 0, 0, 56);
+	init_looked(&w);
 	sample(&w, 0, 1);
 	sample(&w, 1, 1);
 	end_window(&w);
@@ -220,13 +231,11 @@ static void a_type_without_samples_goes_by_one_that_is_alike(void **state)
 
 static void what_a_site_lost_before_it_was_followed_counts_with_it(void **state)
 {
-	struct verdict_process process = {.pid = 1, .start_ns = SECOND};
 	struct verdict *verdict;
 	struct world w;
 
 	(void)state;
-	init(&w);
-	look(&w, 0, 0, 56);
+	init_looked(&w);
 	sample(&w, 0, 1);
 	sample(&w, 1, 1);
 	end_window(&w);
@@ -236,9 +245,7 @@ static void what_a_site_lost_before_it_was_followed_counts_with_it(void **state)
 		if (i % 10 == 9)
 			look(&w, i + 1, 0, 56);
 	}
-	process.ledger = w.ledger;
-	process.lost = &w.evidence;
-	assert_int_equal(verdict_judge(&process, 1, w.time_ns, &verdict), 0);
+	verdict = judge(&w);
 	assert_int_equal(verdict->finding_count, 1);
 	assert_true(ledger_site(w.ledger, verdict->findings[0].site)->followed);
 	assert_int_equal(verdict->findings[0].lost_count, 40);
@@ -251,8 +258,7 @@ static void where_every_call_is_seen_nothing_is_shared_out(void **state)
 	struct world w;
 
 	(void)state;
-	init(&w);
-	look(&w, 0, 0, 56);
+	init_looked(&w);
 	sample(&w, 0, 1);
 	sample(&w, 1, 1);
 	look(&w, 10, 0, 56);
@@ -264,7 +270,6 @@ static void where_every_call_is_seen_nothing_is_shared_out(void **state)
 
 static void how_long_until_a_loss_has_its_line_is_told(void **state)
 {
-	struct verdict_process process = {.pid = 1, .start_ns = SECOND};
 	struct verdict *verdict;
 	const struct evidence *found = NULL;
 	struct world w;
@@ -275,9 +280,7 @@ static void how_long_until_a_loss_has_its_line_is_told(void **state)
 	end_window(&w);
 	for (unsigned int i = 0; i < 7; i++)
 		look(&w, 5 * i, 0, 56);
-	process.ledger = w.ledger;
-	process.lost = &w.evidence;
-	assert_int_equal(verdict_judge(&process, 1, w.time_ns, &verdict), 0);
+	verdict = judge(&w);
 	assert_int_equal(verdict->findings[0].site, 0);
 	for (uint8_t i = 0; i < verdict->findings[0].evidence_count; i++)
 		if (verdict->findings[0].evidence[i].kind == EVIDENCE_UNSAMPLED)

@@ -7,12 +7,17 @@
 
 #include "base/hashmap.h"
 
+static void free_sites(struct call_sites *sites)
+{
+	if (sites)
+		call_sites_done(sites);
+	free(sites);
+}
+
 void call_cache_done(struct call_cache *cache)
 {
-	for (size_t i = 0; i < cache->count; i++) {
-		call_sites_done(cache->items[i].sites);
-		free(cache->items[i].sites);
-	}
+	for (size_t i = 0; i < cache->count; i++)
+		free_sites(cache->items[i].sites);
 	vec_done(cache);
 }
 
@@ -43,23 +48,11 @@ static uint64_t hash_goals(const struct code_goal *goals, size_t count)
 	return hash;
 }
 
-static int add(struct call_cache *cache, const struct call_cache_entry *entry)
-{
-	int err = entry->sites ? vec_push(cache, *entry) : -ENOMEM;
-
-	if (!err)
-		return 0;
-	if (entry->sites)
-		call_sites_done(entry->sites);
-	free(entry->sites);
-	return err;
-}
-
 int call_cache_find(struct call_cache *cache, const struct module *module,
 		    const struct code_goal *goals, size_t goal_count, const struct call_sites **ret)
 {
 	struct call_cache_entry entry = {.module = module, .goals = hash_goals(goals, goal_count)};
-	int err;
+	int err = -ENOMEM;
 
 	for (size_t i = 0; i < cache->count; i++)
 		if (cache->items[i].module == module && cache->items[i].goals == entry.goals) {
@@ -67,14 +60,13 @@ int call_cache_find(struct call_cache *cache, const struct module *module,
 			return 0;
 		}
 	entry.sites = calloc(1, sizeof(*entry.sites));
-	err = entry.sites
-		      ? call_sites_find(module->elf, goals, goal_count, CALL_CACHE_MAX, entry.sites)
-		      : -ENOMEM;
+	if (entry.sites)
+		err = call_sites_find(module->elf, goals, goal_count, CALL_CACHE_MAX, entry.sites);
 	if (!err)
-		err = add(cache, &entry);
+		err = vec_push(cache, entry);
+	if (err)
+		free_sites(entry.sites);
 	else
-		free(entry.sites);
-	if (!err)
 		*ret = entry.sites;
 	return err;
 }

@@ -279,8 +279,8 @@ static struct member *longest_due(const struct session *session, uint64_t now_ns
 		struct member *member = session->members.items[i];
 
 		if (!member->ended && look_due(&member->look, now_ns) &&
-		    !is_too_young(session, member, now_ns) &&
-		    (!found || member->look.next_ns < found->look.next_ns))
+		    (!found || member->look.next_ns < found->look.next_ns) &&
+		    !is_too_young(session, member, now_ns))
 			found = member;
 	}
 	return found;
