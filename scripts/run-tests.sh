@@ -24,8 +24,10 @@ case $1 in
 *) run= ;;
 esac
 case $1 in */*) name=$1 ;; *) name=./$1 ;; esac
+began=$(date +%s)
 timeout -k 5 "${TEST_TIMEOUT:-900}" $run "$name" >"$log.tap" 2>&1 </dev/null
 echo $? >"$log.rc"
+echo $(($(date +%s) - began)) >"$log.seconds"
 END
 chmod 755 "$logs/one"
 export LOGS="$logs" CMOCKA_MESSAGE_OUTPUT=TAP
