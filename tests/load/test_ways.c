@@ -321,7 +321,7 @@ static void mappings_are_seen_by_tracepoints_where_there_is_no_fentry(void **sta
 
 struct opened {
 	struct probe_window *window;
-	struct probe_window_times times;
+	struct budget_times times;
 	int err;
 	atomic_bool over;
 };

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * bursts: every --period=5 seconds 300 rows are imported at once. Two seconds later the import is
+ * bursts: every --period=5 seconds --rows=300 are imported at once. After two fifths of that time the import is
  * done with: its rows are freed, or with --forget=1 only their list is emptied.
  */
 #include "course.h"
 
-enum { ROWS = 300, ROW_BYTES = 220, RATE = 50 };
+enum { ROWS_MAX = 100000, ROW_BYTES = 220, RATE = 50 };
 
 static struct {
-	char *rows[ROWS];
+	char *rows[ROWS_MAX];
 	int count;
 } import;
 
@@ -36,13 +36,15 @@ int main(int argc, char **argv)
 {
 	course_begin(argc, argv, RATE);
 	unsigned long period = (unsigned long)course_number("--period", 5) * RATE;
+	long rows = course_number("--rows", 300);
 	int forget = (int)course_number("--forget", 0);
 
+	rows = rows > ROWS_MAX ? ROWS_MAX : rows;
 	while (course_step()) {
 		if (course.steps % period == 1)
-			for (int i = 0; i < ROWS; i++)
+			for (long i = 0; i < rows; i++)
 				import_row(course.steps);
-		if (course.steps % period == 2 * RATE + 1)
+		if (course.steps % period == 2 * period / 5 + 1)
 			import_done(forget);
 	}
 	return 0;

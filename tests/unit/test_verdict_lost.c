@@ -293,6 +293,51 @@ static void how_long_until_a_loss_has_its_line_is_told(void **state)
 	done(&w);
 }
 
+/* Looks that came every 1.5 s, and found so many new losses of 100 bytes each. */
+static struct lost_rate rate_of(const uint64_t *losses, size_t count)
+{
+	struct lost_evidence evidence = {.first_look_ns = SECOND, .fresh_looks = count};
+	struct lost_entry entry = {.site = 1};
+
+	for (size_t i = 0; i < count; i++) {
+		double bytes = 100 * (double)losses[i];
+
+		entry.fresh_count += losses[i];
+		entry.fresh_bytes += 100 * losses[i];
+		entry.fresh_squares += 100 * bytes;
+		entry.look_squares += bytes * bytes;
+		entry.look_products += bytes * 1.5;
+		entry.fresh_looks += losses[i] > 0;
+		evidence.second_squares += 1.5 * 1.5;
+	}
+	evidence.known_until_ns = SECOND + count * 3 * SECOND / 2;
+	return lost_evidence_rate(&evidence, &entry);
+}
+
+static void few_looks_at_bursts_tell_a_wide_interval(void **state)
+{
+	/* 12,000 are lost at once, every second: so five or six such bursts fall into four looks, as they come. */
+	static const uint64_t bursts[] = {12000, 12000, 24000, 12000};
+	static const uint64_t two[] = {12000, 24000};
+	struct lost_rate rate = rate_of(bursts, 4);
+
+	(void)state;
+	assert_true(rate.bytes_per_second < 1200000 * 0.9);
+	assert_true(rate.low > 0 && rate.high > 1200000);
+	rate = rate_of(two, 2);
+	assert_true(rate.low > 0 && rate.high > 1200000);
+}
+
+static void few_looks_at_an_even_loss_tell_a_narrow_interval(void **state)
+{
+	static const uint64_t even[] = {15020, 14930, 15110, 14940};
+	struct lost_rate rate = rate_of(even, 4);
+
+	(void)state;
+	assert_true(rate.low < 1000000 && rate.high > 1000000);
+	assert_true(rate.high - rate.low < 20000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +350,8 @@ int main(void)
 		cmocka_unit_test(what_a_site_lost_before_it_was_followed_counts_with_it),
 		cmocka_unit_test(where_every_call_is_seen_nothing_is_shared_out),
 		cmocka_unit_test(how_long_until_a_loss_has_its_line_is_told),
+		cmocka_unit_test(few_looks_at_bursts_tell_a_wide_interval),
+		cmocka_unit_test(few_looks_at_an_even_loss_tell_a_narrow_interval),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

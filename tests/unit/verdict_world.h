@@ -24,6 +24,7 @@ struct world {
 	uint64_t *live[SITES]; /* addresses, oldest first */
 	size_t first[SITES], end[SITES];
 	uint64_t held_bytes;
+	bool followed; /* the calls from now on */
 };
 
 static inline void world_init(struct world *w)
@@ -56,6 +57,7 @@ static inline void take(struct world *w, uint32_t stack, uint64_t size)
 		.time_ns = w->now_ns,
 		.stack = stack,
 		.tid = 1,
+		.followed = w->followed,
 	};
 
 	assert_true(w->end[stack] < KEEP);

@@ -428,6 +428,20 @@ static double stacks_complete_percent(const struct session *session)
 	return allocs > 0 ? 100 * whole / allocs : 100;
 }
 
+/* What comes in a burst after that is in no window, or in few: it is told too low. */
+static int add_window_note(const struct session *session, struct report_builder *builder)
+{
+	const struct governor_facts *facts = &session->facts;
+
+	if (!facts->windows_cut)
+		return 0;
+	return report_builder_add_note(
+		builder,
+		"%lu of %lu windows were closed early, in bursts of calls that the budget does not bear: estimates of sites with such bursts may be far too low; `--budget %.2g` sees more of them",
+		(unsigned long)facts->windows_cut, (unsigned long)facts->windows,
+		5 * session->options.budget_percent);
+}
+
 static int add_quality(const struct session *session, struct report_builder *builder)
 {
 	struct count_vec lost = VEC_INIT, incomplete = VEC_INIT;
@@ -462,6 +476,8 @@ static int add_quality(const struct session *session, struct report_builder *bui
 		err = add_notes(session, &totals, builder);
 	if (!err)
 		err = add_inheritance_notes(session, builder);
+	if (!err)
+		err = add_window_note(session, builder);
 	return err ? err : add_member_notes(session, builder);
 }
 

@@ -14,11 +14,30 @@ static void free_sites(struct call_sites *sites)
 	free(sites);
 }
 
+void call_cache_init(struct call_cache *cache, size_t most_sites)
+{
+	*cache = (struct call_cache){.most_sites = most_sites};
+}
+
 void call_cache_done(struct call_cache *cache)
 {
-	for (size_t i = 0; i < cache->count; i++)
-		free_sites(cache->items[i].sites);
-	vec_done(cache);
+	for (size_t i = 0; i < cache->entries.count; i++)
+		free_sites(cache->entries.items[i].sites);
+	vec_done(&cache->entries);
+}
+
+/* The newest stays, whatever it has. */
+static void let_oldest_go(struct call_cache *cache)
+{
+	struct call_cache_entries *entries = &cache->entries;
+	size_t gone = 0;
+
+	while (cache->site_count > cache->most_sites && gone + 1 < entries->count) {
+		cache->site_count -= entries->items[gone].sites->count;
+		free_sites(entries->items[gone++].sites);
+	}
+	entries->count -= gone;
+	memmove(entries->items, entries->items + gone, entries->count * sizeof(*entries->items));
 }
 
 /* All that call_sites_find() looks at, in its order. */
@@ -54,19 +73,23 @@ int call_cache_find(struct call_cache *cache, const struct module *module,
 	struct call_cache_entry entry = {.module = module, .goals = hash_goals(goals, goal_count)};
 	int err = -ENOMEM;
 
-	for (size_t i = 0; i < cache->count; i++)
-		if (cache->items[i].module == module && cache->items[i].goals == entry.goals) {
-			*ret = cache->items[i].sites;
+	for (size_t i = 0; i < cache->entries.count; i++)
+		if (cache->entries.items[i].module == module &&
+		    cache->entries.items[i].goals == entry.goals) {
+			*ret = cache->entries.items[i].sites;
 			return 0;
 		}
 	entry.sites = calloc(1, sizeof(*entry.sites));
 	if (entry.sites)
 		err = call_sites_find(module->elf, goals, goal_count, CALL_CACHE_MAX, entry.sites);
 	if (!err)
-		err = vec_push(cache, entry);
-	if (err)
+		err = vec_push(&cache->entries, entry);
+	if (err) {
 		free_sites(entry.sites);
-	else
-		*ret = entry.sites;
-	return err;
+		return err;
+	}
+	cache->site_count += entry.sites->count;
+	let_oldest_go(cache);
+	*ret = entry.sites;
+	return 0;
 }

@@ -509,6 +509,7 @@ void governor_facts(struct governor *g, uint64_t now_ns, struct governor_facts *
 	*ret = (struct governor_facts){
 		.exact = g->exact,
 		.windows = g->windows,
+		.windows_cut = g->windows_cut,
 		.duty = elapsed_ns ? (double)g->seen_ns / (double)elapsed_ns : 1,
 		.overhead_percent = elapsed_ns ? (g->spent_ns + g->session->overhead.counting_ns) /
 							 (double)elapsed_ns / cores * 100

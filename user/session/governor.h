@@ -56,7 +56,8 @@ void governor_take_look(struct governor *governor, struct member *member,
 struct governor_facts {
 	bool exact; /* now */
 	uint64_t windows;
-	double duty; /* share of the time in which every call was seen */
+	uint64_t windows_cut; /* of these, closed early for what they cost: bursts */
+	double duty;          /* share of the time in which every call was seen */
 	double overhead_percent,
 		last_overhead_percent; /* of a core, or of all that it keeps busy; since the last call */
 	double forecast_percent;       /* what windows and followed calls are planned to take */

@@ -44,9 +44,11 @@ struct governor {
 	bool loop_has_fds;
 	struct budget_step step;
 	uint64_t opened_ns;
+	uint64_t planned_ns; /* it is to be open for so long; 0: until the watch ends */
 	uint64_t signed_ns; /* when what the blocks of the open window hold was noted; 0: not yet */
 	uint64_t ended_ns;  /* the last one */
 	uint64_t windows, seen_ns;
+	uint64_t windows_cut; /* closed early, for what they cost */
 	uint64_t own_ns; /* of that, what would have been enough for the same work without our probes */
 	struct pace pace;
 	struct pace_reading mark,

@@ -173,6 +173,7 @@ static char *meta_text(struct session *session)
 	json_object_set_new(meta, "duty", json_real(session->facts.duty));
 	json_object_set_new(meta, "cores", json_real(session->facts.cores));
 	json_object_set_new(meta, "windows", number(session->facts.windows));
+	json_object_set_new(meta, "windows_cut", number(session->facts.windows_cut));
 	json_object_set_new(meta, "sites_followed", number(session->facts.sites_followed));
 	json_object_set_new(meta, "no_stop", json_boolean(options->no_stop));
 	json_object_set_new(meta, "follow", json_boolean(options->follow));

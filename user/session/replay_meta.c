@@ -214,6 +214,7 @@ static void take_facts(const json_t *meta, struct governor_facts *ret)
 		.cores = real(meta, "cores", 0),
 		.exact = !number(meta, "windows"),
 		.windows = number(meta, "windows"),
+		.windows_cut = number(meta, "windows_cut"),
 		.sites_followed = number(meta, "sites_followed"),
 	};
 }

@@ -92,6 +92,7 @@ int session_new(const struct session_options *options, struct session **ret, str
 		return error_set_errno(error, HF_E_INTERNAL, ENOMEM, "out of memory");
 	session->options = *options;
 	session->timer_fd = session->signal_fd = -1;
+	call_cache_init(&session->calls, CALL_CACHE_SITES);
 	err = module_set_new(&session->modules);
 	if (!err)
 		err = mailbox_new(LIFE_SLOTS, &session->lives);

@@ -13,7 +13,7 @@
 struct job {
 	struct probe_window *window;
 	struct probe_window_hold hold;
-	struct probe_window_times times;
+	struct budget_times times;
 	int err;
 };
 
@@ -72,7 +72,7 @@ int window_thread_new(struct window_thread **ret)
 
 void window_thread_free(struct window_thread *thread)
 {
-	struct probe_window_times times;
+	struct budget_times times;
 
 	if (!thread)
 		return;
@@ -126,7 +126,7 @@ void window_thread_clear_opened(struct window_thread *thread)
 		;
 }
 
-int window_thread_take(struct window_thread *thread, struct probe_window_times *ret)
+int window_thread_take(struct window_thread *thread, struct budget_times *ret)
 {
 	if (!thread->under_way)
 		return -ENOENT;

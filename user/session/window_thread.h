@@ -34,6 +34,6 @@ int window_thread_closed_fd(const struct window_thread *thread);
 /* The probes have come: reads the descriptor. */
 void window_thread_clear_opened(struct window_thread *thread);
 /* Waits for the window's end if it is not there yet. What probe_window_run() answered; -ENOENT: none was opened. */
-int window_thread_take(struct window_thread *thread, struct probe_window_times *ret);
+int window_thread_take(struct window_thread *thread, struct budget_times *ret);
 
 #endif

@@ -128,6 +128,7 @@ static void open_next(struct governor *g)
 		return;
 	}
 	g->phase = WINDOW_OPENING;
+	g->planned_ns = g->step.hold_ns;
 	g->signed_ns = 0;
 }
 
@@ -256,7 +257,7 @@ static void plan_next(struct governor *g, const struct budget_window *last)
 
 /* Between our readings it was open all the time, if its thread did not close it by itself. */
 static struct pace_slowdown slowdown_of(struct governor *g, const struct budget_window *window,
-					const struct probe_window_times *times)
+					const struct budget_times *times)
 {
 	double rate = window->cost_ns / (double)window->on_ns;
 
@@ -267,19 +268,19 @@ static struct pace_slowdown slowdown_of(struct governor *g, const struct budget_
 }
 
 static void find_span(const struct governor *g, const struct seen *seen,
-		      const struct probe_window_times *times, struct window_span *ret)
+		      const struct budget_times *times, struct window_span *ret)
 {
-	const struct budget_times when = {times->open_ns,   times->opened_ns, times->closing_ns,
-					  times->closed_ns, seen->first_ns,   seen->last_ns};
+	struct budget_span span = budget_span(times, seen->first_ns, seen->last_ns);
 
-	budget_span(&when, &ret->from_ns, &ret->until_ns);
+	ret->from_ns = span.from_ns;
+	ret->until_ns = span.until_ns;
 	ret->known_ns = g->signed_ns && g->signed_ns < ret->until_ns ? g->signed_ns : ret->until_ns;
 	if (ret->known_ns <= ret->from_ns)
 		ret->known_ns = ret->until_ns;
 }
 
 static void weigh_window(struct governor *g, const struct seen *seen,
-			 const struct budget_window *last, const struct probe_window_times *times,
+			 const struct budget_window *last, const struct budget_times *times,
 			 struct window_span *span)
 {
 	span->slowdown = slowdown_of(g, last, times);
@@ -292,7 +293,7 @@ static void weigh_window(struct governor *g, const struct seen *seen,
 
 static void take_closed(struct governor *g)
 {
-	struct probe_window_times times;
+	struct budget_times times;
 	struct budget_window last;
 	struct window_span span;
 	struct seen seen = {0};
@@ -306,6 +307,7 @@ static void take_closed(struct governor *g)
 		return;
 	}
 	find_span(g, &seen, &times, &span);
+	g->windows_cut += times.closing_ns - times.opened_ns < g->planned_ns;
 	log_debug("a window was opened in %.1f ms, and closed in %.1f",
 		  (double)(times.opened_ns - times.open_ns) / 1e6,
 		  (double)(times.closed_ns - times.closing_ns) / 1e6);
@@ -412,6 +414,7 @@ int windows_begin(struct governor *g)
 void windows_end(struct governor *g)
 {
 	if (g->phase != WINDOW_IDLE) {
+		g->planned_ns = 0;
 		if (g->phase == WINDOW_OPENING || g->phase == WINDOW_OPEN)
 			close_open(g);
 		take_closed(g);

@@ -121,17 +121,27 @@ static bool judge_rss(const struct gauge *gauge, uint64_t start_ns, struct proce
 	return rss[count - 1] - rss[0] >= VERDICT_MIN_RSS_BYTES && trend.low > 0;
 }
 
+/* It holds less since fewer of its calls are seen, or since they count elsewhere. */
+static bool fell_unseen(const struct site_context *context, const struct call_site *site,
+			bool goes_on, enum verdict_state flat)
+{
+	return goes_on || (flat == VERDICT_BACKLOG && context->estimates && !site->followed);
+}
+
 static int find_candidates(const struct ledger *ledger, struct site_context *context,
 			   struct process_verdict *out, struct candidate_vec *ret)
 {
 	for (size_t i = 0; i < out->site_count; i++) {
 		site_id id = (site_id)(i + 1);
+		const struct call_site *site = ledger_site(ledger, id);
+		bool goes_on = ledger_heir(ledger, id) != 0;
 		enum verdict_state flat;
-		uint64_t rise = site_survey(context, ledger_site(ledger, id), id, &flat);
+		uint64_t rise = site_survey(context, site, id, &flat);
 
+		if (fell_unseen(context, site, goes_on, flat))
+			flat = VERDICT_STEADY;
 		out->sites[i].state = (uint8_t)flat;
-		if (rise && !ledger_heir(ledger, id) &&
-		    vec_push(ret, (struct candidate){id, rise}) < 0)
+		if (rise && !goes_on && vec_push(ret, (struct candidate){id, rise}) < 0)
 			return -ENOMEM;
 	}
 	if (ret->count)

@@ -12,6 +12,8 @@
 #define NS          1e9
 #define EXACT_BELOW 30
 #define SPREAD_FROM 6 /* looks with a rate of their own */
+#define BURSTY_FROM \
+	4 /* fewer tell a spread, too, if it is so many times what single blocks would make it */
 /*
  * A site whose samples stand for less than this part of what was lost is no answer for the rest: a sampled block may
  * have been freed unseen, and what lies in its place be another's.
@@ -432,18 +434,35 @@ static double student(double degrees)
 		       (96 * degrees * degrees);
 }
 
+/* How the looks differ from what the rate would make them: squares of bytes, over all. */
+static double look_residuals(const struct lost_evidence *evidence, const struct lost_entry *entry,
+			     double rate)
+{
+	return fmax(0, entry->look_squares - 2 * rate * entry->look_products +
+			       rate * rate * evidence->second_squares);
+}
+
+static bool tells_spread(const struct lost_evidence *evidence, const struct lost_entry *entry,
+			 double rate)
+{
+	double looks = (double)evidence->fresh_looks;
+
+	if (evidence->fresh_looks >= SPREAD_FROM)
+		return true;
+	return evidence->fresh_looks > 1 && look_residuals(evidence, entry, rate) / (looks - 1) >
+						    BURSTY_FROM * entry->fresh_squares / looks;
+}
+
 /* Half the interval, by how much the looks differ: of a ratio of sums (Cochran 1977, 2.11). */
 static double spread(const struct lost_evidence *evidence, const struct lost_entry *entry,
 		     double rate)
 {
 	double looks = (double)evidence->fresh_looks, seconds = known_seconds(evidence);
-	double squares = entry->look_squares - 2 * rate * entry->look_products +
-			 rate * rate * evidence->second_squares;
+	double squares = look_residuals(evidence, entry, rate);
 	/* A loss on the border of two looks may fall into either. */
 	double border = (double)entry->fresh_bytes / (double)entry->fresh_count;
 
-	return (student(looks - 1) * sqrt(fmax(0, squares) * looks / (looks - 1)) + border) /
-	       seconds;
+	return (student(looks - 1) * sqrt(squares * looks / (looks - 1)) + border) / seconds;
 }
 
 struct lost_rate lost_evidence_rate(const struct lost_evidence *evidence,
@@ -464,9 +483,11 @@ struct lost_rate lost_evidence_rate(const struct lost_evidence *evidence,
 		low *= rate.bytes_per_second;
 		high *= rate.bytes_per_second;
 	}
-	if (evidence->fresh_looks >= SPREAD_FROM) {
+	if (tells_spread(evidence, entry, rate.bytes_per_second)) {
 		wide = spread(evidence, entry, rate.bytes_per_second);
-		low = rate.bytes_per_second - wide;
+		/* It went on in so many looks: that much is sure, however they differ. */
+		estimate_poisson_factors((double)entry->fresh_looks, &low, &high);
+		low = fmax(low * rate.bytes_per_second, rate.bytes_per_second - wide);
 		high = rate.bytes_per_second + wide;
 	}
 	rate.low = fmax(0, low);

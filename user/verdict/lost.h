@@ -113,7 +113,8 @@ struct lost_rate {
 
 /*
  * Compound Poisson over the sizes, exact below 30 blocks; from 6 looks on the spread between looks, which also knows
- * bursts and regular losses (Student's t). All 0 while nothing is known.
+ * bursts and regular losses (Student's t), and before that where it is far beyond what single blocks make. All 0 while
+ * nothing is known.
  */
 struct lost_rate lost_evidence_rate(const struct lost_evidence *evidence,
 				    const struct lost_entry *entry);

@@ -18,14 +18,16 @@ double budget_allowed_ns(double percent, double cores, uint64_t elapsed_ns)
 	return percent / 100 * fmax(1, cores) * (double)elapsed_ns;
 }
 
-void budget_span(const struct budget_times *times, uint64_t *ret_from_ns, uint64_t *ret_until_ns)
+struct budget_span budget_span(const struct budget_times *times, uint64_t first_ns,
+			       uint64_t last_ns)
 {
-	*ret_from_ns = times->opened_ns;
-	*ret_until_ns = times->closing_ns;
-	if (times->first_ns >= times->open_ns && times->first_ns < times->opened_ns)
-		*ret_from_ns = times->first_ns;
-	if (times->last_ns > times->closing_ns && times->last_ns <= times->closed_ns)
-		*ret_until_ns = times->last_ns;
+	struct budget_span span = {times->opened_ns, times->closing_ns};
+
+	if (first_ns >= times->open_ns && first_ns < times->opened_ns)
+		span.from_ns = first_ns;
+	if (last_ns > times->closing_ns && last_ns <= times->closed_ns)
+		span.until_ns = last_ns;
+	return span;
 }
 
 static double clamp(double value, double low, double high)

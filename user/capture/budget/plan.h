@@ -50,18 +50,25 @@ struct budget_window {
 	double cost_ns; /* and took so much */
 };
 
-/* When its probes came and went, and the first and the last event in between (0: none). */
+/* When its probes came and went; CLOCK_MONOTONIC. */
 struct budget_times {
-	uint64_t open_ns, opened_ns;    /* the first is put in; all are in */
-	uint64_t closing_ns, closed_ns; /* the first is taken out; all are gone */
-	uint64_t first_ns, last_ns;
+	uint64_t open_ns;    /* the first is about to be put in */
+	uint64_t opened_ns;  /* all are in */
+	uint64_t closing_ns; /* the first is about to be taken out */
+	uint64_t closed_ns;  /* all are gone */
+};
+
+struct budget_span {
+	uint64_t from_ns, until_ns;
 };
 
 /*
- * From when to when they were in: from opened to closing, and as long before and after as there were events. Never from the first
- * event to the last: a program that works at the ticks of a clock may have all of them in one millisecond.
+ * From when to when they were in: from opened to closing, and as long before and after as there were events, from @first_ns
+ * to @last_ns (0: none). Never from the first event to the last: a program that works at the ticks of a clock may have all
+ * of them in one millisecond.
  */
-void budget_span(const struct budget_times *times, uint64_t *ret_from_ns, uint64_t *ret_until_ns);
+struct budget_span budget_span(const struct budget_times *times, uint64_t first_ns,
+			       uint64_t last_ns);
 
 struct budget_step {
 	uint64_t hold_ns; /* how long the next is to be open */

@@ -34,7 +34,7 @@ struct probe_window {
 	/* The run under way. */
 	struct probe_window_hold hold;
 	int err;
-	struct probe_window_times times;
+	struct budget_times times;
 };
 
 int probe_window_new(struct probe *probe, struct probe_window **ret)
@@ -167,7 +167,7 @@ static void run_shielded(void *argument)
 }
 
 int probe_window_run(struct probe_window *window, const struct probe_window_hold *hold,
-		     struct probe_window_times *ret)
+		     struct budget_times *ret)
 {
 	struct shield shield;
 

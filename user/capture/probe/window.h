@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "capture/budget/plan.h"
 #include "capture/probe/probe.h"
 
 struct probe_window;
@@ -31,14 +32,6 @@ DEFINE_CLEANUP(struct probe_window *, probe_window_free);
 int probe_window_add(struct probe_window *window, const struct target *target,
 		     const struct allocator_set *set);
 
-/* CLOCK_MONOTONIC. */
-struct probe_window_times {
-	uint64_t open_ns;    /* the first probe is about to be put in */
-	uint64_t opened_ns;  /* all are in */
-	uint64_t closing_ns; /* the first is about to be taken out */
-	uint64_t closed_ns;  /* all are gone */
-};
-
 struct probe_window_hold {
 	uint64_t ns; /* so long at most, */
 	uint64_t most_bytes; /* or until so many bytes of events have come: whoever opened it may be too busy to see that */
@@ -47,7 +40,7 @@ struct probe_window_hold {
 
 /* 0 or -errno (-ESRCH: a process is gone): then nothing is left in. */
 int probe_window_run(struct probe_window *window, const struct probe_window_hold *hold,
-		     struct probe_window_times *ret);
+		     struct budget_times *ret);
 void probe_window_end(struct probe_window *window);
 
 #endif
