@@ -127,6 +127,10 @@ struct files_struct {
 	struct fdtable *fdt;
 };
 
+struct thread_struct {
+	unsigned long fsbase;
+};
+
 struct task_struct {
 	struct files_struct *files;
 	int pid;
@@ -136,6 +140,7 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct signal_struct *signal;
 	struct uprobe_task *utask;
+	struct thread_struct thread;
 };
 
 #pragma clang attribute pop

@@ -10,6 +10,7 @@ struct hf_rules rules SEC(".maps");
 struct hf_pc_cache pc_cache SEC(".maps");
 struct hf_stacks_sent stacks_sent SEC(".maps");
 struct hf_usdt_sites usdt_sites SEC(".maps");
+struct hf_pythons pythons SEC(".maps");
 struct hf_ring ring SEC(".maps");
 struct hf_losses losses SEC(".maps");
 struct hf_call_sites call_sites SEC(".maps");
@@ -17,4 +18,5 @@ struct hf_call_site_hits call_site_hits SEC(".maps");
 
 __u32 window;
 bool gate_closed;
+bool pythons_known;
 const volatile __u64 wake_bytes = 1 << 20;

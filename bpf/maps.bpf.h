@@ -9,6 +9,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include <holdfast/event.h>
+#include <holdfast/python.h>
 #include <holdfast/space.h>
 
 struct hf_row_chunk {
@@ -81,6 +82,15 @@ extern struct hf_usdt_sites {
 	__type(value, struct hf_usdt_site);
 } usdt_sites SEC(".maps");
 
+/* pid -> its interpreter's layout, if it runs one. */
+extern struct hf_pythons {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, HF_MAX_PROCESSES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u32);
+	__type(value, struct hf_python);
+} pythons SEC(".maps");
+
 extern struct hf_ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 16 << 20);
@@ -111,6 +121,9 @@ extern struct hf_call_site_hits {
 
 /* Changes whenever the allocators' functions get probes anew: calls of before are over, whether their return was seen or not. */
 extern __u32 window;
+
+/* Set when there is any: else nobody looks. */
+extern bool pythons_known;
 
 /* Set when all is to be detached, which takes the kernel a while, place by place: calls and mappings that begin
  * after it are not seen, those under way are seen to their end. So the account is that of one moment. */

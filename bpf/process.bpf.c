@@ -18,6 +18,22 @@ static __always_inline void add_child(const struct hf_process *parent, u32 pid)
 	bpf_map_update_elem(&processes, &pid, &child, BPF_ANY);
 }
 
+/* A fork's interpreter is a copy. */
+static __always_inline void share_python(u32 pid)
+{
+	u32 parent = bpf_get_current_pid_tgid() >> 32;
+	struct hf_python *python = pythons_known ? bpf_map_lookup_elem(&pythons, &parent) : NULL;
+
+	if (python)
+		bpf_map_update_elem(&pythons, &pid, python, BPF_ANY);
+}
+
+static __always_inline void forget_python(u32 pid)
+{
+	if (pythons_known)
+		bpf_map_delete_elem(&pythons, &pid);
+}
+
 SEC("raw_tp/sched_process_fork")
 int process_fork(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -32,8 +48,10 @@ int process_fork(struct bpf_raw_tracepoint_args *ctx)
 	child_pid = BPF_CORE_READ(child, tgid);
 	child_tid = BPF_CORE_READ(child, pid);
 	is_thread = child_pid == (u32)(bpf_get_current_pid_tgid() >> 32);
-	if (!is_thread && follow_children)
+	if (!is_thread && follow_children) {
 		add_child(process, child_pid);
+		share_python(child_pid);
+	}
 	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
 	if (!e) {
 		count_loss(HF_LOSS_RING_FULL_LIFE);
@@ -59,6 +77,7 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 	process->space = HF_SPACE_NONE;
 	__sync_fetch_and_add(&process->code_changes, 1);
 	space_changed(process, true);
+	forget_python(bpf_get_current_pid_tgid() >> 32);
 	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
 	if (!e) {
 		count_loss(HF_LOSS_RING_FULL_LIFE);
@@ -83,8 +102,10 @@ int process_exit(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	last = BPF_CORE_READ(task, signal, live.counter) == 0;
 	t = thread_find();
-	if (last)
+	if (last) {
 		bpf_map_delete_elem(&processes, &pid);
+		forget_python(pid);
+	}
 	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
 	if (!e) {
 		count_loss(HF_LOSS_RING_FULL_LIFE);

@@ -22,8 +22,16 @@ static __always_inline int hf_unwind_fetch(const struct hf_unwind *u, void *dst,
 	return hf_read_user(dst, size, address);
 }
 
+static __always_inline int hf_python_fetch(void *dst, u32 size, u64 address)
+{
+	return hf_read_user(dst, size, address);
+}
+
 #define HF_INLINE __always_inline
+#include "core/python.h"
 #include "core/unwind.h"
+
+#define HF_STACK_SLOTS 512 /* for HF_MAX_STACK_WORDS: indexes are masked */
 
 /* A block handed out inside another call and not sent yet: the outer call may be about to hand out the
  * same block. */
@@ -90,12 +98,15 @@ struct hf_thread {
 	struct hf_release release;
 	struct hf_syscall syscall;
 	struct hf_unwind unwind;
+	struct hf_python_walk python;
+	u64 python_thread; /* its PyThreadState, by the newest look; 0: it had none */
+	u64 python_looked_ns;
 	struct hf_climb climb;
 	/* An event as it is sent. */
 	union {
 		struct {
 			struct hf_event_stack record;
-			u64 record_pcs[HF_MAX_FRAMES];
+			u64 record_pcs[HF_STACK_SLOTS];
 		};
 		struct {
 			struct hf_event_file file;
@@ -179,6 +190,9 @@ struct hf_walk_start {
  * 0). */
 __hidden u64 stack_take(struct hf_thread *thread, struct hf_process *process,
 			const struct hf_walk_start *start);
+
+/* Python's frames of this thread, the first words of its record, into the walk's hash. How many. */
+__hidden u32 python_take(struct hf_thread *thread);
 
 /* The user's stack as the kernel's entry code saved its registers. */
 __hidden u64 stack_of_user(struct hf_thread *thread, struct hf_process *process,

@@ -25,6 +25,7 @@ const volatile __u32 test_stop_every = 0;
 struct walk {
 	struct hf_thread *thread;
 	struct hf_process *process;
+	u32 most; /* words of the stack */
 };
 
 /* In place of a rule's number. */
@@ -112,17 +113,32 @@ static __always_inline int step_outside(struct walk *w, struct hf_unwind *u, u32
 	return hf_unwind_by_frame_pointer(u, HF_STACK_JIT);
 }
 
+/* To the caller's frame. */
+static __always_inline int step(struct walk *w, struct hf_unwind *u, u32 number)
+{
+	struct hf_unwind_rule *rule;
+
+	if (number >= RULE_OUTSIDE)
+		return step_outside(w, u, number);
+	rule = bpf_map_lookup_elem(&rules, &number);
+	if (!rule)
+		return hf_unwind_stop(u, HF_STACK_NO_ROW);
+	if (rule->cfa_kind == HF_CFA_NONE)
+		return hf_unwind_by_frame_pointer(u, HF_STACK_NO_ROW);
+	return hf_unwind_by_rule(u, rule);
+}
+
 static long walk_step(u32 index, void *context)
 {
 	struct walk *w = context;
 	struct hf_thread *t = w->thread;
 	struct hf_unwind *u = &t->unwind;
-	struct hf_unwind_rule *rule;
 	u32 number, depth = u->depth;
-	int resolved;
+	u64 sp = u->sp;
+	int resolved, over;
 
 	(void)index;
-	if (depth >= HF_MAX_FRAMES)
+	if (depth >= w->most)
 		return hf_unwind_stop(u, HF_STACK_TRUNCATED);
 	number = rule_cached(w->process, hf_unwind_lookup_pc(u), &u->cache_misses);
 	if (number >= RULE_OUTSIDE) {
@@ -132,17 +148,15 @@ static long walk_step(u32 index, void *context)
 		if (resolved)
 			number = rule_cached(w->process, hf_unwind_lookup_pc(u), &u->cache_misses);
 	}
-	t->record_pcs[depth & (HF_MAX_FRAMES - 1)] = u->pc;
+	t->record_pcs[depth & (HF_STACK_SLOTS - 1)] = u->pc;
 	hf_unwind_hash(u, u->pc);
 	u->depth = depth + 1;
-	if (number >= RULE_OUTSIDE)
-		return step_outside(w, u, number);
-	rule = bpf_map_lookup_elem(&rules, &number);
-	if (!rule)
-		return hf_unwind_stop(u, HF_STACK_NO_ROW);
-	if (rule->cfa_kind == HF_CFA_NONE)
-		return hf_unwind_by_frame_pointer(u, HF_STACK_NO_ROW);
-	return hf_unwind_by_rule(u, rule);
+	over = step(w, u, number);
+	if (t->python.run_count && hf_python_is_loop(&t->python, sp, u->sp)) {
+		t->record_pcs[depth & (HF_STACK_SLOTS - 1)] |= HF_PYTHON_LOOP;
+		hf_unwind_hash(u, HF_PYTHON_LOOP);
+	}
+	return over;
 }
 
 /* Sends the frames unless this id was sent and its slot not taken since. The slot is written only after
@@ -156,8 +170,8 @@ static __always_inline void stack_send(struct hf_thread *t, u64 id)
 
 	if (!sent || *(volatile u64 *)sent == id)
 		return;
-	if (depth > HF_MAX_FRAMES)
-		depth = HF_MAX_FRAMES;
+	if (depth > HF_MAX_STACK_WORDS)
+		depth = HF_MAX_STACK_WORDS;
 	size = sizeof(t->record) + depth * 8;
 	event_begin(&t->record.h, HF_EVENT_STACK | u->end << 8, size);
 	t->record.stack = id;
@@ -196,10 +210,18 @@ static __always_inline void inner_frames(struct hf_thread *t, const struct hf_wa
 	if (!inner)
 		return;
 	for (u32 i = 0; i < HF_SITE_INNER_FRAMES && i < start->inner_count; i++) {
-		t->record_pcs[i] = inner[i];
+		t->record_pcs[t->unwind.depth & (HF_STACK_SLOTS - 1)] = inner[i];
 		hf_unwind_hash(&t->unwind, inner[i]);
-		t->unwind.depth = i + 1;
+		t->unwind.depth++;
 	}
+}
+
+/* Its frames are the first words. */
+static __always_inline void python_frames(struct hf_thread *t)
+{
+	u32 count = python_take(t);
+
+	t->unwind.depth = count > HF_MAX_PYTHON_FRAMES ? HF_MAX_PYTHON_FRAMES : count;
 }
 
 __hidden u64 stack_take(struct hf_thread *t, struct hf_process *process,
@@ -210,8 +232,14 @@ __hidden u64 stack_take(struct hf_thread *t, struct hf_process *process,
 
 	hf_unwind_begin(&t->unwind, start->pc, start->sp, start->bp, process->stack_salt);
 	t->unwind.is_return = start->is_return;
+	t->python.run_count = t->python.truncated = 0;
+	if (pythons_known)
+		python_frames(t);
+	w.most = t->unwind.depth + HF_MAX_FRAMES;
 	inner_frames(t, start);
 	bpf_loop(HF_MAX_FRAMES + 1, walk_step, &w, 0);
+	if (t->python.truncated && t->unwind.end == HF_STACK_COMPLETE)
+		t->unwind.end = HF_STACK_TRUNCATED;
 	id = t->unwind.hash ^ t->unwind.depth;
 	if (!id)
 		id = 1;

@@ -172,7 +172,7 @@ enum hf_stack_end {
 struct hf_event_stack {
 	struct hf_event h; /* detail: enum hf_stack_end */
 	__u64 stack;       /* id: hash of process, address-space epoch and frames; never 0 */
-	__u32 depth; /* number of 64-bit pcs that follow this struct, at most HF_MAX_FRAMES; leaf first: the
+	__u32 depth; /* number of 64-bit words that follow this struct, at most HF_MAX_STACK_WORDS: frames of Python (holdfast/python.h), then pcs; leaf first: the
 			pc inside the probed function, then return addresses */
 	__u32 jit_frames; /* how many of them were walked by frame pointer */
 };

@@ -6,14 +6,19 @@
 #ifndef HOLDFAST_LIMITS_H
 #define HOLDFAST_LIMITS_H
 
-#define HF_MAX_FRAMES     256  /* frames of one stack; deeper ones end as HF_STACK_TRUNCATED */
-#define HF_MAX_MAPPINGS   1024 /* executable mappings of one process that can be unwound */
-#define HF_MAX_RULES      16384 /* distinct unwind rules over all tables; 12 large binaries need 1,539 */
-#define HF_MAX_PROCESSES  4096 /* traced processes, children included */
-#define HF_FRESH_CODE     8    /* mappings of code remembered until they are published */
-#define HF_MAX_PATH_BYTES 1024 /* path of a file with code, its parts' NULs included */
-#define HF_MAX_CALLS      8    /* allocator calls nested in each other on one thread */
-#define HF_MAX_USDT_SITES 256  /* distinct ways in which USDTs have their arguments */
+#define HF_MAX_FRAMES 256 /* frames of one stack; deeper ones end as HF_STACK_TRUNCATED */
+#define HF_MAX_PYTHON_FRAMES \
+	128 /* of Python in one stack, beside those; more end it as truncated */
+#define HF_MAX_PYTHON_RUNS    32 /* see holdfast/python.h */
+#define HF_MAX_STACK_WORDS    (HF_MAX_FRAMES + HF_MAX_PYTHON_FRAMES)
+#define HF_MAX_PYTHON_THREADS 512  /* of an interpreter, that are looked through for one */
+#define HF_MAX_MAPPINGS       1024 /* executable mappings of one process that can be unwound */
+#define HF_MAX_RULES          16384 /* distinct unwind rules over all tables; 12 large binaries need 1,539 */
+#define HF_MAX_PROCESSES      4096 /* traced processes, children included */
+#define HF_FRESH_CODE         8    /* mappings of code remembered until they are published */
+#define HF_MAX_PATH_BYTES     1024 /* path of a file with code, its parts' NULs included */
+#define HF_MAX_CALLS          8    /* allocator calls nested in each other on one thread */
+#define HF_MAX_USDT_SITES     256  /* distinct ways in which USDTs have their arguments */
 
 #define HF_PASSING_SAMPLE 64 /* one of so many system calls is counted */
 

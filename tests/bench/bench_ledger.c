@@ -217,10 +217,10 @@ static void bench_sites(void)
 	must(ledger_copy_sites(ledger, &copy));
 	printf("    copied in %.2f ms\n", (double)(cpu_ns() - start) / 1e6);
 	start = cpu_ns();
-	must(series_sample(series, ledger, 1));
+	must(series_sample(series, ledger, NULL, 1));
 	printf("    first series sample (all changed) %.2f ms\n", (double)(cpu_ns() - start) / 1e6);
 	start = cpu_ns();
-	must(series_sample(series, ledger, 2));
+	must(series_sample(series, ledger, NULL, 2));
 	printf("    next (none changed) %.4f ms\n", (double)(cpu_ns() - start) / 1e6);
 	ledger_free(copy);
 	series_free(series);

@@ -14,6 +14,7 @@ struct hf_row_block;
 struct hf_unwind;
 
 int hf_unwind_fetch(const struct hf_unwind *u, void *dst, __u32 size, __u64 address);
+int hf_python_fetch(void *dst, __u32 size, __u64 address);
 const struct hf_row_block *hf_row_block(__u32 block);
 
 #endif

@@ -159,7 +159,7 @@ static void any_failed_allocation_leaves_the_series_sound(void **state)
 						     .tid = 1};
 
 			assert_fine_or_out_of_memory(ledger_record_alloc(l, &alloc));
-			assert_fine_or_out_of_memory(series_sample(series, l, time));
+			assert_fine_or_out_of_memory(series_sample(series, l, NULL, time));
 		}
 		if (!err)
 			copied = series_copy(series, &copy);

@@ -49,7 +49,7 @@ static void hold(struct world *w, stack_id stack, uint64_t number, uint64_t size
 static void sample(struct world *w)
 {
 	w->time += 1000;
-	assert_int_equal(series_sample(w->series, w->ledger, w->time), 0);
+	assert_int_equal(series_sample(w->series, w->ledger, NULL, w->time), 0);
 }
 
 static struct series_counts counts_of(const struct world *w)
@@ -113,8 +113,8 @@ static void time_must_go_on(void **state)
 
 	(void)state;
 	sample(&w);
-	assert_int_equal(series_sample(w.series, w.ledger, w.time), -EINVAL);
-	assert_int_equal(series_sample(w.series, w.ledger, w.time - 1), -EINVAL);
+	assert_int_equal(series_sample(w.series, w.ledger, NULL, w.time), -EINVAL);
+	assert_int_equal(series_sample(w.series, w.ledger, NULL, w.time - 1), -EINVAL);
 	sample(&w);
 	assert_int_equal(counts_of(&w).samples, 2);
 	done(&w);
@@ -219,7 +219,7 @@ static void short_memory_halves_resolution_early(void **state)
 		for (stack_id i = 1; i <= 100; i++)
 			hold(&w, i, 0, 1 + (uint64_t)t);
 		w.time += 1000;
-		refusals += series_sample(w.series, w.ledger, w.time) != 0;
+		refusals += series_sample(w.series, w.ledger, NULL, w.time) != 0;
 		assert_true(counts_of(&w).memory_bytes <= bound);
 	}
 	assert_true(refusals > 0 && refusals < 40);
@@ -252,9 +252,32 @@ static void a_copy_stays_as_it_was(void **state)
 	done(&w);
 }
 
+static void a_site_that_is_sampled_has_points_of_what_its_blocks_stand_for(void **state)
+{
+	struct ledger_estimate estimates[2] = {{.outstanding_bytes = 5000},
+					       {.outstanding_bytes = 9}};
+	struct series_point points[SERIES_MAX_POINTS];
+	struct ledger_alloc alloc = {.address = 64, .size_bytes = 100, .time_ns = 1, .stack = 1};
+	struct world w = new_world(1 << 20);
+
+	(void)state;
+	assert_int_equal(ledger_record_alloc(w.ledger, &alloc), 0);
+	alloc = (struct ledger_alloc){
+		.address = 512, .size_bytes = 100, .time_ns = 1, .stack = 2, .followed = true};
+	assert_int_equal(ledger_record_alloc(w.ledger, &alloc), 0);
+	assert_int_equal(series_sample(w.series, w.ledger, estimates, w.time + 1), 0);
+	assert_int_equal(series_read(w.series, 1, points), 1);
+	assert_int_equal(points[0].bytes, 5000);
+	/* All calls of the other are seen. */
+	assert_int_equal(series_read(w.series, 2, points), 1);
+	assert_int_equal(points[0].bytes, 100);
+	done(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_site_that_is_sampled_has_points_of_what_its_blocks_stand_for),
 		cmocka_unit_test(a_window_keeps_minimum_and_end),
 		cmocka_unit_test(a_site_begins_when_it_was_first_seen),
 		cmocka_unit_test(time_must_go_on),

@@ -8,7 +8,7 @@
 
 #define DEPTH_MAX 8
 
-/* A stack leaf first: "function@module", to NULL; @own is the frame to be found. */
+/* A stack leaf first: "function@module" or, of Python, "function@py:file", to NULL; @own is the frame to be found. */
 struct example {
 	unsigned int own;
 	const char *frames[DEPTH_MAX];
@@ -30,6 +30,11 @@ static void check(const struct example *example)
 		*at = '\0';
 		frames[depth] = (struct report_frame){
 			.function = functions[depth], .file = "", .module = at + 1, .build_id = ""};
+		if (!strncmp(at + 1, "py:", 3)) {
+			frames[depth].kind = FRAME_PYTHON;
+			frames[depth].file = at + 4;
+			frames[depth].module = "";
+		}
 		numbers[depth] = depth;
 	}
 	report.frame_count = depth;
@@ -142,9 +147,45 @@ static void a_mapping_belongs_to_the_caller_of_the_system_calls_wrapper(void **s
 		assert_false(report_is_mapping_call(others[i]));
 }
 
+static void a_line_of_python_is_its_own_before_what_serves_it(void **state)
+{
+#define LIB "/usr/lib/python3.11/"
+	static const struct example examples[] = {
+		/* libffi and _ctypes only do what the line asks for. */
+		{4,
+		 {"ffi_call_int@/usr/lib/x86_64-linux-gnu/libffi.so.8.1.2",
+		  "ffi_call@/usr/lib/x86_64-linux-gnu/libffi.so.8.1.2",
+		  "x@" LIB "lib-dynload/_ctypes.cpython-311-x86_64-linux-gnu.so",
+		  "_PyObject_MakeTpCall" PY, "load@py:/srv/app.py", "<module>@py:/srv/app.py"}},
+		/* The standard library and installed packages are not the program's own. */
+		{2,
+		 {"PyByteArray_Resize" PY, "dumps@py:" LIB "json/__init__.py",
+		  "answer@py:/srv/app.py"}},
+		{2,
+		 {"call@py:<frozen importlib._bootstrap>",
+		  "get@py:/opt/venv/lib/python3.11/site-packages/requests/api.py",
+		  "poll@py:/opt/app/poll.py"}},
+		{1,
+		 {"_PyObject_MakeTpCall" PY, "dumps@py:" LIB "json/__init__.py",
+		  "PyEval_EvalCode" PY}},
+		/* But an extension of its own is. */
+		{0,
+		 {"tally_copy@/srv/app/tally.cpython-311.so", "_PyObject_MakeTpCall" PY,
+		  "count@py:/srv/app/count.py"}},
+		/* A function's name says nothing here. */
+		{1,
+		 {"PyBytes_FromStringAndSize" PY, "malloc@py:/srv/app.py", "main@py:/srv/app.py"}},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(examples) / sizeof(*examples); i++)
+		check(&examples[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_line_of_python_is_its_own_before_what_serves_it),
 		cmocka_unit_test(c_wrappers_are_not_the_programs_own),
 		cmocka_unit_test(cxx_and_rust_support_is_not_the_programs_own),
 		cmocka_unit_test(an_allocators_own_mappings_belong_to_its_caller),

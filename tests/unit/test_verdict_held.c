@@ -60,7 +60,7 @@ static enum verdict_state judge_windows(uint64_t low, bool heap_swings)
 		end_window(&w);
 		sample.time_ns = w.now_ns;
 		assert_int_equal(gauge_add(w.gauge, &sample), 0);
-		assert_int_equal(series_sample(w.series, w.ledger, w.now_ns), 0);
+		assert_int_equal(series_sample(w.series, w.ledger, NULL, w.now_ns), 0);
 		looks->readings[looks->reading_count++] = (struct heap_reading){
 			.time_ns = w.now_ns, .live_bytes = heap_swings ? swings : 400000};
 	}

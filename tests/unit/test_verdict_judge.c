@@ -58,7 +58,7 @@ static void short_last_window_does_not_widen_the_interval(void **state)
 	for (int i = 0; i < 22; i++)
 		take(&w, 1, 1000);
 	w.now_ns += SECOND / 20;
-	assert_int_equal(series_sample(w.series, w.ledger, w.now_ns), 0);
+	assert_int_equal(series_sample(w.series, w.ledger, NULL, w.now_ns), 0);
 	v = judge(&w);
 	assert_true(fabs(v->findings[0].growth_bytes_per_second - 450e3) < 0.02 * 450e3);
 	/* 2700 blocks: 3.8 % of Poisson error and no more */
@@ -200,71 +200,6 @@ static void sawtooth_is_cyclic(void **state)
 	assert_int_equal(v->state, VERDICT_CYCLIC);
 	assert_int_equal(v->finding_count, 0);
 	assert_int_equal(v->processes[0].sites[0].state, VERDICT_CYCLIC);
-	verdict_free(v);
-	world_done(&w);
-}
-
-/* A full cache of 1,000: each second a tenth of it is replaced. */
-static void churn(struct world *w, int seconds)
-{
-	for (int s = 0; s < seconds; s++) {
-		for (int i = 0; i < 100; i++) {
-			if (held(w, 4) >= 1000)
-				give_oldest(w, 4);
-			take(w, 4, 1000);
-		}
-		tick(w, 10000000);
-	}
-}
-
-static void what_goes_on_as_followed_calls_was_no_backlog(void **state)
-{
-	struct ledger_window window = {
-		.stands_for_ns = SECOND, .seen_ns = SECOND / 2, .lived_ns = SECOND / 2};
-	struct world w;
-	struct verdict *v;
-
-	(void)state;
-	world_init(&w);
-	churn(&w, 30);
-	window.until_ns = window.known_ns = w.now_ns;
-	assert_int_equal(ledger_end_window(w.ledger, &window), 0);
-	w.followed = true;
-	churn(&w, 30);
-	v = judge(&w);
-	assert_int_equal(v->processes[0].site_count, 2);
-	assert_int_equal(v->processes[0].sites[0].state, VERDICT_STEADY);
-	assert_int_equal(v->state, VERDICT_STEADY);
-	verdict_free(v);
-	world_done(&w);
-}
-
-static void fewer_samples_than_calls_are_no_backlog(void **state)
-{
-	struct ledger_window window = {
-		.stands_for_ns = SECOND, .seen_ns = SECOND, .lived_ns = SECOND};
-	struct world w;
-	struct verdict *v;
-
-	(void)state;
-	world_init(&w);
-	churn(&w, 30);
-	window.until_ns = window.known_ns = w.now_ns;
-	assert_int_equal(ledger_end_window(w.ledger, &window), 0);
-	/* Of those that come from now on, only one in fifty is seen. */
-	for (int s = 0; s < 30; s++) {
-		for (int i = 0; i < 100 && held(&w, 4) > 20; i++)
-			give_oldest(&w, 4);
-		take(&w, 4, 1000);
-		take(&w, 4, 1000);
-		tick(&w, 10000000);
-		window.until_ns = window.known_ns = w.now_ns;
-		window.seen_ns = window.lived_ns = SECOND / 50;
-		assert_int_equal(ledger_end_window(w.ledger, &window), 0);
-	}
-	v = judge(&w);
-	assert_int_equal(v->processes[0].sites[0].state, VERDICT_STEADY);
-	assert_int_equal(v->state, VERDICT_STEADY);
 	verdict_free(v);
 	world_done(&w);
 }
@@ -705,8 +640,6 @@ int main(void)
 		cmocka_unit_test(filled_cache_is_steady),
 		cmocka_unit_test(full_lru_cache_that_churns_is_steady),
 		cmocka_unit_test(sawtooth_is_cyclic),
-		cmocka_unit_test(what_goes_on_as_followed_calls_was_no_backlog),
-		cmocka_unit_test(fewer_samples_than_calls_are_no_backlog),
 		cmocka_unit_test(what_swings_while_it_rises_is_watched_and_its_period_told),
 		cmocka_unit_test(one_rise_at_start_is_steady),
 		cmocka_unit_test(flat_noise_is_steady),

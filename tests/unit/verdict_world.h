@@ -37,7 +37,7 @@ static inline void world_init(struct world *w)
 	assert_int_equal(gauge_new(256, &w->gauge), 0);
 	for (int i = 0; i < SITES; i++)
 		w->live[i] = calloc(KEEP, sizeof(*w->live[i]));
-	assert_int_equal(series_sample(w->series, w->ledger, w->now_ns), 0);
+	assert_int_equal(series_sample(w->series, w->ledger, NULL, w->now_ns), 0);
 }
 
 static inline void world_done(struct world *w)
@@ -83,13 +83,16 @@ static inline size_t held(const struct world *w, uint32_t stack)
 static inline void tick(struct world *w, uint64_t rss_bytes)
 {
 	struct sample sample = {.rss_bytes = rss_bytes};
+	struct ledger_estimate *estimates = NULL;
 	struct ledger_counts counts;
 
 	w->now_ns += SECOND;
 	sample.time_ns = w->now_ns;
 	ledger_counts(w->ledger, &counts);
 	sample.heap_live_bytes = counts.live_bytes;
-	assert_int_equal(series_sample(w->series, w->ledger, w->now_ns), 0);
+	assert_int_equal(verdict_estimate(w->ledger, NULL, &estimates), 0);
+	assert_int_equal(series_sample(w->series, w->ledger, estimates, w->now_ns), 0);
+	free(estimates);
 	assert_int_equal(gauge_add(w->gauge, &sample), 0);
 }
 

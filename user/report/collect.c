@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "account/stack/python_words.h"
 #include "base/strbuf.h"
 #include "report/build.h"
 
@@ -355,9 +356,10 @@ static int intern_stack(struct report_builder *b, const struct stack_trace *trac
 	for (unsigned int i = 0; !err && trace && i < trace->depth; i++) {
 		/* Near the bound some frames of a pc are left out: that is not to be remembered. */
 		bool crowded = b->scratch.count > MAX_STACK_FRAMES - REPORT_MAX_INLINED;
+		/* Another code object may come to the same place. */
+		bool anew = crowded || era == REPORT_NO_ERA || stack_word_is_python(trace->pcs[i]);
 
-		err = era == REPORT_NO_ERA || crowded ? resolve_pc(b, trace, i)
-						      : recall_pc(b, trace, i, era);
+		err = anew ? resolve_pc(b, trace, i) : recall_pc(b, trace, i, era);
 	}
 	if (err)
 		return err;

@@ -308,13 +308,24 @@ static bool is_support_function(const struct report_frame *frame)
 	       LISTED(written, starting);
 }
 
-static bool is_support_module(const struct report_frame *frame)
+/* The standard library and what was installed beside it, be it Python or an extension. */
+static bool is_installed_python(const char *path)
+{
+	return has_prefix(path, "<frozen") || strstr(path, "/lib/python3") != NULL;
+}
+
+/* @in_python: the stack has frames of Python: what the system's libraries do for it is not its own. */
+static bool is_support_module(const struct report_frame *frame, bool in_python)
 {
 	const char *name = report_basename(frame->module);
 
 	if (frame->kind == FRAME_PYTHON)
-		return has_prefix(frame->file, "<frozen") ||
-		       strstr(frame->file, "/lib/python3") != NULL;
+		return is_installed_python(frame->file);
+	if (is_installed_python(frame->module))
+		return true;
+	if (in_python &&
+	    (has_prefix(frame->module, "/usr/lib/") || has_prefix(frame->module, "/lib/")))
+		return true;
 	for (size_t i = 0; i < sizeof(support_modules) / sizeof(*support_modules); i++)
 		if (has_prefix(name, support_modules[i]))
 			return true;
@@ -350,22 +361,27 @@ static bool is_wrapper(const struct report_frame *frame)
 /* Least: no allocator. Better: named. Best: not of a library or an interpreter, nor a wrapper. */
 #define OWN_MOST 4
 
-static int ownness(const struct report_frame *frame)
+static int ownness(const struct report_frame *frame, bool in_python)
 {
-	if (is_support_function(frame))
+	if (frame->kind != FRAME_PYTHON && is_support_function(frame))
 		return 0;
-	if (!is_support_module(frame))
-		return is_wrapper(frame) ? OWN_MOST - 1 : OWN_MOST;
+	if (!is_support_module(frame, in_python))
+		return frame->kind != FRAME_PYTHON && is_wrapper(frame) ? OWN_MOST - 1 : OWN_MOST;
+	if (frame->kind == FRAME_PYTHON)
+		return OWN_MOST - 1;
 	return frame->function[0] ? 2 : 1;
 }
 
 uint32_t report_first_own_frame(const struct report *report, struct report_stack stack)
 {
+	bool in_python = false;
 	uint32_t best = 0;
 	int most = 0;
 
+	for (uint32_t i = 0; i < stack.depth; i++)
+		in_python |= report->frames[stack.frames[i]].kind == FRAME_PYTHON;
 	for (uint32_t i = 0; i < stack.depth && most < OWN_MOST; i++) {
-		int own = ownness(&report->frames[stack.frames[i]]);
+		int own = ownness(&report->frames[stack.frames[i]], in_python);
 
 		if (own > most) {
 			most = own;

@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include <holdfast/limits.h>
+
+#include "account/stack/python_words.h"
 #include "base/hashmap.h"
 #include "base/log.h"
 #include "base/vec.h"
@@ -180,19 +183,6 @@ const struct stack_table *accounts_stacks(const struct accounts *accounts)
 void accounts_get_counts(const struct accounts *accounts, struct accounts_counts *ret)
 {
 	*ret = accounts->counts;
-}
-
-void accounts_sample(struct accounts *accounts, uint64_t time_ns)
-{
-	for (size_t i = 0; i < accounts->all.count; i++) {
-		struct account *account = accounts->all.items[i];
-		int err = account->ended_ns
-				  ? 0
-				  : series_sample(account->series, account->ledger, time_ns);
-
-		if (err)
-			log_debug_err(err, "series of process %d", account->pid);
-	}
 }
 
 int account_for_each_fault(const struct account *account,
@@ -447,18 +437,19 @@ static void take_stack(struct accounts *accounts, struct account *account,
 		       const struct hf_event *event)
 {
 	const struct hf_event_stack *e = (const struct hf_event_stack *)event;
+	uint64_t frames[HF_MAX_STACK_WORDS];
 	struct stack_trace trace = {
 		.hash = e->stack,
 		.first_seen_ns = event->time_ns,
 		.pid = event->pid,
-		.depth = e->depth,
 		.end = event->detail,
 		.jit_frames = e->jit_frames > UINT8_MAX ? UINT8_MAX : e->jit_frames,
-		.pcs = event_stack_pcs(e),
+		.pcs = frames,
 	};
 	stack_id id;
 
 	(void)account;
+	trace.depth = (uint16_t)python_words_merge(event_stack_pcs(e), e->depth, frames);
 	if (stack_table_add(accounts->stacks, &trace, &id))
 		accounts->counts.stacks_refused++;
 }

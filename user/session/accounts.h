@@ -90,9 +90,6 @@ int accounts_add(struct accounts *accounts, int pid, int parent_pid, uint64_t ti
 /* struct event_handler's function; @user is the struct accounts. */
 int accounts_event(void *accounts, const struct hf_event *event);
 
-/* Ends the window of every running account (series_sample()). */
-void accounts_sample(struct accounts *accounts, uint64_t time_ns);
-
 size_t accounts_count(const struct accounts *accounts);
 struct account *accounts_at(const struct accounts *accounts, size_t index);
 /* The running account of @pid, or NULL. */

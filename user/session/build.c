@@ -295,6 +295,8 @@ int build_prepare_resolver(struct session *session)
 	if (err)
 		return err;
 	resolver_refresh(session->resolver);
+	pythons_take(session);
+	resolver_set_python(session->resolver, session->python_names);
 	while (!err && session->resolver_targets < session->members.count)
 		err = resolver_add_target(
 			session->resolver,

@@ -478,6 +478,8 @@ static int add_quality(const struct session *session, struct report_builder *bui
 		err = add_inheritance_notes(session, builder);
 	if (!err)
 		err = add_window_note(session, builder);
+	if (!err)
+		err = pythons_add_notes(session, builder);
 	return err ? err : add_member_notes(session, builder);
 }
 

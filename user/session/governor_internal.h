@@ -80,6 +80,8 @@ void governor_see_all(struct governor *governor);
 void survivors_sign(struct governor *governor);
 /* And of all that were handed out before lists were kept. */
 void survivors_sign_all(struct governor *governor);
+/* The same of processes that came: a fork holds its parent's blocks, and nobody sees what it releases before a window. */
+void survivors_sign_new(struct governor *governor);
 /* The same, but those of the window that came after @signed_ns are let go. */
 void survivors_end_window(struct governor *governor, uint64_t signed_ns);
 void survivors_poll(struct governor *governor);

@@ -36,7 +36,10 @@ static int on_event(void *user, const struct hf_event *event)
 {
 	struct ingest *ingest = user;
 	const struct event_handler *recorder = ingest->options.recorder;
-	int err = recorder ? recorder->event(recorder->user, event) : 0;
+	int err;
+
+	python_watch_event(ingest->options.python, event);
+	err = recorder ? recorder->event(recorder->user, event) : 0;
 
 	if (err) {
 		/* A full disk must not cost the report. */

@@ -13,12 +13,14 @@
 #include "base/mailbox.h"
 #include "capture/feed/decode.h"
 #include "session/accounts.h"
+#include "session/python_names.h"
 
 struct ingest;
 
 struct ingest_options {
 	int ring_fd; /* of the BPF map */
 	struct accounts *accounts;
+	struct python_watch *python;          /* sees every event first */
 	const struct event_handler *recorder; /* sees every event too; NULL: none */
 };
 

@@ -6,17 +6,47 @@
 #include "base/log.h"
 #include "session/session_internal.h"
 
-/* What a new look at its heap has proved. */
-static const struct lost_evidence *join_look(struct member *member, const struct account *account)
+/* What new looks at heaps have proved. */
+static void join_looks(const struct accounts *accounts, const struct session *session)
 {
-	int err;
+	for (size_t i = 0; i < accounts_count(accounts); i++) {
+		const struct account *account = accounts_at(accounts, i);
+		struct member *member = members_newest(session, account->pid);
+		int err = member && !account->execed ? look_join(&member->look, account->ledger)
+						     : 0;
 
-	if (!member || account->execed)
-		return NULL;
-	err = look_join(&member->look, account->ledger);
-	if (err)
-		log_debug_err(err, "a look at the heap of pid %d is lost", account->pid);
-	return member->look.evidence.looks ? &member->look.evidence : NULL;
+		if (err)
+			log_debug_err(err, "a look at the heap of pid %d is lost", account->pid);
+	}
+}
+
+static const struct lost_evidence *evidence_of(const struct member *member,
+					       const struct account *account)
+{
+	return member && !account->execed && member->look.evidence.looks ? &member->look.evidence
+									 : NULL;
+}
+
+static int sample(const struct account *account, const struct lost_evidence *lost, uint64_t time_ns)
+{
+	_cleanup_free_ struct ledger_estimate *estimates = NULL;
+	int err = verdict_estimate(account->ledger, lost, &estimates);
+
+	return err ? err : series_sample(account->series, account->ledger, estimates, time_ns);
+}
+
+void judge_sample(const struct accounts *accounts, const struct session *session, uint64_t time_ns)
+{
+	for (size_t i = 0; i < accounts_count(accounts); i++) {
+		const struct account *account = accounts_at(accounts, i);
+		const struct member *member = members_newest(session, account->pid);
+		int err = account->ended_ns
+				  ? 0
+				  : sample(account, evidence_of(member, account), time_ns);
+
+		if (err)
+			log_debug_err(err, "series of process %d", account->pid);
+	}
 }
 
 static int judge_all(const struct accounts *accounts, const struct session *session,
@@ -30,7 +60,7 @@ static int judge_all(const struct accounts *accounts, const struct session *sess
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		const struct account *account = accounts_at(accounts, i);
-		struct member *member = members_newest(session, account->pid);
+		const struct member *member = members_newest(session, account->pid);
 
 		processes[i] = (struct verdict_process){
 			.pid = account->pid,
@@ -38,7 +68,7 @@ static int judge_all(const struct accounts *accounts, const struct session *sess
 			.ledger = account->execed ? NULL : account->ledger,
 			.series = account->execed ? NULL : account->series,
 			.gauge = member ? member->gauge : NULL,
-			.lost = join_look(member, account),
+			.lost = evidence_of(member, account),
 			.ended = member && member->ended,
 		};
 	}
@@ -63,7 +93,8 @@ void judge(struct accounts *accounts, void *user)
 	struct ledger_counts ledger;
 	int err;
 
-	accounts_sample(accounts, request->now_ns);
+	join_looks(accounts, request->session);
+	judge_sample(accounts, request->session, request->now_ns);
 	accounts_get_counts(accounts, &counts);
 	request->events = counts.events;
 	for (size_t i = 0; i < accounts_count(accounts); i++) {

@@ -100,6 +100,8 @@ static int update_code(struct session *session, struct member *member)
 		if (!err)
 			err = probe_update_process(session->probe, member->target, &code);
 	}
+	if (member->code_came || !member->python_looked_for)
+		pythons_update(session, member);
 	return err;
 }
 
@@ -433,6 +435,7 @@ static void member_execed(struct session *session, struct member *member, const 
 {
 	member->probed = false;
 	member->execed_ns = life->time_ns;
+	pythons_forget(member);
 	member->looks = 0;
 	looks_forget(session, member);
 	governor_forget_member(session->governor, member);

@@ -69,7 +69,7 @@ static int take_samples(struct replay *replay, const void *bytes, size_t size)
 	for (uint32_t i = 0; !err && i < head->count; i++)
 		err = take_sample(replay, &samples[i]);
 	if (!err && head->flags & HF_RECORD_WINDOW_ENDS)
-		accounts_sample(replay->session->accounts, head->time_ns);
+		judge_sample(replay->session->accounts, replay->session, head->time_ns);
 	return err;
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "account/stack/python_words.h"
 #include "base/hashmap.h"
 #include "base/vec.h"
 #include "process/symbol/symbolizer.h"
@@ -22,6 +23,7 @@ struct known_module {
 
 struct resolver {
 	const struct name_table *names; /* of a recording: nothing else is asked then */
+	const struct python_names *python;
 	struct symbolizer *symbolizer;
 	VEC(const struct target *) targets;
 	VEC(struct known_module *) modules;
@@ -61,6 +63,11 @@ void resolver_free(struct resolver *resolver)
 	map64_done(&resolver->by_module);
 	symbolizer_free(resolver->symbolizer);
 	free(resolver);
+}
+
+void resolver_set_python(struct resolver *resolver, const struct python_names *names)
+{
+	resolver->python = names;
 }
 
 void resolver_set_leaf_is_pc(struct resolver *resolver, bool leaf_is_pc)
@@ -256,6 +263,24 @@ static int frames_without_module(struct resolver *resolver, int pid, uint64_t pc
 	return 0;
 }
 
+static void python_frame(const struct resolver *resolver, const struct stack_trace *trace,
+			 uint64_t word, struct report_frame *ret)
+{
+	const struct python_code *code =
+		resolver->python ? python_names_find(resolver->python, trace, word) : NULL;
+
+	*ret = (struct report_frame){
+		.function = code ? code->function : "",
+		.file = code ? code->file : "",
+		.line = code ? python_code_line(code, hf_python_unit(word)) : 0,
+		.module = "",
+		.build_id = "",
+		/* Two objects may have the same names and lines: a function that is made anew at each call. */
+		.address = code ? 0 : hf_python_code(word),
+		.kind = FRAME_PYTHON,
+	};
+}
+
 int resolver_frames(void *user, const struct stack_trace *trace, unsigned int index,
 		    struct report_frame *ret_frames, size_t *ret_count)
 {
@@ -272,6 +297,11 @@ int resolver_frames(void *user, const struct stack_trace *trace, unsigned int in
 					       ret_frames);
 		if (*ret_count)
 			return 0;
+	}
+	if (stack_word_is_python(trace->pcs[index])) {
+		python_frame(resolver, trace, trace->pcs[index], ret_frames);
+		*ret_count = 1;
+		return 0;
 	}
 	place = find_place(resolver, trace, index);
 	if (!place.mapping)

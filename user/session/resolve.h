@@ -14,6 +14,7 @@
 #include "process/target/target.h"
 #include "report/builder.h"
 #include "session/name_table.h"
+#include "session/python_names.h"
 
 struct resolver;
 
@@ -31,6 +32,9 @@ DEFINE_CLEANUP(struct resolver *, resolver_free);
 
 /* Several targets may have the same pid (before and after an exec): the newest that knows the pc serves. */
 int resolver_add_target(struct resolver *resolver, const struct target *target);
+
+/* Names of Python's frames; they must outlive it. NULL: none. */
+void resolver_set_python(struct resolver *resolver, const struct python_names *names);
 
 /* The first frame of stacks is a pc, not a return address (page faults), until told otherwise. */
 void resolver_set_leaf_is_pc(struct resolver *resolver, bool leaf_is_pc);

@@ -45,9 +45,14 @@ static int start_ingest(struct session *session)
 	};
 	int err = accounts_new(&accounts, &session->accounts);
 
+	if (!err)
+		err = python_names_new(&session->python_names);
+	if (!err)
+		err = python_watch_new(session->options.memory_bytes / 16, &session->python_watch);
 	if (err)
 		return err;
 	ingest.accounts = session->accounts;
+	ingest.python = session->python_watch;
 	return ingest_new(&ingest, &session->ingest);
 }
 
@@ -125,6 +130,8 @@ void session_free(struct session *session)
 	session_detach(session);
 	governor_free(session->governor);
 	ingest_free(session->ingest);
+	python_watch_free(session->python_watch);
+	python_names_free(session->python_names);
 	probe_free(session->probe);
 	accounts_free(session->accounts);
 	for (size_t i = 0; i < session->members.count; i++)

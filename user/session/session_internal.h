@@ -18,6 +18,7 @@
 #include "session/ingest.h"
 #include "session/look.h"
 #include "session/look_block.h"
+#include "session/python_names.h"
 #include "session/resolve.h"
 #include "session/session.h"
 
@@ -25,6 +26,8 @@
 struct member {
 	struct target *target;
 	struct allocator_set allocators;
+	struct python_runtime python; /* address 0: no interpreter was found yet */
+	bool python_looked_for;       /* in all code that is known */
 	struct probe_attached attached;
 	struct gauge *gauge;
 	struct look look;              /* at its heap */
@@ -118,6 +121,9 @@ struct session {
 	double displaced;        /* look_options */
 	struct verdict *verdict; /* the newest */
 	struct hf_loss loss;
+	struct python_watch *python_watch; /* the ingest thread's; NULL: no stacks come */
+	struct python_names *python_names;
+	struct python_watch_counts python_counts;
 	struct resolver *resolver; /* made with the first report */
 	size_t resolver_targets;   /* members that it knows */
 	struct replayed *replayed; /* NULL: live */
@@ -133,6 +139,15 @@ struct member *members_newest(const struct session *session, int pid);
 int members_on_life(void *session, uint32_t events);
 /* Every tick: maps read anew, gauges read. @full: PSS and USS too. */
 void members_refresh(struct session *session, uint64_t now_ns, bool full);
+
+/* pythons.c: code came: is there an interpreter now? */
+void pythons_update(struct session *session, struct member *member);
+/* After an exec. */
+void pythons_forget(struct member *member);
+/* The names that were read since the last call. */
+void pythons_take(struct session *session);
+/* What is not known of frames. */
+int pythons_add_notes(const struct session *session, struct report_builder *builder);
 
 /* looks.c: starts the next look if one is due. */
 void looks_tick(struct session *session, uint64_t now_ns);
@@ -155,6 +170,8 @@ struct judge_request {
 };
 
 void judge(struct accounts *accounts, void *request);
+/* Ends the window of every running account (series_sample()), by what looks have proved so far. */
+void judge_sample(const struct accounts *accounts, const struct session *session, uint64_t time_ns);
 
 /* What a count rose by: 0 if it fell, as where it is a sum over processes and one ended. */
 static inline uint64_t since(uint64_t now, uint64_t before)

@@ -159,6 +159,16 @@ void survivors_sign_all(struct governor *governor)
 	sign_each(governor, 0, take_all);
 }
 
+void survivors_sign_new(struct governor *governor)
+{
+	for (size_t i = 0; i < governor->session->members.count; i++) {
+		struct member *member = governor->session->members.items[i];
+
+		if (!member->ended && !member->watch)
+			sign_member(governor, member, 0, take_all);
+	}
+}
+
 void survivors_end_window(struct governor *governor, uint64_t signed_ns)
 {
 	sign_each(governor, signed_ns, take_fresh);
@@ -240,12 +250,18 @@ void governor_take_look(struct governor *governor, struct member *member,
 {
 	struct watched_blocks gone = VEC_INIT;
 
+	/* What was released since the probes went is no business of this account; it only names no loss. */
+	bool over = governor->session->detached;
+
 	if (!member->watch)
 		return;
-	poll_member(governor, member);
+	if (!over)
+		poll_member(governor, member);
 	forget_doubtful(governor, member, snapshot);
 	for (size_t i = 0; i < snapshot->watched_count && i < watched->count; i++)
-		if (!snapshot->watched[i] && vec_push(&gone, watched->items[i]))
+		if (!snapshot->watched[i] &&
+		    (!over || heap_snapshot_find_lost(snapshot, watched->items[i].address)) &&
+		    vec_push(&gone, watched->items[i]))
 			break;
 	forget_gone(governor, member->target->key.pid, &gone);
 }

@@ -444,6 +444,7 @@ void governor_members_changed(struct governor *g)
 	if (!g || g->exact)
 		return;
 	survivors_keep_lists(g, true);
+	survivors_sign_new(g);
 	if (g->phase == WINDOW_IDLE)
 		drop_window(g);
 	else

@@ -17,6 +17,7 @@
 
 #define NS             1e9
 #define MAX_RSS_POINTS 256
+#define BOUND_READINGS 6 /* looks that tell how the heap grows */
 /* Nothing rises: certain in proportion to the time that a rise had to show itself (.95 at 60 s). */
 #define LOGIT_STEADY      (-1.0)
 #define LOGIT_STEADY_SEEN 4.0
@@ -403,6 +404,31 @@ static void read_live(const struct verdict_process *in, bool estimated, struct e
 		add_point(ret, in->lost->readings[i].time_ns, in->lost->readings[i].live_bytes);
 }
 
+/*
+ * No site grows by more than the heap does, which looks count block by block; what is estimated goes by it. One that was
+ * filled anew where blocks of before went looks as if it grew.
+ */
+static void bound_by_heap(const struct verdict_process *in, struct envelope *scratch,
+			  struct finding_vec *findings, size_t first)
+{
+	struct trend heap;
+
+	if (!in->lost || in->lost->reading_count < BOUND_READINGS)
+		return;
+	read_live(in, true, scratch);
+	if (trend_fit(scratch->time_ns, scratch->bytes, scratch->count, &heap) || heap.low <= 0)
+		return;
+	for (size_t i = first; i < findings->count; i++) {
+		struct finding *f = &findings->items[i];
+
+		if (!is_unproven(in, f) || ledger_site(in->ledger, f->site)->followed)
+			continue;
+		f->growth_bytes_per_second = fmin(f->growth_bytes_per_second, heap.high);
+		f->growth_low = fmin(f->growth_low, heap.low);
+		f->growth_high = fmax(f->growth_bytes_per_second, fmin(f->growth_high, heap.high));
+	}
+}
+
 /* Do the live bytes go up and down again, as a whole? */
 static bool live_bytes_swing(const struct verdict_process *in, bool estimated,
 			     struct envelope *scratch)
@@ -629,6 +655,8 @@ static int judge_process(const struct verdict_process *in, struct site_context *
 	if (err)
 		return err;
 	drop_unseen(in, out, findings, first);
+	if (estimates)
+		bound_by_heap(in, &context->envelope, findings, first);
 	for (size_t i = first; i < findings->count; i++)
 		if (findings->items[i].state > out->state)
 			out->state = findings->items[i].state;

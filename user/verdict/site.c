@@ -20,6 +20,7 @@
 
 struct look { /* what is known of one site while it is judged */
 	const struct call_site *site;
+	double outstanding_bytes, peak_bytes; /* as the series has them */
 	struct trend trend;
 	struct swings swings;
 	double rise, observed_s, needed_s;
@@ -29,15 +30,39 @@ struct look { /* what is known of one site while it is judged */
 	bool survival_known, swinging, decelerating;
 };
 
+/* What the series says of a site whose calls are seen in windows is an estimate. */
+static bool is_estimated(const struct site_context *context, const struct call_site *site)
+{
+	return context->estimates && !site->followed;
+}
+
+static double outstanding_of(const struct site_context *context, const struct call_site *site,
+			     site_id id)
+{
+	return is_estimated(context, site) ? context->estimates[id - 1].outstanding_bytes
+					   : (double)site->outstanding_bytes;
+}
+
+static double peak_of(const struct site_context *context, const struct call_site *site,
+		      size_t count)
+{
+	double peak = 0;
+
+	if (!is_estimated(context, site))
+		return (double)site->peak_bytes;
+	for (size_t i = 0; i < count; i++)
+		peak = fmax(peak, (double)context->points[i].bytes);
+	return peak;
+}
+
 /* How often it fell from near its peak to near its floor. */
-static unsigned int count_falls(const struct site_context *context, const struct call_site *site,
-				size_t count)
+static unsigned int count_falls(const struct site_context *context, double peak, size_t count)
 {
 	unsigned int falls = 0;
 	bool high = false;
 
 	for (size_t i = 0; i < count; i++) {
-		double share = (double)context->points[i].bytes / (double)site->peak_bytes;
+		double share = (double)context->points[i].bytes / peak;
 
 		if (share > VERDICT_CYCLIC_SWING)
 			high = true;
@@ -50,27 +75,26 @@ static unsigned int count_falls(const struct site_context *context, const struct
 }
 
 static enum verdict_state flat_state(const struct site_context *context,
-				     const struct call_site *site, size_t count)
+				     const struct call_site *site, site_id id, size_t count)
 {
-	uint64_t least = site->outstanding_bytes;
+	double least = outstanding_of(context, site, id), peak = peak_of(context, site, count);
+	double allocated = is_estimated(context, site) ? context->estimates[id - 1].alloc_bytes
+						       : (double)site->alloc_bytes;
 	double swing;
 
 	/* Two rounds at least: a buffer used once is no cycle. */
-	if (site->peak_bytes < VERDICT_CYCLIC_PEAK_BYTES ||
-	    site->alloc_bytes / 2 < site->peak_bytes)
-		return count_falls(context, site, count) &&
-				       site->peak_bytes >= VERDICT_CYCLIC_PEAK_BYTES
+	if (peak < VERDICT_CYCLIC_PEAK_BYTES || allocated / 2 < peak)
+		return peak >= VERDICT_CYCLIC_PEAK_BYTES && count_falls(context, peak, count)
 			       ? VERDICT_BACKLOG
 			       : VERDICT_STEADY;
 	/* In the second half: while it filled for the first time it was low, too. */
 	for (size_t i = (count + 1) / 2; i < count; i++)
-		if (context->points[i].min_bytes < least)
-			least = context->points[i].min_bytes;
-	swing = 1 - (double)least / (double)site->peak_bytes;
+		least = fmin(least, (double)context->points[i].min_bytes);
+	swing = 1 - least / peak;
 	if (swing < VERDICT_CYCLIC_SWING)
 		return VERDICT_STEADY;
 	/* A cycle is what came back; what was let go once in one go was a backlog. */
-	return count_falls(context, site, count) == 1 ? VERDICT_BACKLOG : VERDICT_CYCLIC;
+	return count_falls(context, peak, count) == 1 ? VERDICT_BACKLOG : VERDICT_CYCLIC;
 }
 
 /*
@@ -90,7 +114,8 @@ static uint64_t envelope_bytes(const struct call_site *site, const struct series
 uint64_t site_survey(struct site_context *context, const struct call_site *site, site_id id,
 		     enum verdict_state *ret_flat)
 {
-	bool may_swing = site->peak_bytes >= VERDICT_CYCLIC_PEAK_BYTES;
+	bool may_swing = is_estimated(context, site) ||
+			 site->peak_bytes >= VERDICT_CYCLIC_PEAK_BYTES;
 	uint64_t first, last;
 	size_t count;
 
@@ -98,7 +123,7 @@ uint64_t site_survey(struct site_context *context, const struct call_site *site,
 	if (!context->series || (!site->outstanding_bytes && !may_swing))
 		return 0;
 	count = series_read(context->series, id, context->points);
-	*ret_flat = flat_state(context, site, count);
+	*ret_flat = flat_state(context, site, id, count);
 	if (count < 3 || !site->outstanding_bytes)
 		return 0;
 	first = envelope_bytes(site, &context->points[0]);
@@ -129,10 +154,10 @@ static void look_survival(struct look *look, const struct envelope *envelope, ui
 {
 	const struct call_site *site = look->site;
 	double age = VERDICT_SURVIVAL_Q99_FACTOR * freed_q99_s(site);
-	double old_bytes = (double)site->outstanding_bytes, late = 0, old;
+	double old_bytes = look->outstanding_bytes, late = 0, old;
 
 	look->survival_age_s = age > VERDICT_SURVIVAL_AGE_S ? age : VERDICT_SURVIVAL_AGE_S;
-	if (look->survival_age_s > look->observed_s || !site->outstanding_bytes)
+	if (look->survival_age_s > look->observed_s || look->outstanding_bytes <= 0)
 		return;
 	for (size_t i = 0; i < envelope->count; i++) {
 		double ago_s = ((double)now_ns - (double)envelope->time_ns[i]) / NS;
@@ -140,7 +165,7 @@ static void look_survival(struct look *look, const struct envelope *envelope, ui
 		if (ago_s <= look->survival_age_s && envelope->bytes[i] < old_bytes)
 			old_bytes = envelope->bytes[i];
 	}
-	old = (double)site->outstanding_count * old_bytes / (double)site->outstanding_bytes;
+	old = (double)site->outstanding_count * old_bytes / look->outstanding_bytes;
 	for (unsigned int i = 0; i < LEDGER_HISTOGRAM_SLOTS; i++)
 		if (ldexp(1, (int)i) / NS >= look->survival_age_s)
 			late += histogram_at(&site->lifetime_ns_log2, i);
@@ -172,7 +197,8 @@ static void look_deceleration(struct look *look, const struct envelope *envelope
 		ratio = slopes > ratio ? slopes : ratio;
 	}
 	look->deceleration = ratio > 0 ? ratio : 0;
-	block_bytes = (double)look->site->outstanding_bytes / (double)look->site->outstanding_count;
+	/* As many as were seen: that is what chance goes by. */
+	block_bytes = look->outstanding_bytes / (double)look->site->outstanding_count;
 	last = last > 0 ? last : 0;
 	blocks = (first + last) / block_bytes;
 	look->decelerating = ratio < VERDICT_DECELERATION && blocks > 0 &&
@@ -221,6 +247,8 @@ static bool take_look(struct site_context *context, const struct call_site *site
 	if (e->count < 3 || !site->outstanding_count ||
 	    trend_fit(e->time_ns, e->bytes, e->count, &look->trend) < 0)
 		return false;
+	look->outstanding_bytes = outstanding_of(context, site, id);
+	look->peak_bytes = peak_of(context, site, e->count);
 	look->rise = envelope_rise(e);
 	look->rises = envelope_rise_count(e);
 	if (look->trend.z <= VERDICT_Z || look->trend.low <= 0 || look->rise <= 0)
@@ -306,15 +334,7 @@ static bool falls_back(const struct site_context *context, const struct look *lo
 
 		*floor = fmin(*floor, e->bytes[i]);
 	}
-	return second - first < VERDICT_FLOOR * (double)look->site->peak_bytes;
-}
-
-/* For how many of its blocks one that is seen stands. */
-static double scale_of(const struct site_context *context, const struct call_site *site, site_id id)
-{
-	if (!context->estimates || !site->outstanding_bytes)
-		return 1;
-	return context->estimates[id - 1].outstanding_bytes / (double)site->outstanding_bytes;
+	return second - first < VERDICT_FLOOR * look->peak_bytes;
 }
 
 bool site_judge(struct site_context *context, const struct call_site *site, site_id id,
@@ -329,19 +349,19 @@ bool site_judge(struct site_context *context, const struct call_site *site, site
 		return false; /* it rose, and it is over */
 	if (falls_back(context, &look))
 		return false;
-	if (look.swinging && look.trend.slope_per_second * look.observed_s <
-				     VERDICT_NOISE * (double)site->outstanding_bytes)
+	if (look.swinging &&
+	    look.trend.slope_per_second * look.observed_s < VERDICT_NOISE * look.outstanding_bytes)
 		return false; /* blocks of other sizes come in their places: it wanders */
 	look_needed(&look);
-	slope = look.trend.slope_per_second * scale_of(context, site, id);
+	slope = look.trend.slope_per_second;
 	estimate_poisson_factors(fmax((double)site->outstanding_count, (double)look.rises), &low,
 				 &high);
 	*ret = (struct finding){
 		.site = id,
 		.state = VERDICT_WATCHING,
 		.growth_bytes_per_second = slope,
-		.growth_low = fmin(look.trend.low * scale_of(context, site, id), slope * low),
-		.growth_high = fmax(look.trend.high * scale_of(context, site, id), slope * high),
+		.growth_low = fmin(look.trend.low, slope * low),
+		.growth_high = fmax(look.trend.high, slope * high),
 	};
 	if (look.decelerating)
 		ret->state = VERDICT_WARMING;

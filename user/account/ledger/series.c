@@ -215,15 +215,30 @@ static int reserve_tracks(struct series *series, size_t count)
 	return 0;
 }
 
-static int take_changes(struct series *series, const struct ledger *ledger)
+static struct value value_of(const struct ledger *ledger, site_id id,
+			     const struct ledger_estimate *estimates)
+{
+	const struct call_site *site = ledger_site(ledger, id);
+	struct value value = {ledger_window_min(ledger, id), site->outstanding_bytes};
+	double scale;
+
+	if (!estimates || site->followed || !site->outstanding_bytes)
+		return value;
+	scale = estimates[id - 1].outstanding_bytes / (double)site->outstanding_bytes;
+	value.min_bytes = (uint64_t)(scale * (double)value.min_bytes);
+	value.bytes = (uint64_t)(scale * (double)value.bytes);
+	return value;
+}
+
+static int take_changes(struct series *series, const struct ledger *ledger,
+			const struct ledger_estimate *estimates)
 {
 	const site_id *ids;
 	size_t count = ledger_changed_sites(ledger, &ids);
 	int result = reserve_tracks(series, ledger_site_count(ledger));
 
 	for (size_t i = 0; i < count; i++) {
-		struct value value = {ledger_window_min(ledger, ids[i]),
-				      ledger_site(ledger, ids[i])->outstanding_bytes};
+		struct value value = value_of(ledger, ids[i], estimates);
 		int err = ids[i] <= series->track_count
 				  ? track_put(series, &series->tracks[ids[i] - 1], &value)
 				  : result;
@@ -238,7 +253,8 @@ static int take_changes(struct series *series, const struct ledger *ledger)
 	return result;
 }
 
-int series_sample(struct series *series, struct ledger *ledger, uint64_t time_ns)
+int series_sample(struct series *series, struct ledger *ledger,
+		  const struct ledger_estimate *estimates, uint64_t time_ns)
 {
 	unsigned int last = series->window_count - 1;
 	int err;
@@ -255,7 +271,7 @@ int series_sample(struct series *series, struct ledger *ledger, uint64_t time_ns
 	series->time_ns[last] = time_ns;
 	series->samples++;
 	series->samples_in_last++;
-	err = take_changes(series, ledger);
+	err = take_changes(series, ledger, estimates);
 	if (series->samples_in_last == series->samples_per_window)
 		ledger_begin_window(ledger);
 	return err;

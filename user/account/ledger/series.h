@@ -11,7 +11,7 @@
  * sites of which few change cost about 60 bytes each, and a sample costs only the sites that changed.
  *
  *	series_new(16 << 20, &series);
- *	every interval:		series_sample(series, ledger, now_ns);
+ *	every interval:		series_sample(series, ledger, NULL, now_ns);
  *	for the verdict:	count = series_read(series, site, points);
  *				y[i] = points[i].min_bytes; trend_fit(t, y, count, &trend);
  *
@@ -35,6 +35,7 @@ struct series_point {
 	uint64_t time_ns;   /* end of the window */
 	uint64_t min_bytes; /* least outstanding bytes within it */
 	uint64_t bytes;     /* outstanding bytes at its end */
+			    /* Both estimated for a site whose calls are seen in windows only. */
 };
 
 struct series_counts {
@@ -55,10 +56,12 @@ void series_free(struct series *series);
 int series_copy(const struct series *series, struct series **ret);
 
 /*
- * Takes in what changed since the last sample. @time_ns must be after the last sample's (-EINVAL).
+ * Takes in what changed since the last sample. @estimates: where calls are seen in windows only, of every site (see
+ * ledger_estimate_sites()): their points go by them; NULL: every call is seen. @time_ns must be after the last sample's (-EINVAL).
  * -ENOSPC or -ENOMEM: some points were refused; the others are in, and the next sample is fine.
  */
-int series_sample(struct series *series, struct ledger *ledger, uint64_t time_ns);
+int series_sample(struct series *series, struct ledger *ledger,
+		  const struct ledger_estimate *estimates, uint64_t time_ns);
 
 /*
  * The site's windows, oldest first, times strictly ascending: from the first in which it changed to the

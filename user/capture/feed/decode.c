@@ -52,7 +52,7 @@ int event_check(const void *bytes, size_t size)
 	if (event->size_bytes < wanted)
 		return -EINVAL;
 	if (event->kind == HF_EVENT_STACK) {
-		if (stack->depth > HF_MAX_FRAMES || event->detail >= HF_STACK_END_COUNT)
+		if (stack->depth > HF_MAX_STACK_WORDS || event->detail >= HF_STACK_END_COUNT)
 			return -EINVAL;
 		wanted += stack->depth * sizeof(uint64_t);
 	}

@@ -275,6 +275,17 @@ int probe_add_process(struct probe *probe, int pid, struct hf_error *error)
 			       strerror(-err));
 }
 
+int probe_set_python(struct probe *probe, int pid, const struct hf_python *python)
+{
+	uint32_t key = pid;
+	int err = bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.pythons), &key, python,
+				      BPF_ANY);
+
+	if (!err)
+		probe->skeleton->bss->pythons_known = true;
+	return err;
+}
+
 uint32_t probe_code_changes(const struct probe *probe, int pid)
 {
 	struct hf_process entry = {0};

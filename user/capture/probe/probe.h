@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include <holdfast/event.h>
+#include <holdfast/python.h>
 
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -72,6 +73,9 @@ uint32_t probe_code_changes(const struct probe *probe, int pid);
 /* Nothing is done if what is published still holds. -ESRCH: the process is not known, or has ended. */
 int probe_update_process(struct probe *probe, const struct target *target,
 			 const struct probe_code *code);
+/* Where its interpreter of Python keeps its frames; they are in its stacks from then on, and in those of what it forks; until
+ * an exec. 0 or -errno. */
+int probe_set_python(struct probe *probe, int pid, const struct hf_python *python);
 /* The process ended. */
 void probe_forget_process(struct probe *probe, int pid);
 

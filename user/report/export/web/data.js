@@ -99,7 +99,7 @@ const SUPPORT_FUNCTION = /^(std::|__gnu_cxx::|operator new|__cxxabiv1::|alloc::a
 function support(f) {
 	if (SUPPORT_FUNCTION.test(f.name))
 		return 2;
-	return (f.kind === 'python' ? /^<frozen|\/lib\/python3/.test(f.file) : f.kind === 'kernel' || SUPPORT_MODULE.test(HF.basename(f.module))) ? 1 : 0;
+	return (f.kind === 'python' ? /^<frozen|\/lib\/python3/.test(f.file) : f.kind === 'kernel' || /\/lib\/python3/.test(f.module) || SUPPORT_MODULE.test(HF.basename(f.module))) ? 1 : 0;
 }
 
 /* Index in `stack` of the first frame that is the reader's own: what the report says, else by the rule above; -1 for an empty stack. */

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Python's frames of the current thread. Its PyThreadState is looked for in the interpreter's list, by the thread pointer,
+ * which is what CPython keeps as the thread's id; so a thread that has let the interpreter's lock go has its frames too.
+ */
+#include "thread.bpf.h"
+
+#include <bpf/bpf_core_read.h>
+
+/* A thread without one is not looked for more often. */
+#define LOOK_AGAIN_NS 100000000
+
+struct search {
+	const struct hf_python *python;
+	u64 self, interpreter, thread, found;
+};
+
+static __always_inline u64 read_word(u64 address)
+{
+	u64 word = 0;
+
+	return hf_read_user(&word, sizeof(word), address) ? 0 : word;
+}
+
+static long search_step(u32 index, void *context)
+{
+	struct search *s = context;
+	const struct hf_python *py = s->python;
+
+	(void)index;
+	if (!s->thread) {
+		if (!s->interpreter)
+			return 1;
+		s->thread = read_word(s->interpreter + py->interpreter_threads);
+		s->interpreter = read_word(s->interpreter + py->interpreter_next);
+		return 0;
+	}
+	if (read_word(s->thread + py->thread_id) == s->self) {
+		s->found = s->thread;
+		return 1;
+	}
+	s->thread = read_word(s->thread + py->thread_next);
+	return 0;
+}
+
+static __noinline u64 thread_search(struct hf_thread *t, const struct hf_python *py, u64 self)
+{
+	struct search s = {.python = py, .self = self};
+	u64 now_ns = bpf_ktime_get_ns();
+
+	if (t->python_thread == 0 && now_ns - t->python_looked_ns < LOOK_AGAIN_NS)
+		return 0;
+	t->python_looked_ns = now_ns;
+	s.interpreter = read_word(py->interpreters);
+	bpf_loop(HF_MAX_PYTHON_THREADS, search_step, &s, 0);
+	t->python_thread = s.found;
+	return s.found;
+}
+
+static __always_inline u64 thread_state(struct hf_thread *t, const struct hf_python *py)
+{
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
+	u64 self = BPF_CORE_READ(task, thread.fsbase);
+
+	if (t->python_thread && read_word(t->python_thread + py->thread_id) == self)
+		return t->python_thread;
+	return self ? thread_search(t, py, self) : 0;
+}
+
+struct walk {
+	struct hf_thread *thread;
+	const struct hf_python *python;
+};
+
+static long take_step(u32 index, void *context)
+{
+	struct walk *w = context;
+	struct hf_thread *t = w->thread;
+	u32 count = t->python.count;
+	int ended, over;
+	u64 word;
+
+	(void)index;
+	over = hf_python_step(&t->python, w->python, &word, &ended);
+	if (word) {
+		t->record_pcs[count & (HF_STACK_SLOTS - 1)] = word;
+		hf_unwind_hash(&t->unwind, word);
+	}
+	if (ended) {
+		t->record_pcs[(count - 1) & (HF_STACK_SLOTS - 1)] |= HF_PYTHON_LAST;
+		hf_unwind_hash(&t->unwind, HF_PYTHON_LAST);
+	}
+	return over;
+}
+
+__hidden u32 python_take(struct hf_thread *t)
+{
+	u32 pid = bpf_get_current_pid_tgid() >> 32;
+	struct walk w = {.thread = t};
+	u64 state;
+
+	t->python.run_count = t->python.run_at = 0;
+	w.python = bpf_map_lookup_elem(&pythons, &pid);
+	if (!w.python)
+		return 0;
+	state = thread_state(t, w.python);
+	if (!state || hf_python_begin(&t->python, w.python, state))
+		return 0;
+	bpf_loop(HF_MAX_PYTHON_FRAMES + HF_MAX_PYTHON_RUNS + 1, take_step, &w, 0);
+	return t->python.count;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A code object of CPython: which function it is, and the line of each of its instructions. All of it is the target's memory: it is
+ * checked, and nothing in it is followed further than one step.
+ *
+ * Source: Objects/locations.md (3.11 to 3.14): the location table.
+ */
+#ifndef HOLDFAST_PYTHON_CODE_H
+#define HOLDFAST_PYTHON_CODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "process/python/runtime.h"
+
+#define PYTHON_NAME_MAX 512 /* characters; longer ones are cut */
+#define PYTHON_LINES_MAX \
+	(1 << 18) /* bytes of a location table; of a longer one no lines are known */
+
+/* What tells a code object apart from another that came to its address later. */
+struct python_code_mark {
+	uint64_t file, name, lines; /* addresses */
+	int32_t first_line;
+};
+
+struct python_code {
+	char *function, *file; /* UTF-8; what is none shows as U+FFFD */
+	uint8_t *lines;
+	size_t line_bytes;
+	uint32_t first_line;
+};
+
+/* -EINVAL: no code object lies there (any more); -EFAULT: nothing does. */
+int python_code_mark_read(int pid, const struct python_runtime *runtime, uint64_t address,
+			  struct python_code_mark *ret);
+/* Where @mark was read. As above, and -ENOMEM. */
+int python_code_read(int pid, const struct python_runtime *runtime,
+		     const struct python_code_mark *mark, struct python_code *ret);
+void python_code_done(struct python_code *code);
+
+/* The line of an instruction (HF_PYTHON_NO_UNIT: none has run yet: the first); 0: it has none. */
+uint32_t python_code_line(const struct python_code *code, uint32_t unit);
+
+#endif

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "process/python/layout.h"
+
+#include <stddef.h>
+
+static const struct python_layout layouts[] = {
+	{
+		.minor = 11,
+		.runtime_interpreters = 40,
+		.frames = {.interpreter_next = 0,
+			   .interpreter_threads = 16,
+			   .thread_next = 8,
+			   .thread_id = 152,
+			   .thread_frame = 56,
+			   .has_cframe = 1,
+			   .cframe_frame = 8,
+			   .cframe_previous = 16,
+			   .frame_code = 32,
+			   .frame_previous = 48,
+			   .frame_instruction = 56,
+			   .frame_mark = 68,
+			   .code_units = 184,
+			   .style = HF_PYTHON_ENTRY_FLAG},
+		.code_file = 112,
+		.code_name = 128,
+		.code_lines = 136,
+		.code_first_line = 72,
+		.ascii_text = 48,
+		.other_text = 72,
+	},
+	{
+		.minor = 12,
+		.runtime_interpreters = 40,
+		.frames = {.interpreter_next = 0,
+			   .interpreter_threads = 72,
+			   .thread_next = 8,
+			   .thread_id = 136,
+			   .thread_frame = 56,
+			   .has_cframe = 1,
+			   .cframe_frame = 0,
+			   .cframe_previous = 8,
+			   .frame_code = 0,
+			   .frame_previous = 8,
+			   .frame_instruction = 56,
+			   .frame_mark = 70,
+			   .mark = 3,
+			   .code_units = 192,
+			   .style = HF_PYTHON_ENTRY_FRAME},
+		.code_file = 112,
+		.code_name = 128,
+		.code_lines = 136,
+		.code_first_line = 68,
+		.ascii_text = 40,
+		.other_text = 56,
+	},
+	{
+		.minor = 13,
+		.runtime_interpreters = 632,
+		.frames = {.interpreter_next = 7264,
+			   .interpreter_threads = 7344,
+			   .thread_next = 8,
+			   .thread_id = 152,
+			   .thread_frame = 72,
+			   .frame_code = 0,
+			   .frame_previous = 8,
+			   .frame_instruction = 56,
+			   .frame_mark = 70,
+			   .mark = 3,
+			   .code_units = 200,
+			   .style = HF_PYTHON_ENTRY_FRAME},
+		.code_file = 112,
+		.code_name = 128,
+		.code_lines = 136,
+		.code_first_line = 68,
+		.ascii_text = 40,
+		.other_text = 56,
+	},
+};
+
+const struct python_layout *python_layout_find(uint32_t version_hex)
+{
+	if (version_hex >> 24 != 3)
+		return NULL;
+	for (size_t i = 0; i < sizeof(layouts) / sizeof(*layouts); i++)
+		if (layouts[i].minor == (version_hex >> 16 & 0xff))
+			return &layouts[i];
+	return NULL;
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "process/python/runtime.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "process/proc/process.h"
+
+/* The first mapping of each module that is there now. */
+static bool is_first(const struct target *target, size_t index)
+{
+	const struct target_mapping *mapping = &target->mappings[index];
+
+	if (mapping->until_ns != UINT64_MAX || !mapping->module->elf)
+		return false;
+	for (size_t i = 0; i < index; i++)
+		if (target->mappings[i].module == mapping->module &&
+		    target->mappings[i].until_ns == UINT64_MAX)
+			return false;
+	return true;
+}
+
+static uint64_t find_symbol(const struct target_mapping *mapping, const char *name)
+{
+	struct elf_symbol symbol;
+
+	return elf_file_find_symbol(mapping->module->elf, name, &symbol)
+		       ? 0
+		       : symbol.address + mapping->bias;
+}
+
+/* Free-threaded builds say so by a function that only they have. */
+static bool is_free_threaded(const struct target_mapping *mapping)
+{
+	return find_symbol(mapping, "_Py_MergeZeroLocalRefcount") != 0;
+}
+
+static void choose_layout(const struct target_mapping *mapping, struct python_runtime *runtime)
+{
+	const struct python_layout *layout = python_layout_find(runtime->version_hex);
+
+	runtime->trouble = !runtime->version_hex       ? "it is older than 3.11"
+			   : is_free_threaded(mapping) ? "it is a free-threaded build"
+			   : !layout                   ? "this version is not known"
+			   : !runtime->code_type       ? "PyCode_Type is not exported"
+						       : NULL;
+	runtime->layout = runtime->trouble ? NULL : layout;
+}
+
+int python_runtime_find(const struct target *target, struct python_runtime *ret)
+{
+	for (size_t i = 0; i < target->mapping_count; i++) {
+		const struct target_mapping *mapping = &target->mappings[i];
+		struct python_runtime runtime = {.module = mapping->module};
+		uint64_t version;
+
+		if (!is_first(target, i))
+			continue;
+		runtime.address = find_symbol(mapping, "_PyRuntime");
+		if (!runtime.address)
+			continue;
+		version = find_symbol(mapping, "Py_Version");
+		if (version) {
+			int err = process_read_memory(target->key.pid, version,
+						      &runtime.version_hex,
+						      sizeof(runtime.version_hex));
+
+			if (err)
+				return err;
+		}
+		runtime.code_type = find_symbol(mapping, "PyCode_Type");
+		choose_layout(mapping, &runtime);
+		*ret = runtime;
+		return 0;
+	}
+	return -ENOENT;
+}

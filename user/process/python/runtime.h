@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Is there a CPython interpreter in a process, and which? By the symbols that every build exports, be it in the program or in
+ * a library, stripped or not.
+ */
+#ifndef HOLDFAST_PYTHON_RUNTIME_H
+#define HOLDFAST_PYTHON_RUNTIME_H
+
+#include <stdint.h>
+
+#include "process/python/layout.h"
+#include "process/target/target.h"
+
+struct python_runtime {
+	uint32_t version_hex; /* as PY_VERSION_HEX: 0x030b02f0 is 3.11.2; 0: not known (before 3.11) */
+	uint64_t address;     /* of _PyRuntime */
+	uint64_t code_type; /* of PyCode_Type */
+	const struct module *module;
+	const struct python_layout *layout; /* NULL: not known, or not a build that is understood */
+	const char *trouble;                /* why there is no layout, for people; NULL: there is */
+};
+
+/* 0; -ENOENT: no CPython (of 3.7 or later) in it; -errno: it can't be read. */
+int python_runtime_find(const struct target *target, struct python_runtime *ret);
+
+#endif
