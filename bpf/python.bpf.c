@@ -7,8 +7,9 @@
 
 #include <bpf/bpf_core_read.h>
 
-/* A thread without one is not looked for more often. */
-#define LOOK_AGAIN_NS 100000000
+/* A thread without one is looked for again after that, then after twice as long. */
+#define LOOK_AGAIN_NS     50000
+#define LOOK_AGAIN_MAX_NS 100000000
 
 struct search {
 	const struct hf_python *python;
@@ -48,9 +49,14 @@ static __noinline u64 thread_search(struct hf_thread *t, const struct hf_python 
 	struct search s = {.python = py, .self = self};
 	u64 now_ns = bpf_ktime_get_ns();
 
-	if (t->python_thread == 0 && now_ns - t->python_looked_ns < LOOK_AGAIN_NS)
+	if (t->python_thread)
+		t->python_pause_ns = 0;
+	if (now_ns - t->python_looked_ns < t->python_pause_ns)
 		return 0;
 	t->python_looked_ns = now_ns;
+	t->python_pause_ns = t->python_pause_ns ? t->python_pause_ns * 2 : LOOK_AGAIN_NS;
+	if (t->python_pause_ns > LOOK_AGAIN_MAX_NS)
+		t->python_pause_ns = LOOK_AGAIN_MAX_NS;
 	s.interpreter = read_word(py->interpreters);
 	bpf_loop(HF_MAX_PYTHON_THREADS, search_step, &s, 0);
 	t->python_thread = s.found;
@@ -76,18 +82,20 @@ static long take_step(u32 index, void *context)
 {
 	struct walk *w = context;
 	struct hf_thread *t = w->thread;
-	u32 count = t->python.count;
-	int ended, over;
-	u64 word;
+	u32 at = 2 * t->python.count;
+	struct hf_python_words words;
+	int over;
 
 	(void)index;
-	over = hf_python_step(&t->python, w->python, &word, &ended);
-	if (word) {
-		t->record_pcs[count & (HF_STACK_SLOTS - 1)] = word;
-		hf_unwind_hash(&t->unwind, word);
+	over = hf_python_step(&t->python, w->python, &words);
+	if (words.frame) {
+		t->record_pcs[at & (HF_STACK_SLOTS - 1)] = words.frame;
+		t->record_pcs[(at + 1) & (HF_STACK_SLOTS - 1)] = words.mark;
+		hf_unwind_hash(&t->unwind, words.frame);
+		hf_unwind_hash(&t->unwind, words.mark);
 	}
-	if (ended) {
-		t->record_pcs[(count - 1) & (HF_STACK_SLOTS - 1)] |= HF_PYTHON_LAST;
+	if (words.ended) {
+		t->record_pcs[(at - 2) & (HF_STACK_SLOTS - 1)] |= HF_PYTHON_LAST;
 		hf_unwind_hash(&t->unwind, HF_PYTHON_LAST);
 	}
 	return over;
@@ -107,5 +115,5 @@ __hidden u32 python_take(struct hf_thread *t)
 	if (!state || hf_python_begin(&t->python, w.python, state))
 		return 0;
 	bpf_loop(HF_MAX_PYTHON_FRAMES + HF_MAX_PYTHON_RUNS + 1, take_step, &w, 0);
-	return t->python.count;
+	return 2 * t->python.count;
 }

@@ -31,7 +31,7 @@ static __always_inline int hf_python_fetch(void *dst, u32 size, u64 address)
 #include "core/python.h"
 #include "core/unwind.h"
 
-#define HF_STACK_SLOTS 512 /* for HF_MAX_STACK_WORDS: indexes are masked */
+#define HF_STACK_SLOTS 1024 /* for HF_MAX_STACK_WORDS: indexes are masked */
 
 /* A block handed out inside another call and not sent yet: the outer call may be about to hand out the
  * same block. */
@@ -100,7 +100,7 @@ struct hf_thread {
 	struct hf_unwind unwind;
 	struct hf_python_walk python;
 	u64 python_thread; /* its PyThreadState, by the newest look; 0: it had none */
-	u64 python_looked_ns;
+	u64 python_looked_ns, python_pause_ns;
 	struct hf_climb climb;
 	/* An event as it is sent. */
 	union {
@@ -191,7 +191,7 @@ struct hf_walk_start {
 __hidden u64 stack_take(struct hf_thread *thread, struct hf_process *process,
 			const struct hf_walk_start *start);
 
-/* Python's frames of this thread, the first words of its record, into the walk's hash. How many. */
+/* Python's frames of this thread, the first words of its record, into the walk's hash. How many words. */
 __hidden u32 python_take(struct hf_thread *thread);
 
 /* The user's stack as the kernel's entry code saved its registers. */

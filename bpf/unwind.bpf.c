@@ -167,6 +167,7 @@ static __always_inline void stack_send(struct hf_thread *t, u64 id)
 	u32 slot = id & (HF_STACK_SEEN_SLOTS - 1);
 	u64 *sent = bpf_map_lookup_elem(&stacks_sent, &slot);
 	u32 depth = u->depth, size;
+	u64 flags;
 
 	if (!sent || *(volatile u64 *)sent == id)
 		return;
@@ -177,7 +178,9 @@ static __always_inline void stack_send(struct hf_thread *t, u64 id)
 	t->record.stack = id;
 	t->record.depth = depth;
 	t->record.jit_frames = u->jit_frames;
-	if (bpf_ringbuf_output(&ring, &t->record, size, wake_flags())) {
+	/* Code that Python makes and runs once is gone in a moment: its name is read at once or never. */
+	flags = t->python.count ? BPF_RB_FORCE_WAKEUP : wake_flags();
+	if (bpf_ringbuf_output(&ring, &t->record, size, flags)) {
 		count_loss(HF_LOSS_RING_FULL_STACK);
 		return;
 	}
@@ -221,7 +224,7 @@ static __always_inline void python_frames(struct hf_thread *t)
 {
 	u32 count = python_take(t);
 
-	t->unwind.depth = count > HF_MAX_PYTHON_FRAMES ? HF_MAX_PYTHON_FRAMES : count;
+	t->unwind.depth = count > 2 * HF_MAX_PYTHON_FRAMES ? 2 * HF_MAX_PYTHON_FRAMES : count;
 }
 
 __hidden u64 stack_take(struct hf_thread *t, struct hf_process *process,
@@ -232,7 +235,7 @@ __hidden u64 stack_take(struct hf_thread *t, struct hf_process *process,
 
 	hf_unwind_begin(&t->unwind, start->pc, start->sp, start->bp, process->stack_salt);
 	t->unwind.is_return = start->is_return;
-	t->python.run_count = t->python.truncated = 0;
+	t->python.count = t->python.run_count = t->python.truncated = 0;
 	if (pythons_known)
 		python_frames(t);
 	w.most = t->unwind.depth + HF_MAX_FRAMES;

@@ -21,8 +21,8 @@
 
 struct hf_python_walk {
 	__u64 frame, cframe; /* the next; 0: none */
-	__u32 count;         /* words so far */
-	__u32 run_start;     /* of the run at hand: its first word */
+	__u32 count;         /* frames so far */
+	__u32 run_start;     /* of the run at hand: its first frame */
 	__u32 run_count;
 	__u32 run_at;    /* of the native walk: the run whose loop comes next */
 	__u32 steps;     /* beside frames */
@@ -30,11 +30,18 @@ struct hf_python_walk {
 	/* Of each run an address in its loop's native frame. */
 	__u64 runs[HF_MAX_PYTHON_RUNS];
 	__u64 buffer[HF_PYTHON_BUFFER_BYTES / 8];
+	__u64 code[HF_PYTHON_BUFFER_BYTES / 8];
 };
 
 static HF_INLINE __u64 hf_python_field(const struct hf_python_walk *w, __u32 offset)
 {
 	return w->buffer[(offset >> 3) & (HF_PYTHON_BUFFER_BYTES / 8 - 1)];
+}
+
+/* Of the code object. */
+static HF_INLINE __u64 hf_python_part(const struct hf_python_walk *w, __u32 offset)
+{
+	return w->code[(offset >> 3) & (HF_PYTHON_BUFFER_BYTES / 8 - 1)];
 }
 
 static HF_INLINE __u8 hf_python_byte(const struct hf_python_walk *w, __u32 offset)
@@ -57,6 +64,24 @@ static HF_INLINE int hf_python_begin(struct hf_python_walk *w, const struct hf_p
 	}
 	w->cframe = newest;
 	return hf_python_fetch(&w->frame, sizeof(w->frame), newest + py->cframe_frame);
+}
+
+/* Which code object it is; 0: it can't be read. */
+static HF_INLINE __u64 hf_python_code_mark(struct hf_python_walk *w, const struct hf_python *py)
+{
+	__u64 code = hf_python_field(w, py->frame_code) & ~7ull;
+	struct hf_python_parts parts;
+
+	if (hf_python_fetch(w->code, HF_PYTHON_CODE_BYTES, code + HF_PYTHON_CODE_FROM))
+		return 0;
+	parts.size = w->code[0];
+	parts.constants = w->code[1];
+	parts.names = w->code[2];
+	parts.file = hf_python_part(w, py->code_file);
+	parts.name = hf_python_part(w, py->code_name);
+	parts.lines = hf_python_part(w, py->code_lines);
+	parts.first_line = hf_python_part(w, py->code_first_line) >> (py->code_first_line & 4) * 8;
+	return hf_python_mark(&parts);
 }
 
 static HF_INLINE __u64 hf_python_word(const struct hf_python_walk *w, const struct hf_python *py)
@@ -84,15 +109,18 @@ static HF_INLINE int hf_python_fail(struct hf_python_walk *w)
 	return 1;
 }
 
-/*
- * One frame, if *ret_word is not 0 afterwards; with HF_PYTHON_LAST if its run is known to be over. Returns 1 where there is
- * no more. That a run was over may show in the step after: *ret_ended, then the word before is its last.
- */
+/* The two words of a frame, 0: none. */
+struct hf_python_words {
+	__u64 frame, mark;
+	int ended; /* the frame before was the last of its run */
+};
+
+/* One frame, or none; with HF_PYTHON_LAST if its run is known to be over. Returns 1 where there is no more. */
 static HF_INLINE int hf_python_step(struct hf_python_walk *w, const struct hf_python *py,
-				    __u64 *ret_word, int *ret_ended)
+				    struct hf_python_words *ret)
 {
-	*ret_word = 0;
-	*ret_ended = 0;
+	ret->frame = ret->mark = 0;
+	ret->ended = 0;
 	if (!w->frame)
 		return 1;
 	if (w->count >= HF_MAX_PYTHON_FRAMES ||
@@ -103,15 +131,18 @@ static HF_INLINE int hf_python_step(struct hf_python_walk *w, const struct hf_py
 			return hf_python_fail(w);
 		if (w->count > w->run_start) {
 			hf_python_end_run(w, w->frame);
-			*ret_ended = 1;
+			ret->ended = 1;
 		}
 		w->frame = hf_python_field(w, py->frame_previous);
 		return 0;
 	}
-	*ret_word = hf_python_word(w, py);
+	ret->mark = hf_python_code_mark(w, py);
+	if (!ret->mark)
+		return hf_python_fail(w);
+	ret->frame = hf_python_word(w, py);
 	w->count++;
 	if (py->style == HF_PYTHON_ENTRY_FLAG && hf_python_byte(w, py->frame_mark)) {
-		*ret_word |= HF_PYTHON_LAST;
+		ret->frame |= HF_PYTHON_LAST;
 		hf_python_end_run(w, w->cframe);
 		if (hf_python_fetch(&w->cframe, sizeof(w->cframe), w->cframe + py->cframe_previous))
 			w->cframe = 0;

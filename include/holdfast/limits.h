@@ -10,7 +10,7 @@
 #define HF_MAX_PYTHON_FRAMES \
 	128 /* of Python in one stack, beside those; more end it as truncated */
 #define HF_MAX_PYTHON_RUNS    32 /* see holdfast/python.h */
-#define HF_MAX_STACK_WORDS    (HF_MAX_FRAMES + HF_MAX_PYTHON_FRAMES)
+#define HF_MAX_STACK_WORDS    (HF_MAX_FRAMES + 2 * HF_MAX_PYTHON_FRAMES)
 #define HF_MAX_PYTHON_THREADS 512  /* of an interpreter, that are looked through for one */
 #define HF_MAX_MAPPINGS       1024 /* executable mappings of one process that can be unwound */
 #define HF_MAX_RULES          16384 /* distinct unwind rules over all tables; 12 large binaries need 1,539 */

@@ -2,10 +2,13 @@
 /*
  * Frames of CPython in the stacks that the kernel side sends, and what it has to know of an interpreter to find them.
  *
- * A stack is a row of 64-bit words. Python's frames come first, leaf first, in runs: a run is what one call of the
- * interpreter's loop (a native frame) works through, and ends with a word that has HF_PYTHON_LAST. The native frames
+ * A stack is a row of 64-bit words. Python's frames come first, leaf first, two words each, in runs: a run is what one call of
+ * the interpreter's loop (a native frame) works through, and ends with a frame that has HF_PYTHON_LAST. The native frames
  * follow, as ever; that of a run has HF_PYTHON_LOOP set in its pc. The user side puts the runs in their places
  * (account/stack/python_words.h).
+ *
+ * The second word of a frame, HF_PYTHON_FRAME and hf_python_mark(), tells which code object it was: another may come to its
+ * address before its name is read.
  *
  *	a Python frame	63 HF_PYTHON_FRAME | 62 HF_PYTHON_LAST | 61-18 code object's address >> 3 | 17-0 unit
  *
@@ -39,6 +42,25 @@ static inline __u32 hf_python_unit(__u64 word)
 	return word & HF_PYTHON_NO_UNIT;
 }
 
+/* What tells a code object apart: addresses of what it holds, its size and its first line. */
+struct hf_python_parts {
+	__u64 size, constants, names, file, name, lines;
+	__u32 first_line;
+};
+
+static inline __u64 hf_python_mark(const struct hf_python_parts *parts)
+{
+	__u64 mark = parts->first_line;
+
+	mark = (mark ^ parts->size) * 0x9E3779B97F4A7C15ull;
+	mark = (mark ^ parts->constants) * 0x9E3779B97F4A7C15ull;
+	mark = (mark ^ parts->names) * 0x9E3779B97F4A7C15ull;
+	mark = (mark ^ parts->file) * 0x9E3779B97F4A7C15ull;
+	mark = (mark ^ parts->name) * 0x9E3779B97F4A7C15ull;
+	mark = (mark ^ parts->lines) * 0x9E3779B97F4A7C15ull;
+	return (mark ^ mark >> 32) | HF_PYTHON_FRAME;
+}
+
 /* How the end of a run is told. */
 enum hf_python_style {
 	HF_PYTHON_NONE = 0,
@@ -61,14 +83,18 @@ struct hf_python {
 	__u16 frame_code, frame_previous, frame_instruction; /* _PyInterpreterFrame */
 	__u16 frame_mark; /* a byte: is_entry or owner, by style */
 	__u16 code_units; /* PyCodeObject: its first instruction */
-	__u8 mark;        /* of style ENTRY_FRAME: this owner or a higher one has no code */
-	__u8 style;       /* enum hf_python_style */
+	/* In what is read of a code object, from HF_PYTHON_CODE_FROM on, where its size, constants and names come first. */
+	__u8 code_first_line, code_file, code_name, code_lines;
+	__u8 mark;  /* of style ENTRY_FRAME: this owner or a higher one has no code */
+	__u8 style; /* enum hf_python_style */
 	__u8 has_cframe;
-	__u8 reserved[5];
+	__u8 reserved;
 };
 
 #define HF_PYTHON_OFFSET_MAX  16384
 #define HF_PYTHON_FRAME_BYTES 80 /* of a frame are read */
+#define HF_PYTHON_CODE_FROM   16 /* of a code object are read */
+#define HF_PYTHON_CODE_BYTES  128
 
 HF_STATIC_ASSERT(sizeof(struct hf_python) == 40, "map layout");
 

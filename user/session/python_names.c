@@ -91,8 +91,11 @@ int python_watch_set(struct python_watch *watch, int pid, const struct python_ru
 
 static size_t bytes_of(const struct python_code *code)
 {
-	return sizeof(struct python_name) + sizeof(struct seen_code) + strlen(code->function) +
-	       strlen(code->file) + code->line_bytes + 64;
+	size_t bytes = sizeof(struct python_name) + sizeof(struct seen_code) + 64;
+
+	return code->function
+		       ? bytes + strlen(code->function) + strlen(code->file) + code->line_bytes
+		       : bytes;
 }
 
 static int keep(struct python_watch *watch, const struct python_name *name)
@@ -105,16 +108,29 @@ static int keep(struct python_watch *watch, const struct python_name *name)
 	return vec_push(&watch->fresh, *name);
 }
 
+/* Is it still the one that was seen? */
+static int read_code(const struct interpreter *interpreter, struct seen_code *seen, uint64_t mark,
+		     struct python_code *ret)
+{
+	int pid = interpreter->pid;
+	int err = python_code_mark_read(pid, &interpreter->runtime, seen->code, &seen->mark);
+
+	if (!err && seen->mark.mark != mark)
+		err = -ESTALE;
+	return err ? err
+		   : python_code_read(pid, &interpreter->runtime, seen->code, &seen->mark, ret);
+}
+
+/* One that can't be read has no name, instead of that of what lay there before. */
 static int read_name(struct python_watch *watch, const struct interpreter *interpreter,
-		     const struct seen_code *seen, uint64_t time_ns)
+		     struct seen_code *seen, uint64_t mark, uint64_t time_ns)
 {
 	struct python_name name = {.pid = seen->pid, .code = seen->code, .from_ns = time_ns};
-	int err = python_code_read(interpreter->pid, &interpreter->runtime, &seen->mark, &name.of);
+	int err = read_code(interpreter, seen, mark, &name.of);
 
-	if (err) {
+	if (err)
 		watch->counts.unread++;
-		return err;
-	}
+	seen->mark.mark = mark;
 	err = keep(watch, &name);
 	if (err) {
 		watch->counts.refused++;
@@ -123,12 +139,6 @@ static int read_name(struct python_watch *watch, const struct interpreter *inter
 	}
 	watch->counts.read++;
 	return 0;
-}
-
-static bool is_same_mark(const struct python_code_mark *a, const struct python_code_mark *b)
-{
-	return a->file == b->file && a->name == b->name && a->lines == b->lines &&
-	       a->first_line == b->first_line;
 }
 
 static struct seen_code *find_seen(struct python_watch *watch, const struct seen_code *now)
@@ -142,25 +152,22 @@ static struct seen_code *find_seen(struct python_watch *watch, const struct seen
 	return seen->pid == now->pid && seen->code == now->code ? seen : NULL;
 }
 
+/* @words: a frame's two. */
 static void note_code(struct python_watch *watch, const struct interpreter *interpreter,
-		      uint64_t code, uint64_t time_ns)
+		      const uint64_t *words, uint64_t time_ns)
 {
-	struct seen_code now = {.pid = (uint32_t)interpreter->pid, .code = code};
-	struct seen_code *seen;
+	struct seen_code now = {.pid = (uint32_t)interpreter->pid,
+				.code = hf_python_code(words[0])};
+	struct seen_code *seen = find_seen(watch, &now);
 
-	if (python_code_mark_read(interpreter->pid, &interpreter->runtime, code, &now.mark)) {
-		watch->counts.unread++;
+	if (seen && seen->mark.mark == words[1])
 		return;
-	}
-	seen = find_seen(watch, &now);
-	if (seen && is_same_mark(&seen->mark, &now.mark))
-		return;
-	if (read_name(watch, interpreter, &now, time_ns))
+	if (read_name(watch, interpreter, &now, words[1], time_ns))
 		return;
 	if (seen)
 		*seen = now;
 	else if (!vec_push(&watch->seen, now))
-		map64_put(&watch->by_code, key_of(now.pid, code, watch->by_code.seed),
+		map64_put(&watch->by_code, key_of(now.pid, now.code, watch->by_code.seed),
 			  watch->seen.count - 1);
 }
 
@@ -172,8 +179,9 @@ static void take_stack(struct python_watch *watch, const struct hf_event_stack *
 	if (!event->depth || !hf_python_is_frame(words[0]))
 		return;
 	interpreter = find_interpreter(watch, (int)event->h.pid);
-	for (uint32_t i = 0; interpreter && i < event->depth && hf_python_is_frame(words[i]); i++)
-		note_code(watch, interpreter, hf_python_code(words[i]), event->h.time_ns);
+	for (uint32_t i = 0; interpreter && i + 1 < event->depth && hf_python_is_frame(words[i]);
+	     i += 2)
+		note_code(watch, interpreter, words + i, event->h.time_ns);
 }
 
 static void take_fork(struct python_watch *watch, const struct hf_event_fork *event)
@@ -282,7 +290,7 @@ const struct python_code *python_names_find(const struct python_names *names,
 
 		if (name->pid == trace->pid && name->code == code &&
 		    name->from_ns <= trace->first_seen_ns)
-			return &name->of;
+			return name->of.function ? &name->of : NULL;
 	}
 	return NULL;
 }

@@ -14,7 +14,7 @@
 #define STATE_KIND(state)  ((state) >> 2 & 7) /* bytes of a character */
 #define STATE_COMPACT      (1u << 5)
 #define STATE_ASCII        (1u << 6)
-#define CODE_BYTES         256 /* of a code object's head are read */
+#define REFERENCES_BITS    40 /* fewer than any address needs */
 #define ENTRY_LINE_ONLY    13
 #define ENTRY_LONG         14
 #define ENTRY_NONE         15
@@ -34,19 +34,29 @@ static uint64_t word_at(const uint8_t *bytes, size_t offset)
 int python_code_mark_read(int pid, const struct python_runtime *runtime, uint64_t address,
 			  struct python_code_mark *ret)
 {
-	const struct python_layout *layout = runtime->layout;
-	uint8_t head[CODE_BYTES];
-	int err = process_read_memory(pid, address, head, layout->code_lines + sizeof(uint64_t));
+	const struct hf_python *py = &runtime->layout->frames;
+	uint8_t parts[HF_PYTHON_CODE_BYTES];
+	uint64_t object[2]; /* how many refer to it; its type */
+	int err = process_read_memory(pid, address, object, sizeof(object));
 
+	/* A freed one has a link in place of the count, and the rest as it was. */
+	if (!err && (!object[0] || object[0] >> REFERENCES_BITS || object[1] != runtime->code_type))
+		return -EINVAL;
+	if (!err)
+		err = process_read_memory(pid, address + HF_PYTHON_CODE_FROM, parts, sizeof(parts));
 	if (err)
 		return err;
-	if (word_at(head, PYTHON_OBJECT_TYPE) != runtime->code_type)
-		return -EINVAL;
-	ret->file = word_at(head, layout->code_file);
-	ret->name = word_at(head, layout->code_name);
-	ret->lines = word_at(head, layout->code_lines);
-	memcpy(&ret->first_line, head + layout->code_first_line, sizeof(ret->first_line));
-	return ret->first_line < 0 ? -EINVAL : 0;
+	ret->parts = (struct hf_python_parts){
+		.size = word_at(parts, 0),
+		.constants = word_at(parts, 8),
+		.names = word_at(parts, 16),
+		.file = word_at(parts, py->code_file),
+		.name = word_at(parts, py->code_name),
+		.lines = word_at(parts, py->code_lines),
+		.first_line = (uint32_t)word_at(parts, py->code_first_line),
+	};
+	ret->mark = hf_python_mark(&ret->parts);
+	return ret->parts.first_line > INT32_MAX ? -EINVAL : 0;
 }
 
 /* A surrogate is no character, nor is what lies beyond the last. */
@@ -130,16 +140,22 @@ static int read_lines(int pid, uint64_t address, struct python_code *ret)
 	return 0;
 }
 
-int python_code_read(int pid, const struct python_runtime *runtime,
+int python_code_read(int pid, const struct python_runtime *runtime, uint64_t address,
 		     const struct python_code_mark *mark, struct python_code *ret)
 {
-	struct python_code code = {.first_line = (uint32_t)mark->first_line};
-	int err = read_str(pid, runtime->layout, mark->name, &code.function);
+	struct python_code_mark after;
+	struct python_code code = {.first_line = mark->parts.first_line};
+	int err = read_str(pid, runtime->layout, mark->parts.name, &code.function);
 
 	if (!err)
-		err = read_str(pid, runtime->layout, mark->file, &code.file);
+		err = read_str(pid, runtime->layout, mark->parts.file, &code.file);
 	if (!err)
-		err = read_lines(pid, mark->lines, &code);
+		err = read_lines(pid, mark->parts.lines, &code);
+	/* What was read may have been given to others meanwhile, unless it still was the code object's. */
+	if (!err)
+		err = python_code_mark_read(pid, runtime, address, &after);
+	if (!err && after.mark != mark->mark)
+		err = -EINVAL;
 	if (err)
 		python_code_done(&code);
 	else

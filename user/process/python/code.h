@@ -19,8 +19,8 @@
 
 /* What tells a code object apart from another that came to its address later. */
 struct python_code_mark {
-	uint64_t file, name, lines; /* addresses */
-	int32_t first_line;
+	struct hf_python_parts parts;
+	uint64_t mark; /* hf_python_mark() of them */
 };
 
 struct python_code {
@@ -34,7 +34,7 @@ struct python_code {
 int python_code_mark_read(int pid, const struct python_runtime *runtime, uint64_t address,
 			  struct python_code_mark *ret);
 /* Where @mark was read. As above, and -ENOMEM. */
-int python_code_read(int pid, const struct python_runtime *runtime,
+int python_code_read(int pid, const struct python_runtime *runtime, uint64_t address,
 		     const struct python_code_mark *mark, struct python_code *ret);
 void python_code_done(struct python_code *code);
 

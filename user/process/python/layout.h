@@ -13,12 +13,11 @@
 #include <holdfast/python.h>
 
 struct python_layout {
-	uint8_t minor;                   /* of 3.minor */
-	uint16_t runtime_interpreters;   /* _PyRuntimeState: the first interpreter */
-	struct hf_python frames;         /* but for its address */
-	uint16_t code_file, code_name;   /* PyCodeObject: str objects; the name is qualified */
-	uint16_t code_lines;             /* a bytes object: the location table */
-	uint16_t code_first_line;        /* int */
+	uint8_t minor;                 /* of 3.minor */
+	uint16_t runtime_interpreters; /* _PyRuntimeState: the first interpreter */
+	/* But for its address. Of a code object: file and name, which is qualified, are str objects, its lines a bytes object:
+	 * the location table; the first line is an int. */
+	struct hf_python frames;
 	uint16_t ascii_text, other_text; /* of a compact str, behind its head */
 };
 
@@ -26,7 +25,6 @@ struct python_layout {
 const struct python_layout *python_layout_find(uint32_t version_hex);
 
 /* The same in all of them. */
-#define PYTHON_OBJECT_TYPE  8  /* PyObject */
 #define PYTHON_OBJECT_COUNT 16 /* PyVarObject, and a str's length */
 #define PYTHON_STR_STATE    32
 #define PYTHON_BYTES_TEXT   32

@@ -1,0 +1,115 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Programs of Python: what is told of them, against what they say themselves.
+
+setup_file()
+{
+	export ROOT="$BATS_TEST_DIRNAME/../.."
+	export OUT="${O:-$ROOT/.output}"
+}
+
+setup()
+{
+	[ "$(id -u)" -eq 0 ] || skip 'needs root: attaches probes'
+	cd "$BATS_TEST_TMPDIR"
+}
+
+# stacks INTERPRETER: each stack is the one that faulthandler writes at the same line.
+stacks()
+{
+	/usr/bin/python3 "$BATS_TEST_DIRNAME/lib/python_frames.py" --holdfast "$ROOT/holdfast" -- "$@"
+}
+
+@test "stacks are faulthandler's: threads, generators, asyncio, exceptions, callbacks from C" { stacks /usr/bin/python3; }
+@test "the same of an interpreter in a shared library, in a program of C" {
+	[ -x "$OUT/targets/embedded_python" ] || skip 'libpython3.11.so is not installed'
+	stacks "$OUT/targets/embedded_python"
+}
+
+@test "a fork's stacks have its parent's names; a recording has them too, without the process" {
+	cat > work.py <<-'PYTHON'
+	import ctypes, os, sys, time
+	libc = ctypes.CDLL(None)
+	def keep_row(): libc.malloc(2000)
+	def serve(rounds):
+	    for _ in range(rounds):
+	        keep_row()
+	        time.sleep(0.02)
+	print("ready", flush=True)
+	sys.stdin.readline()
+	child = os.fork()
+	serve(100)
+	if child: os.waitpid(child, 0)
+	PYTHON
+	mkfifo in
+	/usr/bin/python3 work.py < in > out 3>&- &
+	local pid=$!
+	exec 4> in
+	until grep -q ready out; do sleep 0.1; done
+	"$ROOT/holdfast" record "$pid" --exact --for 20s -o recorded --log-level info 2> log 3>&- 4>&- &
+	local tracer=$!
+	until grep -q 'attached pid' log || ! kill -0 "$tracer"; do sleep 0.1; done
+	echo go >&4
+	exec 4>&-
+	wait "$tracer"
+	"$ROOT/holdfast" report recorded.hfrec --json report.json > text
+	cat text
+	/usr/bin/python3 - report.json <<-'PYTHON'
+	import json, sys
+	report = json.load(open(sys.argv[1]))
+	pids = {}
+	for site in report["sites"]:
+	    frames = [report["frames"][index] for index in site["stack"]]
+	    python = [(frame["function"], frame["line"]) for frame in frames if frame["kind"] == "python"]
+	    if python[:1] == [("keep_row", 3)]:
+	        assert python == [("keep_row", 3), ("serve", 6), ("<module>", 11)], python
+	        pids[site["pid"]] = pids.get(site["pid"], 0) + site["allocs"]
+	assert len(pids) == 2 and all(allocs >= 90 for allocs in pids.values()), pids
+	PYTHON
+}
+
+@test "the first own frame is the line of Python, not what serves it" {
+	cat > lose.py <<-'PYTHON'
+	import ctypes, time
+	libc = ctypes.CDLL(None)
+	def parse_row(): libc.malloc(1000)
+	while True:
+	    parse_row()
+	    time.sleep(0.01)
+	PYTHON
+	local status=0
+	"$ROOT/holdfast" hunt --for 30s --exact -- /usr/bin/python3 lose.py > text 2> log || status=$?
+	cat text
+	[ "$status" -eq 1 ]
+	grep -q 'parse_row .*lose.py:3 .*<- first frame in your code' text
+	grep -q 'look for a missing free on the way out of parse_row (lose.py:3)' text
+}
+
+@test "an interpreter whose frames are not known is named, and its native stacks are told" {
+	# 3.11's libpython with another number in it: a version of the future.
+	cp /usr/bin/python3.11 future
+	/usr/bin/python3 - future <<-'PYTHON'
+	import re, subprocess, sys
+	name = sys.argv[1]
+	symbols = subprocess.run(["readelf", "-W", "--dyn-syms", name], capture_output=True, text=True).stdout
+	address = int(re.search(r": ([0-9a-f]+) .* Py_Version\n", symbols).group(1), 16)
+	for line in subprocess.run(["readelf", "-lW", name], capture_output=True, text=True).stdout.splitlines():
+	    words = line.split()
+	    if words[:1] == ["LOAD"]:
+	        offset, start, size = int(words[1], 16), int(words[2], 16), int(words[4], 16)
+	        if start <= address < start + size:
+	            with open(name, "r+b") as file:
+	                file.seek(offset + address - start)
+	                assert file.read(4)[3] == 3
+	                file.seek(offset + address - start)
+	                file.write(bytes((0xf0, 0, 99, 3)))
+	PYTHON
+	./future -S -c 'import time; time.sleep(60)' 3>&- &
+	local pid=$! status=0
+	sleep 0.5
+	"$ROOT/holdfast" hunt "$pid" --for 2s --exact --html /dev/null --json /dev/null > text || status=$?
+	kill "$pid"
+	cat text
+	grep -q "process $pid runs Python 3.99.0, whose frames are not read: this version is not known" text
+}
