@@ -31,7 +31,8 @@ static __always_inline int hf_python_fetch(void *dst, u32 size, u64 address)
 #include "core/python.h"
 #include "core/unwind.h"
 
-#define HF_STACK_SLOTS 1024 /* for HF_MAX_STACK_WORDS: indexes are masked */
+#define HF_STACK_SLOTS 512 /* for HF_MAX_STACK_WORDS, a power of two: indexes are masked */
+HF_STATIC_ASSERT(HF_MAX_STACK_WORDS <= HF_STACK_SLOTS, "room for each word");
 
 /* A block handed out inside another call and not sent yet: the outer call may be about to hand out the
  * same block. */

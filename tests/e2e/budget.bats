@@ -78,3 +78,8 @@ hold()
 	grep -q "heap of pid $pid was seen" "$BATS_TEST_TMPDIR/log"
 	! grep 'was seen' "$BATS_TEST_TMPDIR/log" | grep -v "pid $pid "
 }
+
+# bats test_tags=slow
+@test "a fork's leak is not blamed on what it inherited and released unseen" {
+	/usr/bin/python3 "$ROOT/tests/scenarios/run.py" --holdfast "$ROOT/holdfast" --hunt=--budget=0.5 child_lost
+}

@@ -114,9 +114,26 @@ pageTest('arrows, Enter, Backspace, Escape and slash work, and are announced', s
 
 pageTest('one process of several can be looked at alone', small, async (page, report) => {
 	const own = report.sites.filter((s) => s.pid === 4319);
-	await page.locator('.toolbar select').selectOption('4319');
+	await page.locator('.toolbar select[aria-label=Process]').selectOption('4319');
 	assert.ok((await page.locator('.flame-canvas').getAttribute('aria-label')).endsWith((sum(own, 'outstanding_bytes') / 1048576).toPrecision(3) + ' MiB'));
 	assert.equal(await page.evaluate(() => HF.page.panel.tree.rows.every((r) => r.pid === 4319)), true);
+});
+
+pageTest('frames of Python or native ones can be looked at alone', small, async (page) => {
+	const kinds = () => page.evaluate(() => {
+		const {tree, model} = HF.page.panel;
+		return [...new Set(tree.frame.filter((f) => f >= 0).map((f) => model.table.frames[f].kind))];
+	});
+	const total = await page.evaluate(() => HF.page.panel.tree.total[0]);
+	const choose = (value) => page.locator('.toolbar select[aria-label=Frames]').selectOption(value);
+	assert.ok((await kinds()).includes('python') && (await kinds()).includes('native'));
+	await choose('python');
+	assert.deepEqual((await kinds()).filter((k) => k !== 'synthetic'), ['python']);
+	assert.equal(await page.evaluate(() => HF.page.panel.tree.total[0]), total);
+	await choose('native');
+	assert.ok(!(await kinds()).includes('python') && (await kinds()).includes('native'));
+	await choose('all');
+	assert.ok((await kinds()).includes('python'));
 });
 
 pageTest('folding makes direct recursion one box and keeps the total', small, async (page) => {

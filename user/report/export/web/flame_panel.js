@@ -9,6 +9,13 @@ const KIND_WORDS = {
 	jit: 'JIT code (jit)', unknown: 'unknown (?): no symbol', synthetic: 'a group, not a function',
 };
 
+/* Of a program of Python: which frames are shown. */
+const CHOICES = {
+	all: {label: 'Python and native frames', keep: null},
+	python: {label: 'Python frames', keep: (f) => f.kind === 'python'},
+	native: {label: 'Native frames', keep: (f) => f.kind !== 'python'},
+};
+
 /*
  * The view tells what is shown: rows (stack, user, a width in the field of each metric's id), metrics, legendLabel, legend(), painter() and sign() for
  * HF.Flame, total(), value(), tip() and figures() of a node; weighed() follows each weighing; sourceRows() picks those whose lines count.
@@ -22,7 +29,9 @@ HF.FlamePanel = class {
 		this.allRows = view.rows;
 		this.pid = null;
 		this.fold = false;
+		this.choice = CHOICES.all;
 		this.noStack = model.table.synthetic('no stack: allocated before attach, or not recorded');
+		this.noFrame = model.table.synthetic('no frame of that kind');
 		this.groups = new Map(model.processes.map((p) => [p.pid, model.table.synthetic('process ' + p.pid + (p.comm ? ' ' + p.comm : ''))]));
 		this.metric = view.metrics.find((m) => this.sum(m.id) > 0) || view.metrics[0];
 		this.build(host);
@@ -60,8 +69,19 @@ HF.FlamePanel = class {
 		this.process = several && el('select', {'aria-label': 'Process', onchange: (e) => this.setProcess(e.target.value)},
 			el('option', {value: ''}, 'All ' + this.model.processes.length + ' processes'),
 			this.model.processes.map((p) => el('option', {value: p.pid}, p.pid + ' ' + p.comm + (p.ended ? ' (ended)' : ''))));
-		return el('div', {class: 'toolbar'}, el('div', {class: 'segments', role: 'group', 'aria-label': 'Metric'}, this.metricButtons), this.process,
+		return el('div', {class: 'toolbar'}, el('div', {class: 'segments', role: 'group', 'aria-label': 'Metric'}, this.metricButtons), this.process, this.frameChoice(),
 			el('div', {class: 'finder'}, this.search, this.share), el('div', {class: 'segments'}, this.orient, this.foldButton));
+	}
+
+	frameChoice() {
+		return this.model.table.frames.some((f) => f.kind === 'python') && el('select', {'aria-label': 'Frames', onchange: (e) => this.setChoice(e.target.value)},
+			Object.entries(CHOICES).map(([value, choice]) => el('option', {value}, choice.label)));
+	}
+
+	setChoice(value) {
+		this.choice = CHOICES[value];
+		this.rebuild();
+		HF.announce(this.choice.label);
 	}
 
 	/* A new tree (other process, folding), or the first one. */
@@ -69,7 +89,7 @@ HF.FlamePanel = class {
 		const rows = this.pid === null ? this.allRows : this.allRows.filter((row) => row.pid === this.pid);
 		this.grouped = this.pid === null && this.model.processes.length > 1 ? 1 : 0;
 		this.tree = new HF.FlameTree(rows, this.model.table.frames, {
-			fold: this.fold, empty: this.noStack, group: this.grouped ? (row) => this.groups.get(row.pid) ?? -1 : null,
+			fold: this.fold, empty: this.noStack, keep: this.choice.keep, none: this.noFrame, group: this.grouped ? (row) => this.groups.get(row.pid) ?? -1 : null,
 		});
 		this.weigh();
 	}

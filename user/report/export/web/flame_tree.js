@@ -7,7 +7,7 @@ HF.FlameTree = class {
 	/*
 	 * rows: [{stack: [frame index, leaf first]}]; frames: [{key}]: frames of equal key are one function.
 	 * options: fold (a function that calls itself directly is one box), group(row) → a frame index put above the stack, or -1,
-	 * empty: frame index that stands for a stack of no frames.
+	 * empty: frame index that stands for a stack of no frames; keep(frame): which are shown (default: all), none: as empty, where none of a stack's are.
 	 */
 	constructor(rows, frames, options) {
 		this.rows = rows;
@@ -30,16 +30,19 @@ HF.FlameTree = class {
 	insert(row, frames, options) {
 		const group = options.group ? options.group(row) : -1;
 		let node = group >= 0 ? this.child(0, frames[group].key, group) : 0;
-		if (!row.stack.length)
-			return this.child(node, frames[options.empty].key, options.empty);
-		for (let i = row.stack.length - 1, run = 1; i >= 0; i--) {
-			const key = frames[row.stack[i]].key;
+		const stack = options.keep ? row.stack.filter((i) => options.keep(frames[i])) : row.stack;
+		if (!stack.length) {
+			const instead = row.stack.length ? options.none : options.empty;
+			return this.child(node, frames[instead].key, instead);
+		}
+		for (let i = stack.length - 1, run = 1; i >= 0; i--) {
+			const key = frames[stack[i]].key;
 			if (options.fold && key === this.key[node]) {
 				this.folds.set(node, Math.max(this.folds.get(node) || 0, ++run));
 				continue;
 			}
 			run = 1;
-			node = this.child(node, key, row.stack[i]);
+			node = this.child(node, key, stack[i]);
 		}
 		return node;
 	}
