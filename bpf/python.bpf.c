@@ -11,9 +11,9 @@
 #define LOOK_AGAIN_NS     50000
 #define LOOK_AGAIN_MAX_NS 100000000
 
-struct search {
+struct walk {
+	struct hf_thread *thread;
 	const struct hf_python *python;
-	u64 self, interpreter, thread, found;
 };
 
 static __always_inline u64 read_word(u64 address)
@@ -25,8 +25,9 @@ static __always_inline u64 read_word(u64 address)
 
 static long search_step(u32 index, void *context)
 {
-	struct search *s = context;
-	const struct hf_python *py = s->python;
+	const struct walk *w = context;
+	struct hf_python_search *s = &w->thread->python_search;
+	const struct hf_python *py = w->python;
 
 	(void)index;
 	if (!s->thread) {
@@ -46,7 +47,7 @@ static long search_step(u32 index, void *context)
 
 static __noinline u64 thread_search(struct hf_thread *t, const struct hf_python *py, u64 self)
 {
-	struct search s = {.python = py, .self = self};
+	struct walk w = {.thread = t, .python = py};
 	u64 now_ns = bpf_ktime_get_ns();
 
 	if (t->python_thread)
@@ -57,10 +58,12 @@ static __noinline u64 thread_search(struct hf_thread *t, const struct hf_python 
 	t->python_pause_ns = t->python_pause_ns ? t->python_pause_ns * 2 : LOOK_AGAIN_NS;
 	if (t->python_pause_ns > LOOK_AGAIN_MAX_NS)
 		t->python_pause_ns = LOOK_AGAIN_MAX_NS;
-	s.interpreter = read_word(py->interpreters);
-	bpf_loop(HF_MAX_PYTHON_THREADS, search_step, &s, 0);
-	t->python_thread = s.found;
-	return s.found;
+	t->python_search.self = self;
+	t->python_search.thread = t->python_search.found = 0;
+	t->python_search.interpreter = read_word(py->interpreters);
+	bpf_loop(HF_MAX_PYTHON_THREADS, search_step, &w, 0);
+	t->python_thread = t->python_search.found;
+	return t->python_thread;
 }
 
 static __always_inline u64 thread_state(struct hf_thread *t, const struct hf_python *py)
@@ -72,11 +75,6 @@ static __always_inline u64 thread_state(struct hf_thread *t, const struct hf_pyt
 		return t->python_thread;
 	return self ? thread_search(t, py, self) : 0;
 }
-
-struct walk {
-	struct hf_thread *thread;
-	const struct hf_python *python;
-};
 
 static long take_step(u32 index, void *context)
 {

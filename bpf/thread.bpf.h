@@ -89,6 +89,11 @@ struct hf_site_call {
 	u32 reserved;
 };
 
+/* In here and not on the stack: verifiers before 6.8 look at a loop's body once, by what it begins with. */
+struct hf_python_search {
+	u64 self, interpreter, thread, found;
+};
+
 struct hf_thread {
 	u32 call_count;
 	u32 window; /* in which they began; those of an earlier one have long returned */
@@ -100,6 +105,7 @@ struct hf_thread {
 	struct hf_syscall syscall;
 	struct hf_unwind unwind;
 	struct hf_python_walk python;
+	struct hf_python_search python_search;
 	u64 python_thread; /* its PyThreadState, by the newest look; 0: it had none */
 	u64 python_looked_ns, python_pause_ns;
 	struct hf_climb climb;
