@@ -113,3 +113,38 @@ stacks()
 	cat text
 	grep -q "process $pid runs Python 3.99.0, whose frames are not read: this version is not known" text
 }
+
+@test "workers that were forked before are looked at with their master" {
+	cat > serve.py <<-'PYTHON'
+	import ctypes, os, time
+	libc = ctypes.CDLL(None)
+	def parse_row(): libc.malloc(1000)
+	for _ in range(2):
+	    if os.fork() == 0:
+	        while os.getppid() != 1:
+	            parse_row()
+	            time.sleep(0.01)
+	        os._exit(0)
+	print("ready", flush=True)
+	time.sleep(100)
+	PYTHON
+	/usr/bin/python3 serve.py > out 3>&- &
+	local pid=$! status=0
+	until grep -q ready out; do sleep 0.1; done
+	"$ROOT/holdfast" hunt "$pid" --for 30s --exact --json report.json --html /dev/null > text || status=$?
+	kill "$pid"
+	cat text
+	[ "$status" -eq 1 ]
+	/usr/bin/python3 - report.json "$pid" <<-'PYTHON'
+	import json, sys
+	report = json.load(open(sys.argv[1]))
+	workers = {process["pid"] for process in report["processes"]} - {int(sys.argv[2])}
+	assert len(workers) == 2 and all(p["parent"] == int(sys.argv[2]) for p in report["processes"] if p["pid"] in workers), report["processes"]
+	leaks = [f for f in report["findings"] if f["state"] == "leaking"]
+	assert leaks and all(any(frame["function"] == "parse_row" for frame in f["stack"]) for f in leaks), leaks
+	assert {f["pid"] for f in leaks} <= workers
+	PYTHON
+	status=0
+	"$ROOT/holdfast" hunt $$ --no-follow --for 1s --exact --json alone.json --html /dev/null > text || status=$?
+	/usr/bin/python3 -c 'import json; assert len(json.load(open("alone.json"))["processes"]) == 1'
+}

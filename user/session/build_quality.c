@@ -353,6 +353,11 @@ static int add_child_notes(const struct session *session, struct report_builder 
 			builder, "%zu more %s not traced for up to %.1f ms", count - NOTES_EACH,
 			count == NOTES_EACH + 1 ? "child was" : "children were",
 			(double)longest_ns / 1e6);
+	if (!err && session->children_left)
+		err = report_builder_add_note(builder, "%lu %s there at attach, and not looked at",
+					      (unsigned long)session->children_left,
+					      session->children_left == 1 ? "child was"
+									  : "children were");
 	if (!err && missed)
 		err = report_builder_add_note(
 			builder, "%lu %s ended before anything of its allocator was traced",

@@ -114,14 +114,18 @@ static void ask(const struct session *session, struct member *member)
 	}
 }
 
+/* The budget is that of all processes together. */
 static struct look_options options_of(const struct session *session, bool census)
 {
+	int running = members_running(session);
+
 	return (struct look_options){
 		.census = census,
 		.no_stop = session->options.no_stop,
 		.max_stop_ns = session->options.max_stop_ns,
 		.memory_bytes = session->options.memory_bytes,
-		.stop_percent = session->options.budget_percent * STOPS_SHARE,
+		.stop_percent =
+			session->options.budget_percent * STOPS_SHARE / (running > 1 ? running : 1),
 		.displaced = session->displaced,
 	};
 }

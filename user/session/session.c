@@ -10,10 +10,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "capture/probe/calibrate.h"
+#include "process/proc/process.h"
 #include "session/session_internal.h"
 
 #define LIFE_SLOTS      65536
-#define FULL_READ_TICKS 10 /* PSS and USS walk page tables: every tenth tick, and at the ends */
+#define ATTACH_MAX      256 /* processes; children beyond that are left out */
+#define FULL_READ_TICKS 10  /* PSS and USS walk page tables: every tenth tick, and at the ends */
 
 static void on_life(void *user, const struct life *life)
 {
@@ -153,6 +155,30 @@ void session_free(struct session *session)
 	free(session);
 }
 
+/* Those that it has already; what it forks from now on is followed anyway. One that can't be attached to is left out. */
+static void attach_children(struct session *session, int pid)
+{
+	_cleanup_free_ int *children = NULL;
+	size_t count;
+
+	if (process_children(pid, &children, &count))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
+
+		if (members_newest(session, children[i]))
+			continue;
+		if (session->members.count >= ATTACH_MAX ||
+		    members_attach(session, children[i], &error)) {
+			session->children_left++;
+			log_info("child %d of %d is left out: %s", children[i], pid,
+				 error_is_set(&error) ? error.what.buf : "too many");
+			continue;
+		}
+		attach_children(session, children[i]);
+	}
+}
+
 int session_attach(struct session *session, int pid, struct hf_error *error)
 {
 	int err;
@@ -163,7 +189,9 @@ int session_attach(struct session *session, int pid, struct hf_error *error)
 		session->started_wall_ns = clock_wall_ns();
 		overhead_start(session);
 	}
-	err = members_attach(session, pid, error);
+	err = members_newest(session, pid) ? 0 : members_attach(session, pid, error);
+	if (!err && session->options.follow)
+		attach_children(session, pid);
 	if (!err)
 		governor_attached(session->governor);
 	return err;

@@ -48,7 +48,7 @@ int session_new(const struct session_options *options, struct session **ret, str
 void session_free(struct session *session);
 DEFINE_CLEANUP(struct session *, session_free);
 
-/* Errors: those of target_new(), allocator_set_find(), probe_attach(). */
+/* With the children that it has, if they are followed. Errors: those of target_new(), allocator_set_find(), probe_attach(). */
 int session_attach(struct session *session, int pid, struct hf_error *err);
 
 enum session_end {

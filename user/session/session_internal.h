@@ -100,6 +100,7 @@ struct session {
 	struct loop *loop;
 	VEC(struct member *) members;
 	uint64_t children_missed; /* they ended before anyone could look */
+	uint64_t children_left; /* they were there at attach, and could not be attached to, or were too many */
 	uint64_t started_ns, started_wall_ns, stopped_ns;
 	int timer_fd, signal_fd;
 	bool detached;

@@ -122,13 +122,6 @@ static bool judge_rss(const struct gauge *gauge, uint64_t start_ns, struct proce
 	return rss[count - 1] - rss[0] >= VERDICT_MIN_RSS_BYTES && trend.low > 0;
 }
 
-/* It holds less since fewer of its calls are seen, or since they count elsewhere. */
-static bool fell_unseen(const struct site_context *context, const struct call_site *site,
-			bool goes_on, enum verdict_state flat)
-{
-	return goes_on || (flat == VERDICT_BACKLOG && context->estimates && !site->followed);
-}
-
 static int find_candidates(const struct ledger *ledger, struct site_context *context,
 			   struct process_verdict *out, struct candidate_vec *ret)
 {
@@ -139,8 +132,8 @@ static int find_candidates(const struct ledger *ledger, struct site_context *con
 		enum verdict_state flat;
 		uint64_t rise = site_survey(context, site, id, &flat);
 
-		if (fell_unseen(context, site, goes_on, flat))
-			flat = VERDICT_STEADY;
+		if (goes_on)
+			flat = VERDICT_STEADY; /* it holds less since its calls count elsewhere */
 		out->sites[i].state = (uint8_t)flat;
 		if (rise && !goes_on && vec_push(ret, (struct candidate){id, rise}) < 0)
 			return -ENOMEM;

@@ -56,13 +56,14 @@ static double peak_of(const struct site_context *context, const struct call_site
 }
 
 /* How often it fell from near its peak to near its floor. */
-static unsigned int count_falls(const struct site_context *context, double peak, size_t count)
+static unsigned int count_falls(const struct site_context *context, const struct call_site *site,
+				size_t count)
 {
 	unsigned int falls = 0;
 	bool high = false;
 
 	for (size_t i = 0; i < count; i++) {
-		double share = (double)context->points[i].bytes / peak;
+		double share = (double)context->points[i].bytes / (double)site->peak_bytes;
 
 		if (share > VERDICT_CYCLIC_SWING)
 			high = true;
@@ -75,26 +76,30 @@ static unsigned int count_falls(const struct site_context *context, double peak,
 }
 
 static enum verdict_state flat_state(const struct site_context *context,
-				     const struct call_site *site, site_id id, size_t count)
+				     const struct call_site *site, size_t count)
 {
-	double least = outstanding_of(context, site, id), peak = peak_of(context, site, count);
-	double allocated = is_estimated(context, site) ? context->estimates[id - 1].alloc_bytes
-						       : (double)site->alloc_bytes;
+	uint64_t least = site->outstanding_bytes;
 	double swing;
 
+	/* An estimate goes up and down with each window: looks tell whether the heap does. */
+	if (is_estimated(context, site))
+		return VERDICT_STEADY;
 	/* Two rounds at least: a buffer used once is no cycle. */
-	if (peak < VERDICT_CYCLIC_PEAK_BYTES || allocated / 2 < peak)
-		return peak >= VERDICT_CYCLIC_PEAK_BYTES && count_falls(context, peak, count)
+	if (site->peak_bytes < VERDICT_CYCLIC_PEAK_BYTES ||
+	    site->alloc_bytes / 2 < site->peak_bytes)
+		return count_falls(context, site, count) &&
+				       site->peak_bytes >= VERDICT_CYCLIC_PEAK_BYTES
 			       ? VERDICT_BACKLOG
 			       : VERDICT_STEADY;
 	/* In the second half: while it filled for the first time it was low, too. */
 	for (size_t i = (count + 1) / 2; i < count; i++)
-		least = fmin(least, (double)context->points[i].min_bytes);
-	swing = 1 - least / peak;
+		if (context->points[i].min_bytes < least)
+			least = context->points[i].min_bytes;
+	swing = 1 - (double)least / (double)site->peak_bytes;
 	if (swing < VERDICT_CYCLIC_SWING)
 		return VERDICT_STEADY;
 	/* A cycle is what came back; what was let go once in one go was a backlog. */
-	return count_falls(context, peak, count) == 1 ? VERDICT_BACKLOG : VERDICT_CYCLIC;
+	return count_falls(context, site, count) == 1 ? VERDICT_BACKLOG : VERDICT_CYCLIC;
 }
 
 /*
@@ -114,8 +119,7 @@ static uint64_t envelope_bytes(const struct call_site *site, const struct series
 uint64_t site_survey(struct site_context *context, const struct call_site *site, site_id id,
 		     enum verdict_state *ret_flat)
 {
-	bool may_swing = is_estimated(context, site) ||
-			 site->peak_bytes >= VERDICT_CYCLIC_PEAK_BYTES;
+	bool may_swing = site->peak_bytes >= VERDICT_CYCLIC_PEAK_BYTES;
 	uint64_t first, last;
 	size_t count;
 
@@ -123,7 +127,7 @@ uint64_t site_survey(struct site_context *context, const struct call_site *site,
 	if (!context->series || (!site->outstanding_bytes && !may_swing))
 		return 0;
 	count = series_read(context->series, id, context->points);
-	*ret_flat = flat_state(context, site, id, count);
+	*ret_flat = flat_state(context, site, count);
 	if (count < 3 || !site->outstanding_bytes)
 		return 0;
 	first = envelope_bytes(site, &context->points[0]);
