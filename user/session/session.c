@@ -155,6 +155,14 @@ void session_free(struct session *session)
 	free(session);
 }
 
+/* One named by its parent only may be soon over: its age counts. */
+static uint64_t born_ns(const struct target *target)
+{
+	uint64_t age_ns = clock_wall_ns() - target->start_wall_ns, now_ns = clock_now_ns();
+
+	return age_ns < now_ns ? now_ns - age_ns : 1;
+}
+
 /* Those that it has already; what it forks from now on is followed anyway. One that can't be attached to is left out. */
 static void attach_children(struct session *session, int pid)
 {
@@ -165,6 +173,7 @@ static void attach_children(struct session *session, int pid)
 		return;
 	for (size_t i = 0; i < count; i++) {
 		_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
+		struct member *member;
 
 		if (members_newest(session, children[i]))
 			continue;
@@ -175,6 +184,8 @@ static void attach_children(struct session *session, int pid)
 				 error_is_set(&error) ? error.what.buf : "too many");
 			continue;
 		}
+		member = members_newest(session, children[i]);
+		member->born_ns = born_ns(member->target);
 		attach_children(session, children[i]);
 	}
 }

@@ -35,6 +35,7 @@ struct member {
 	struct watch *watch;           /* its sampled blocks; NULL: none */
 	struct watched_blocks watched; /* those that the look under way was asked about */
 	bool ended, child;
+	uint64_t born_ns; /* of a child that was there at attach: when it began, CLOCK_MONOTONIC; else 0 */
 	bool probed;                /* its allocator's functions are */
 	uint64_t gap_ns;            /* child: from its first instruction to its probes */
 	uint64_t held_before_bytes; /* RSS when we came */
@@ -56,12 +57,12 @@ struct member {
 	size_t replayed_answer_count;
 };
 
-/* Since when it is what it is, where it began before our eyes; 0: it was there before. */
+/* Since when it is what it is; 0: it was named, and was there before. */
 static inline uint64_t member_since_ns(const struct member *member)
 {
 	return member->execed_ns ? member->execed_ns
 	       : member->child   ? member->target->started_ns
-				 : 0;
+				 : member->born_ns;
 }
 
 /* What a replay knows from its recording instead of from the kernel. */
