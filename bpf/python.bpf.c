@@ -105,7 +105,6 @@ __hidden u32 python_take(struct hf_thread *t)
 	struct walk w = {.thread = t};
 	u64 state;
 
-	t->python.run_count = t->python.run_at = 0;
 	w.python = bpf_map_lookup_elem(&pythons, &pid);
 	if (!w.python)
 		return 0;

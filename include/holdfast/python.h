@@ -63,14 +63,14 @@ static inline __u64 hf_python_mark(const struct hf_python_parts *parts)
 
 /* How the end of a run is told. */
 enum hf_python_style {
-	HF_PYTHON_NONE = 0,
-	HF_PYTHON_ENTRY_FLAG, /* 3.11: in its last frame; the loop's _PyCFrame, a local variable, is chained */
+	HF_PYTHON_ENTRY_FLAG =
+		1, /* 3.11: in its last frame; the loop's _PyCFrame, a local variable, is chained */
 	HF_PYTHON_ENTRY_FRAME, /* from 3.12 on: behind it comes a frame without code, a local variable of the loop */
 };
 
 /*
- * Where an interpreter keeps its frames; offsets in bytes. Of each process that has one. No offset is beyond
- * HF_PYTHON_OFFSET_MAX, those in a frame not beyond HF_PYTHON_FRAME_BYTES - 8.
+ * Where an interpreter keeps its frames; offsets in bytes, those in a frame not beyond HF_PYTHON_FRAME_BYTES - 8. Of each
+ * process that has one.
  */
 struct hf_python {
 	__u64 interpreters;     /* address of the pointer to the first interpreter */
@@ -91,7 +91,6 @@ struct hf_python {
 	__u8 reserved;
 };
 
-#define HF_PYTHON_OFFSET_MAX  16384
 #define HF_PYTHON_FRAME_BYTES 80 /* of a frame are read */
 #define HF_PYTHON_CODE_FROM   16 /* of a code object are read */
 #define HF_PYTHON_CODE_BYTES  128

@@ -42,43 +42,43 @@ static void looks_tell(struct lost_evidence *lost, size_t count, uint64_t growth
 	}
 }
 
-/* The slope is that of what is held, not of what is seen. */
-static void growth_seen_in_windows_is_told_by_what_they_stand_for(void **state)
+/* What is said of it with such looks: one finding. */
+static struct finding judge_growth(size_t looks, uint64_t growth)
 {
 	struct lost_evidence lost;
+	struct finding finding;
 	struct world w;
 	struct verdict *v;
 
-	(void)state;
 	world_init(&w);
 	grow_in_windows(&w);
-	looks_tell(&lost, 1, 0);
+	looks_tell(&lost, looks, growth);
 	v = judge_by(&w, w.gauge, &lost);
 	lost_evidence_done(&lost);
 	assert_int_equal(v->finding_count, 1);
-	assert_true(fabs(v->findings[0].growth_bytes_per_second - 40000) < 4000);
-	assert_true(v->findings[0].growth_low < 40000 && v->findings[0].growth_high > 40000);
+	finding = v->findings[0];
 	verdict_free(v);
 	world_done(&w);
+	return finding;
+}
+
+/* The slope is that of what is held, not of what is seen. */
+static void growth_seen_in_windows_is_told_by_what_they_stand_for(void **state)
+{
+	struct finding f = judge_growth(1, 0);
+
+	(void)state;
+	assert_true(fabs(f.growth_bytes_per_second - 40000) < 4000);
+	assert_true(f.growth_low < 40000 && f.growth_high > 40000);
 }
 
 static void growth_seen_in_windows_is_no_more_than_the_heaps(void **state)
 {
-	struct lost_evidence lost;
-	struct world w;
-	struct verdict *v;
+	struct finding f = judge_growth(60, 30000);
 
 	(void)state;
-	world_init(&w);
-	grow_in_windows(&w);
-	looks_tell(&lost, 60, 30000);
-	v = judge_by(&w, w.gauge, &lost);
-	lost_evidence_done(&lost);
-	assert_int_equal(v->finding_count, 1);
-	assert_true(fabs(v->findings[0].growth_bytes_per_second - 30000) < 1000);
-	assert_true(v->findings[0].growth_low <= 30000 && v->findings[0].growth_low > 0);
-	verdict_free(v);
-	world_done(&w);
+	assert_true(fabs(f.growth_bytes_per_second - 30000) < 1000);
+	assert_true(f.growth_low <= 30000 && f.growth_low > 0);
 }
 
 /* A full cache of 1,000: each second a tenth of it is replaced. */

@@ -137,7 +137,6 @@ static int read_name(struct python_watch *watch, const struct interpreter *inter
 		python_code_done(&name.of);
 		return err;
 	}
-	watch->counts.read++;
 	return 0;
 }
 

@@ -30,7 +30,6 @@ struct python_name {
 VEC_STRUCT(python_name_vec, struct python_name);
 
 struct python_watch_counts {
-	uint64_t read;
 	uint64_t unread;  /* gone, or no code object, when it was looked at */
 	uint64_t refused; /* for want of memory */
 };

@@ -3,6 +3,13 @@
 
 #include <stddef.h>
 
+/* A frame, a code object, but for where its instructions begin, and a str as they are from 3.12 on. */
+#define FRAME_SINCE_12                                                                          \
+	.frame_code = 0, .frame_previous = 8, .frame_instruction = 56, .frame_mark = 70,        \
+	.mark = 3, .code_first_line = 52, .code_file = 96, .code_name = 112, .code_lines = 120, \
+	.style = HF_PYTHON_ENTRY_FRAME
+#define TEXT_SINCE_12 .ascii_text = 40, .other_text = 56
+
 static const struct python_layout layouts[] = {
 	{
 		.minor = 11,
@@ -39,19 +46,9 @@ static const struct python_layout layouts[] = {
 			   .has_cframe = 1,
 			   .cframe_frame = 0,
 			   .cframe_previous = 8,
-			   .frame_code = 0,
-			   .frame_previous = 8,
-			   .frame_instruction = 56,
-			   .frame_mark = 70,
-			   .mark = 3,
 			   .code_units = 192,
-			   .code_first_line = 52,
-			   .code_file = 96,
-			   .code_name = 112,
-			   .code_lines = 120,
-			   .style = HF_PYTHON_ENTRY_FRAME},
-		.ascii_text = 40,
-		.other_text = 56,
+			   FRAME_SINCE_12},
+		TEXT_SINCE_12,
 	},
 	{
 		.minor = 13,
@@ -61,19 +58,9 @@ static const struct python_layout layouts[] = {
 			   .thread_next = 8,
 			   .thread_id = 152,
 			   .thread_frame = 72,
-			   .frame_code = 0,
-			   .frame_previous = 8,
-			   .frame_instruction = 56,
-			   .frame_mark = 70,
-			   .mark = 3,
 			   .code_units = 200,
-			   .code_first_line = 52,
-			   .code_file = 96,
-			   .code_name = 112,
-			   .code_lines = 120,
-			   .style = HF_PYTHON_ENTRY_FRAME},
-		.ascii_text = 40,
-		.other_text = 56,
+			   FRAME_SINCE_12},
+		TEXT_SINCE_12,
 	},
 };
 

@@ -51,7 +51,7 @@ int python_runtime_find(const struct target *target, struct python_runtime *ret)
 {
 	for (size_t i = 0; i < target->mapping_count; i++) {
 		const struct target_mapping *mapping = &target->mappings[i];
-		struct python_runtime runtime = {.module = mapping->module};
+		struct python_runtime runtime = {0};
 		uint64_t version;
 
 		if (!is_first(target, i))

@@ -14,8 +14,7 @@
 struct python_runtime {
 	uint32_t version_hex; /* as PY_VERSION_HEX: 0x030b02f0 is 3.11.2; 0: not known (before 3.11) */
 	uint64_t address;     /* of _PyRuntime */
-	uint64_t code_type; /* of PyCode_Type */
-	const struct module *module;
+	uint64_t code_type;                 /* of PyCode_Type */
 	const struct python_layout *layout; /* NULL: not known, or not a build that is understood */
 	const char *trouble;                /* why there is no layout, for people; NULL: there is */
 };
