@@ -27,6 +27,27 @@ stacks()
 	stacks "$OUT/targets/embedded_python"
 }
 
+# census INTERPRETER: objects as the process itself counts them.
+census()
+{
+	/usr/bin/python3 "$BATS_TEST_DIRNAME/lib/python_census.py" --holdfast "$ROOT/holdfast" -- "$@"
+}
+
+@test "objects by type, pools, holders and garbage are what gc and sys say: python3" { census /usr/bin/python3; }
+@test "objects of an interpreter in a shared library, in a program of C" {
+	[ -x "$OUT/targets/embedded_python" ] || skip 'libpython3.11.so is not installed'
+	census "$OUT/targets/embedded_python"
+}
+
+@test "tables of CPython's layout agree with its headers" {
+	local flags
+	flags=$(/usr/bin/python3-config --includes 2> /dev/null) || skip 'no python3-config (python3-dev)'
+	# shellcheck disable=SC2086
+	cc -w -D_GNU_SOURCE -I"$ROOT/user" -I"$ROOT/include" $flags $(printf '%s/internal ' $flags) \
+		"$BATS_TEST_DIRNAME/lib/python_layout.c" "$ROOT/user/process/python/layout.c" -o layout
+	./layout
+}
+
 @test "a fork's stacks have its parent's names; a recording has them too, without the process" {
 	cat > work.py <<-'PYTHON'
 	import ctypes, os, sys, time

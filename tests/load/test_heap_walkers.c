@@ -85,7 +85,7 @@ static int try_scan(pid_t pid, const struct heap_snapshot *before, bool no_stop,
 		.memory_bytes = 1 << 30,
 		.before = before,
 	};
-	struct heap_scan *job = NULL;
+	struct heap_worker *job = NULL;
 
 	assert_int_equal(heap_scan_start(&options, &job), 0);
 	return heap_scan_finish(job, ret);

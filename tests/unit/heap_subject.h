@@ -138,11 +138,11 @@ static inline void subject_stop(struct subject *subject)
 static inline int subject_scan_once(const struct heap_scan_options *options,
 				    struct heap_snapshot **ret)
 {
-	struct heap_scan *job = NULL;
+	struct heap_worker *job = NULL;
 	struct pollfd ready;
 
 	assert_int_equal(heap_scan_start(options, &job), 0);
-	ready = (struct pollfd){heap_scan_fd(job), POLLIN, 0};
+	ready = (struct pollfd){heap_worker_fd(job), POLLIN, 0};
 	assert_int_equal(poll(&ready, 1, 120000), 1);
 	return heap_scan_finish(job, ret);
 }

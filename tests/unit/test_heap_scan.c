@@ -204,14 +204,14 @@ static void a_process_that_is_gone_is_told(void **state)
 	struct heap_scan_options options = {
 		.pid = 0x3ffffff, .max_stop_ns = 1, .memory_bytes = 1 << 20};
 	struct heap_snapshot *snapshot = NULL;
-	struct heap_scan *job = NULL;
+	struct heap_worker *job = NULL;
 
 	(void)state;
 	assert_int_equal(heap_scan_start(&options, &job), 0);
 	assert_int_equal(heap_scan_finish(job, &snapshot), -ESRCH);
 	assert_int_equal(heap_scan_start(&options, &job), 0);
-	heap_scan_cancel(job);
-	heap_scan_cancel(NULL);
+	heap_worker_cancel(job);
+	heap_worker_cancel(NULL);
 }
 
 int main(int argc, char **argv)

@@ -22,7 +22,7 @@ static int setup(void **state)
 	(void)state;
 	runtime = (struct python_runtime){.version_hex = 0x030b02f0,
 					  .layout = python_layout_find(0x030b02f0),
-					  .code_type = TYPE};
+					  .types = {[PYTHON_CODE] = TYPE}};
 	return 0;
 }
 

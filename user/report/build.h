@@ -76,6 +76,7 @@ struct report_builder {
 	struct report_text_vec plan, notes;
 	VEC(struct report_sample) samples;
 	VEC(struct report_census) census;
+	VEC(struct report_python) pythons;
 	struct build_site_vec sites;
 	struct build_finding_vec findings;
 	struct build_fault_vec faults;

@@ -115,6 +115,8 @@ int report_builder_add_untraced(struct report_builder *builder,
 				const struct report_untraced_input *input);
 /* In any order; the report has those with most bytes first. */
 int report_builder_add_census(struct report_builder *builder, const struct report_census *row);
+/* Its types too. */
+int report_builder_add_python(struct report_builder *builder, const struct report_python *python);
 int report_builder_add_fault(struct report_builder *builder,
 			     const struct report_fault_input *input);
 

@@ -60,6 +60,7 @@ void report_builder_free(struct report_builder *b)
 	vec_done(&b->sites);
 	vec_done(&b->findings);
 	vec_done(&b->census);
+	vec_done(&b->pythons);
 	vec_done(&b->faults);
 	vec_done(&b->scratch);
 	free(b->pc_memo);
@@ -445,6 +446,31 @@ int report_builder_add_census(struct report_builder *b, const struct report_cens
 	if (!err)
 		err = report_store_string(&b->store, row->sample, &copy.sample);
 	return err ? err : vec_push(&b->census, copy);
+}
+
+int report_builder_add_python(struct report_builder *b, const struct report_python *in)
+{
+	_cleanup_free_ struct report_python_type *types =
+		calloc(in->type_count + 1, sizeof(*types));
+	struct report_python copy = *in;
+	const void *array;
+	int err = types ? report_store_string(&b->store, in->version, &copy.version) : -ENOMEM;
+
+	if (!err)
+		err = report_store_string(&b->store, in->reason, &copy.reason);
+	for (size_t i = 0; !err && i < in->type_count; i++) {
+		types[i] = in->types[i];
+		err = report_store_string(&b->store, in->types[i].type, &types[i].type);
+		if (!err)
+			err = report_store_string(&b->store, in->types[i].held_by,
+						  &types[i].held_by);
+	}
+	if (!err)
+		err = report_store_array(&b->store, types, in->type_count * sizeof(*types), &array);
+	if (err)
+		return err;
+	copy.types = array;
+	return vec_push(&b->pythons, copy);
 }
 
 /*

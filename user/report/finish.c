@@ -252,6 +252,7 @@ static int finish_lists(struct report_builder *b)
 	if (b->census.count)
 		qsort(b->census.items, b->census.count, sizeof(*b->census.items), by_census_bytes);
 	FINISH(b->census, r->census, r->census_count);
+	FINISH(b->pythons, r->pythons, r->python_count);
 #undef FINISH
 	return 0;
 }

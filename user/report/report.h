@@ -203,6 +203,40 @@ struct report_census {
 	double grown_count, growth_bytes_per_second;
 };
 
+/* Objects of Python by type; ours. */
+struct report_python_type {
+	const char *type, *held_by;
+	double held_share; /* of the objects looked at, that are held so */
+	uint64_t count, bytes, tracked, unreachable_count, unreachable_bytes, overcounted_count,
+		overcounted_bytes; /* account/pyheap/pyheap.h */
+	bool growth_known;         /* by an earlier look */
+	double grown_count, growth_bytes_per_second;
+};
+
+struct report_python_generation {
+	uint32_t threshold, count;
+	uint64_t collections, collected, uncollectable;
+};
+
+#define REPORT_PYTHON_GENERATIONS 3
+
+/* A process's interpreter; ours. */
+struct report_python {
+	int pid;
+	const char *version; /* "3.11.2"; "" if unknown */
+	const char *
+		reason; /* why its objects, or what of them is unreachable, is not known; "" if it is */
+	bool collector_known, collector_enabled;
+	struct report_python_generation generations[REPORT_PYTHON_GENERATIONS];
+	bool objects_known, complete; /* complete: what is unreachable is known */
+	double stop_ms;
+	uint64_t objects, bytes, tracked, garbage, unreachable_count, unreachable_bytes,
+		overcounted_count, overcounted_bytes;
+	uint64_t arenas, pools, pool_used_bytes, pool_free_bytes, pools_damaged;
+	const struct report_python_type *types; /* most bytes first */
+	size_t type_count;
+};
+
 struct report_component {
 	const char *name;
 	uint64_t outstanding_bytes;
@@ -234,6 +268,8 @@ struct report {
 	size_t frame_count;
 	const struct report_census *census;
 	size_t census_count;
+	const struct report_python *pythons;
+	size_t python_count;
 	const struct report_component *components;
 	size_t component_count;
 	const struct report_fault *faults;

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/hashmap.h"
 #include "session/build_heap.h"
+#include "session/build_python.h"
 #include "session/build_quality.h"
 #include "session/resolve.h"
 #include "session/session_internal.h"
@@ -345,6 +346,8 @@ int build_report(struct session *session, const struct build_options *options, s
 		err = add_sites(&build, &sites);
 	if (!err)
 		err = build_heap(session, options->verdict, build.builder);
+	if (!err)
+		err = build_python(session, build.builder);
 	if (!err)
 		err = add_faults(&build);
 	if (!err)

@@ -145,6 +145,8 @@ static int add_capture(const struct session *session, const struct build_options
 		capture.lost_known &= member->ended || look_is_proof(look);
 		capture.scans += look->looks;
 		capture.stop_ms_max = fmax(capture.stop_ms_max, (double)look->stop_ns_max / 1e6);
+		capture.stop_ms_max =
+			fmax(capture.stop_ms_max, (double)member->pylook.stop_ns_max / 1e6);
 	}
 	err = report_builder_set_capture(builder, &capture);
 	return err ? err : add_plan(session, capture.overhead_percent, builder);

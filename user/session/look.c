@@ -54,7 +54,7 @@ static void drop_snapshots(struct look *look)
 
 void look_cancel(struct look *look)
 {
-	heap_scan_cancel(look->scan);
+	heap_worker_cancel(look->scan);
 	look->scan = NULL;
 }
 
@@ -122,7 +122,7 @@ int look_start(struct look *look, const struct look_options *options, int pid, u
 
 int look_fd(const struct look *look)
 {
-	return heap_scan_fd(look->scan);
+	return heap_worker_fd(look->scan);
 }
 
 static uint64_t later(uint64_t a, uint64_t b)

@@ -40,7 +40,7 @@ struct look_options {
 };
 
 struct look {
-	struct heap_scan *scan;           /* under way; NULL: none */
+	struct heap_worker *scan;         /* under way; NULL: none */
 	const struct heap_snapshot *last; /* what the last one gave, if it is kept; NULL: it is not */
 	struct heap_snapshot *newest;     /* the last complete one, or the only one */
 	struct heap_snapshot *census; /* the last one with types of all blocks; may be the newest */

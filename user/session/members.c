@@ -22,6 +22,7 @@ void member_free(struct member *member)
 	target_free(member->target);
 	gauge_free(member->gauge);
 	look_done(&member->look);
+	pylook_done(&member->pylook);
 	watch_free(member->watch);
 	followed_free(member->followed);
 	vec_done(&member->watched);

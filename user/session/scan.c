@@ -73,6 +73,8 @@ static int add_process(struct session *session, int pid, bool growth, struct hf_
 	/* Named if it can be; a look does not need it. */
 	if (!err)
 		(void)allocator_set_find(member->target, &search, &member->allocators, &unused);
+	if (!err)
+		(void)python_runtime_find(member->target, &member->python);
 	if (!err && (accounts_add(session->accounts, pid, member->target->parent_pid,
 				  session->started_ns) ||
 		     vec_push(&session->members, member)))
@@ -155,6 +157,22 @@ static int look_at(struct member *member, const struct look_options *options)
 	return err ? err : look_join(&member->look, NULL);
 }
 
+/* Without objects of Python there is a report all the same, which says why. */
+static void look_at_python(const struct session *session, struct member *member)
+{
+	const struct pyheap_options options = {
+		.pid = member->target->key.pid,
+		.runtime = &member->python,
+		.holders = true,
+		.no_stop = session->options.no_stop,
+		.max_stop_ns = session->options.max_stop_ns,
+		.memory_bytes = session->options.memory_bytes,
+	};
+
+	if (member->python.layout && !pylook_start(&member->pylook, &options))
+		pylook_finish(&member->pylook);
+}
+
 /* One look at each, one after the other. */
 static int look_at_all(struct session *session, bool census, struct hf_error *error)
 {
@@ -173,6 +191,8 @@ static int look_at_all(struct session *session, bool census, struct hf_error *er
 		if (err)
 			return refuse(err, member->target->key.pid, session->options.memory_bytes,
 				      error);
+		if (census)
+			look_at_python(session, member);
 	}
 	return 0;
 }

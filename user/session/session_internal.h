@@ -18,6 +18,7 @@
 #include "session/ingest.h"
 #include "session/look.h"
 #include "session/look_block.h"
+#include "session/pylook.h"
 #include "session/python_names.h"
 #include "session/resolve.h"
 #include "session/session.h"
@@ -31,6 +32,7 @@ struct member {
 	struct probe_attached attached;
 	struct gauge *gauge;
 	struct look look;              /* at its heap */
+	struct pylook pylook;          /* at its objects of Python */
 	struct followed *followed;     /* its calls that are followed for good; NULL: none yet */
 	struct watch *watch;           /* its sampled blocks; NULL: none */
 	struct watched_blocks watched; /* those that the look under way was asked about */

@@ -21,7 +21,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	for (long i = 0; i < count; i++) {
 		struct heap_snapshot *snapshot = NULL;
-		struct heap_scan *scan;
+		struct heap_worker *scan;
 		int err = heap_scan_start(&options, &scan);
 
 		printf("scan\n");

@@ -2,15 +2,12 @@
 /*
  * A look at a heap from outside: which blocks are live, of what type, and which of them nothing refers to any more.
  *
- *	heap_scan_start(&options, &scan)	a process of ours goes to work
- *	heap_scan_fd(scan)			readable when it is done
- *	heap_scan_finish(scan, &snapshot)	waits if it must
+ *	heap_scan_start(&options, &worker)	a process of ours goes to work (worker.h)
+ *	heap_scan_finish(worker, &snapshot)	waits if it must
  *
- * The work is done by a short-lived process of ours. It stops the target for as long as it takes to pass its memory
+ * The worker stops the target for as long as it takes to pass its memory
  * once through a small buffer (memory_stream.h), keeps what points into the heap (edges.h), lets it go on, and only then
- * thinks. Whatever happens to us, the target goes on: the worker can't be stopped from a terminal, it ends when we do, a
- * guard of its own kills it when the stop takes longer than allowed, and the kernel lets a tracer's tracees go on when
- * it dies.
+ * thinks.
  *
  * Never a word too much: a block is `lost` in one snapshot if nothing refers to it; it is confirmed if that was so in an
  * earlier one too, HEAP_CONFIRM_NS before or more, if its content is the same as then, and if no word at any byte
@@ -27,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "account/heap/worker.h"
 #include "base/cleanup.h"
 
 /* A block that is known to be live: from the ledger. */
@@ -71,20 +69,14 @@ struct heap_scan_options {
 	size_t watched_count;
 };
 
-struct heap_scan;
-
 /* 0, -ENOMEM, -EAGAIN (no process can be made). */
-int heap_scan_start(const struct heap_scan_options *options, struct heap_scan **ret);
-int heap_scan_fd(const struct heap_scan *scan);
+int heap_scan_start(const struct heap_scan_options *options, struct heap_worker **ret);
 /*
  * Frees the scan in any case. 0, or why there is no snapshot: -ESRCH it ended; -EPERM not ours to trace, or traced
  * already; -ENOENT no allocator that is understood, and no known blocks; -EAGAIN it never stood still; -ETIMEDOUT a
  * thread can't be stopped; -ECANCELED the worker was killed; -ENOSPC more pointers than the memory bound allows; -ENOMEM.
  */
-int heap_scan_finish(struct heap_scan *scan, struct heap_snapshot **ret);
-/* Kills the worker. NULL is fine. */
-void heap_scan_cancel(struct heap_scan *scan);
-DEFINE_CLEANUP(struct heap_scan *, heap_scan_cancel);
+int heap_scan_finish(struct heap_worker *scan, struct heap_snapshot **ret);
 
 enum heap_kind {             /* what a block's content looks like */
 		 HEAP_CLASS, /* a C++ object: its first word is a vtable with type information */

@@ -7,18 +7,12 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/strbuf.h"
 #include "process/proc/process.h"
 
-/* Of a str's state, Include/cpython/unicodeobject.h. */
-#define STATE_KIND(state)  ((state) >> 2 & 7) /* bytes of a character */
-#define STATE_COMPACT      (1u << 5)
-#define STATE_ASCII        (1u << 6)
 #define REFERENCES_BITS    40 /* fewer than any address needs */
 #define ENTRY_LINE_ONLY    13
 #define ENTRY_LONG         14
 #define ENTRY_NONE         15
-#define REPLACEMENT        0xfffd
 #define VARINT_BITS        6
 #define VARINT_MORE        0x40
 #define VARINT_SHIFT_LIMIT 30
@@ -40,7 +34,8 @@ int python_code_mark_read(int pid, const struct python_runtime *runtime, uint64_
 	int err = process_read_memory(pid, address, object, sizeof(object));
 
 	/* A freed one has a link in place of the count, and the rest as it was. */
-	if (!err && (!object[0] || object[0] >> REFERENCES_BITS || object[1] != runtime->code_type))
+	if (!err && (!object[0] || object[0] >> REFERENCES_BITS ||
+		     object[1] != runtime->types[PYTHON_CODE]))
 		return -EINVAL;
 	if (!err)
 		err = process_read_memory(pid, address + HF_PYTHON_CODE_FROM, parts, sizeof(parts));
@@ -59,66 +54,9 @@ int python_code_mark_read(int pid, const struct python_runtime *runtime, uint64_
 	return ret->parts.first_line > INT32_MAX ? -EINVAL : 0;
 }
 
-/* A surrogate is no character, nor is what lies beyond the last. */
-static int add_character(struct strbuf *text, uint32_t c)
+static int read_memory(void *user, uint64_t address, void *ret, size_t size)
 {
-	char bytes[4];
-	size_t count = 0;
-
-	if (c > 0x10ffff || (c >= 0xd800 && c < 0xe000) || !c)
-		c = REPLACEMENT;
-	if (c < 0x80) {
-		bytes[count++] = (char)c;
-	} else if (c < 0x800) {
-		bytes[count++] = (char)(0xc0 | c >> 6);
-	} else if (c < 0x10000) {
-		bytes[count++] = (char)(0xe0 | c >> 12);
-		bytes[count++] = (char)(0x80 | (c >> 6 & 0x3f));
-	} else {
-		bytes[count++] = (char)(0xf0 | c >> 18);
-		bytes[count++] = (char)(0x80 | (c >> 12 & 0x3f));
-		bytes[count++] = (char)(0x80 | (c >> 6 & 0x3f));
-	}
-	if (c >= 0x80)
-		bytes[count++] = (char)(0x80 | (c & 0x3f));
-	return strbuf_add(text, bytes, count);
-}
-
-static uint32_t character_at(const uint8_t *text, size_t index, unsigned int kind)
-{
-	uint32_t c = 0;
-
-	memcpy(&c, text + index * kind, kind);
-	return c;
-}
-
-/* Caller frees. */
-static int read_str(int pid, const struct python_layout *layout, uint64_t address, char **ret)
-{
-	_cleanup_(strbuf_done) struct strbuf text = STRBUF_INIT;
-	uint8_t head[PYTHON_STR_STATE + sizeof(uint32_t)], bytes[4 * PYTHON_NAME_MAX];
-	uint32_t state;
-	uint64_t length;
-	unsigned int kind;
-	int err = process_read_memory(pid, address, head, sizeof(head));
-
-	if (err)
-		return err;
-	memcpy(&state, head + PYTHON_STR_STATE, sizeof(state));
-	length = word_at(head, PYTHON_OBJECT_COUNT);
-	kind = STATE_KIND(state);
-	if (!(state & STATE_COMPACT) || (kind != 1 && kind != 2 && kind != 4) || length > INT64_MAX)
-		return -EINVAL;
-	if (length > PYTHON_NAME_MAX)
-		length = PYTHON_NAME_MAX;
-	address += state & STATE_ASCII ? layout->ascii_text : layout->other_text;
-	err = length ? process_read_memory(pid, address, bytes, length * kind) : 0;
-	for (size_t i = 0; !err && i < length; i++)
-		err = add_character(&text, character_at(bytes, i, kind));
-	if (err)
-		return err;
-	*ret = strbuf_detach(&text, NULL);
-	return *ret ? 0 : -ENOMEM;
+	return process_read_memory(*(const int *)user, address, ret, size);
 }
 
 static int read_lines(int pid, uint64_t address, struct python_code *ret)
@@ -145,10 +83,11 @@ int python_code_read(int pid, const struct python_runtime *runtime, uint64_t add
 {
 	struct python_code_mark after;
 	struct python_code code = {.first_line = mark->parts.first_line};
-	int err = read_str(pid, runtime->layout, mark->parts.name, &code.function);
+	const struct python_reader reader = {read_memory, &pid};
+	int err = python_text_read(&reader, runtime->layout, mark->parts.name, &code.function);
 
 	if (!err)
-		err = read_str(pid, runtime->layout, mark->parts.file, &code.file);
+		err = python_text_read(&reader, runtime->layout, mark->parts.file, &code.file);
 	if (!err)
 		err = read_lines(pid, mark->parts.lines, &code);
 	/* What was read may have been given to others meanwhile, unless it still was the code object's. */

@@ -12,8 +12,8 @@
 #include <stdint.h>
 
 #include "process/python/runtime.h"
+#include "process/python/text.h"
 
-#define PYTHON_NAME_MAX 512 /* characters; longer ones are cut */
 #define PYTHON_LINES_MAX \
 	(1 << 18) /* bytes of a location table; of a longer one no lines are known */
 

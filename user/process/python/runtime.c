@@ -6,6 +6,20 @@
 
 #include "process/proc/process.h"
 
+static const char *const type_symbols[PYTHON_BUILTINS] = {
+	[PYTHON_CODE] = "PyCode_Type",
+	[PYTHON_TYPE_TYPE] = "PyType_Type",
+	[PYTHON_SET] = "PySet_Type",
+	[PYTHON_FROZEN_SET] = "PyFrozenSet_Type",
+	[PYTHON_MODULE] = "PyModule_Type",
+	[PYTHON_FUNCTION] = "PyFunction_Type",
+	[PYTHON_CELL] = "PyCell_Type",
+	[PYTHON_WEAK_REF] = "_PyWeakref_RefType",
+	[PYTHON_WEAK_PROXY] = "_PyWeakref_ProxyType",
+	[PYTHON_WEAK_CALL_PROXY] = "_PyWeakref_CallableProxyType",
+	[PYTHON_BYTEARRAY] = "PyByteArray_Type",
+};
+
 /* The first mapping of each module that is there now. */
 static bool is_first(const struct target *target, size_t index)
 {
@@ -39,11 +53,11 @@ static void choose_layout(const struct target_mapping *mapping, struct python_ru
 {
 	const struct python_layout *layout = python_layout_find(runtime->version_hex);
 
-	runtime->trouble = !runtime->version_hex       ? "it is older than 3.11"
-			   : is_free_threaded(mapping) ? "it is a free-threaded build"
-			   : !layout                   ? "this version is not known"
-			   : !runtime->code_type       ? "PyCode_Type is not exported"
-						       : NULL;
+	runtime->trouble = !runtime->version_hex          ? "it is older than 3.11"
+			   : is_free_threaded(mapping)    ? "it is a free-threaded build"
+			   : !layout                      ? "this version is not known"
+			   : !runtime->types[PYTHON_CODE] ? "PyCode_Type is not exported"
+							  : NULL;
 	runtime->layout = runtime->trouble ? NULL : layout;
 }
 
@@ -68,7 +82,8 @@ int python_runtime_find(const struct target *target, struct python_runtime *ret)
 			if (err)
 				return err;
 		}
-		runtime.code_type = find_symbol(mapping, "PyCode_Type");
+		for (size_t k = 0; k < PYTHON_BUILTINS; k++)
+			runtime.types[k] = find_symbol(mapping, type_symbols[k]);
 		choose_layout(mapping, &runtime);
 		*ret = runtime;
 		return 0;

@@ -11,10 +11,26 @@
 #include "process/python/layout.h"
 #include "process/target/target.h"
 
+/* Types that are told by their addresses; others by their flags. */
+enum python_builtin {
+	PYTHON_CODE,
+	PYTHON_TYPE_TYPE,
+	PYTHON_SET,
+	PYTHON_FROZEN_SET,
+	PYTHON_MODULE,
+	PYTHON_FUNCTION,
+	PYTHON_CELL,
+	PYTHON_WEAK_REF,
+	PYTHON_WEAK_PROXY,
+	PYTHON_WEAK_CALL_PROXY,
+	PYTHON_BYTEARRAY,
+	PYTHON_BUILTINS,
+};
+
 struct python_runtime {
 	uint32_t version_hex; /* as PY_VERSION_HEX: 0x030b02f0 is 3.11.2; 0: not known (before 3.11) */
 	uint64_t address;     /* of _PyRuntime */
-	uint64_t code_type;                 /* of PyCode_Type */
+	uint64_t types[PYTHON_BUILTINS];    /* of each; 0: not exported */
 	const struct python_layout *layout; /* NULL: not known, or not a build that is understood */
 	const char *trouble;                /* why there is no layout, for people; NULL: there is */
 };

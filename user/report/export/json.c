@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The report as JSON. Order and names are those of the contract; read back by json_read*.c. */
 #include "report/export/frame_json.h"
+#include "report/export/python_json.h"
 #include "report/export/writers.h"
 
 /*
@@ -352,6 +353,7 @@ int write_json(const struct report *r, const struct export_options *options, str
 		json_frame(&j, &r->frames[i]);
 	json_out_end_array(&j);
 	put_census(&j, r);
+	json_put_pythons(&j, r);
 	put_components(&j, r);
 	put_faults(&j, r);
 	json_out_end_object(&j);

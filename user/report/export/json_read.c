@@ -9,6 +9,7 @@
 #include "base/fileio.h"
 #include "report/export/export.h"
 #include "report/export/json_in.h"
+#include "report/export/python_json.h"
 
 #define MEMORY_BYTES      (4ull << 30) /* of the report made of it */
 #define INFLATE_BYTES     65536
@@ -460,6 +461,7 @@ static void read_all(struct json_in *in, const json_t *root, struct report *r)
 	read_verdict(in, json_in_object(in, root, "verdict"), &r->verdict);
 	read_lists(in, root, r);
 	read_holdings(in, root, r);
+	json_read_pythons(in, root, r);
 }
 
 static int damaged(struct hf_error *err, const char *why)

@@ -432,6 +432,7 @@ int write_text(const struct report *r, const struct export_options *options, str
 		add_free(&t, &r->memory);
 	text_add_holdings(&t, r);
 	text_add_census(&t, r);
+	text_add_pythons(&t, r);
 	if (options->patterns)
 		text_add_patterns(&t, r);
 	add_quality(&t, r);

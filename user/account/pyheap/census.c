@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "account/pyheap/census.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "account/pyheap/path.h"
+#include "account/pyheap/visit.h"
+
+#define TYPES_TOLD 4096
+#define TYPES_HELD 256 /* of so many types it is told what holds them */
+#define SAMPLES    64  /* objects of each that are looked at for it */
+#define PATHS_MAX  SAMPLES
+
+/* A type, its objects' numbers, and where samples of these are. */
+struct row {
+	struct pyheap_type type;
+	uint64_t drawn;
+	uint32_t samples[SAMPLES];
+};
+
+static bool is_unreachable(const struct py_heap *heap, const struct py_object *object, bool judge)
+{
+	/* One that lies in no list and no pool was met on the way, so it is held by something. */
+	return judge && !object->seen &&
+	       !py_references_immortal(
+		       py_memory_word(&((struct py_heap *)heap)->memory, object->address));
+}
+
+static void count_object(struct py_heap *heap, uint32_t index, bool judge, struct row *row,
+			 struct pyheap_snapshot *snapshot)
+{
+	uint64_t bytes = py_object_bytes(heap, index);
+	struct py_object *object = &heap->objects.items[index];
+
+	object->bytes = bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
+	row->type.count++;
+	row->type.bytes += bytes;
+	row->type.tracked += object->tracked;
+	snapshot->objects++;
+	snapshot->bytes += bytes;
+	snapshot->tracked += object->tracked;
+	if (!is_unreachable(heap, object, judge))
+		return;
+	row->type.unreachable_count++;
+	row->type.unreachable_bytes += bytes;
+	snapshot->unreachable_count++;
+	snapshot->unreachable_bytes += bytes;
+	if (!object->overcounted)
+		return;
+	row->type.overcounted_count++;
+	row->type.overcounted_bytes += bytes;
+	snapshot->overcounted_count++;
+	snapshot->overcounted_bytes += bytes;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	const struct row *x = *(struct row *const *)a, *y = *(struct row *const *)b;
+
+	if (x->type.bytes != y->type.bytes)
+		return x->type.bytes < y->type.bytes ? 1 : -1;
+	return x->type.address < y->type.address ? -1 : x->type.address > y->type.address;
+}
+
+/* The commonest of the ways to the samples. */
+static int find_holder(struct py_heap *heap, struct row *row)
+{
+	char *paths[PATHS_MAX] = {NULL};
+	unsigned int counts[PATHS_MAX] = {0}, best = 0, total = 0, kinds = 0;
+	uint64_t have = row->drawn < SAMPLES ? row->drawn : SAMPLES;
+	int err = 0;
+
+	for (uint64_t i = 0; !err && i < have; i++) {
+		_cleanup_(strbuf_done) struct strbuf path = STRBUF_INIT;
+		unsigned int k = 0;
+
+		err = py_path_write(heap, row->samples[i], &path);
+		if (err || !path.len)
+			continue;
+		while (k < kinds && strcmp(paths[k], path.buf) != 0)
+			k++;
+		if (k == kinds)
+			paths[kinds++] = strbuf_detach(&path, NULL);
+		if (!paths[k]) {
+			err = -ENOMEM;
+			break;
+		}
+		counts[k]++;
+		total++;
+		best = counts[k] > counts[best] ? k : best;
+	}
+	if (!err && total) {
+		row->type.held_by = paths[best];
+		/* Of all, those that nothing holds included. */
+		row->type.held_share =
+			(double)counts[best] / total * (double)row->drawn / (double)row->type.count;
+		paths[best] = NULL;
+	}
+	for (unsigned int k = 0; k < kinds; k++)
+		free(paths[k]);
+	return err;
+}
+
+/* Evenly, of those that are held. */
+static void draw_samples(struct py_heap *heap, struct row *rows)
+{
+	uint64_t random = heap->seed | 1;
+
+	for (uint32_t i = 0; i < heap->objects.count; i++) {
+		struct row *row = &rows[heap->objects.items[i].type];
+		uint64_t place;
+
+		if (!heap->objects.items[i].seen)
+			continue;
+		random ^= random << 13;
+		random ^= random >> 7;
+		random ^= random << 17;
+		place = row->drawn < SAMPLES ? row->drawn : random % (row->drawn + 1);
+		row->drawn++;
+		if (place < SAMPLES)
+			row->samples[place] = i;
+	}
+}
+
+static int tell_types(struct py_heap *heap, struct row **order, size_t count, bool holders,
+		      struct pyheap_snapshot *snapshot)
+{
+	struct pyheap_type *types = calloc(count + 1, sizeof(*types));
+	int err = types ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !err && i < count && i < TYPES_TOLD; i++) {
+		struct row *row = order[i];
+		uint32_t index = py_type_at(heap, row->type.address);
+
+		err = py_type_name_fully(heap, index);
+		if (!err && holders && i < TYPES_HELD)
+			err = find_holder(heap, row);
+		types[i] = row->type;
+		types[i].name = heap->types.items[index].name;
+		snapshot->type_count++;
+	}
+	snapshot->types_left_out = count - snapshot->type_count;
+	snapshot->types = types;
+	return err;
+}
+
+static int take_rows(struct py_heap *heap, bool judge, bool holders, struct row *rows,
+		     struct pyheap_snapshot *snapshot)
+{
+	_cleanup_free_ struct row **order = calloc(heap->types.count + 1, sizeof(*order));
+	size_t count = 0;
+
+	if (!order)
+		return -ENOMEM;
+	for (size_t i = 0; i < heap->types.count; i++)
+		rows[i].type.address = heap->types.items[i].address;
+	for (uint32_t i = 0; i < heap->objects.count && !heap->error; i++)
+		count_object(heap, i, judge, &rows[heap->objects.items[i].type], snapshot);
+	if (heap->error)
+		return heap->error;
+	if (holders)
+		draw_samples(heap, rows);
+	for (size_t i = 0; i < heap->types.count; i++)
+		if (rows[i].type.count)
+			order[count++] = &rows[i];
+	qsort(order, count, sizeof(struct row *), by_bytes);
+	return tell_types(heap, order, count, holders, snapshot);
+}
+
+int py_census_take(struct py_heap *heap, bool judge, bool holders, struct pyheap_snapshot *snapshot)
+{
+	struct row *rows = calloc(heap->types.count + 1, sizeof(*rows));
+	int err = rows ? take_rows(heap, judge, holders, rows, snapshot) : -ENOMEM;
+
+	free(rows);
+	return err;
+}
+
+void py_census_done(struct pyheap_snapshot *snapshot)
+{
+	struct pyheap_type *types = (struct pyheap_type *)(uintptr_t)snapshot->types;
+
+	for (size_t i = 0; i < snapshot->type_count; i++)
+		free((char *)(uintptr_t)types[i].held_by);
+	free(types);
+	snapshot->types = NULL;
+	snapshot->type_count = 0;
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "process/python/collector.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "process/proc/process.h"
+
+static uint32_t read_u32(const uint8_t *at)
+{
+	uint32_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+static uint64_t read_u64(const uint8_t *at)
+{
+	uint64_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return value;
+}
+
+void python_collector_decode(const uint8_t *state, struct python_collector *ret)
+{
+	*ret = (struct python_collector){
+		.enabled = read_u32(state + PYTHON_GC_ENABLED),
+		.collecting = read_u32(state + PYTHON_GC_COLLECTING),
+	};
+	for (size_t i = 0; i < PYTHON_GENERATIONS; i++) {
+		const uint8_t *generation =
+			state + PYTHON_GC_GENERATIONS + i * PYTHON_GC_GENERATION_BYTES;
+		const uint8_t *stats = state + PYTHON_GC_STATS + i * 24;
+
+		ret->generations[i] = (struct python_generation){
+			.threshold = read_u32(generation + 16),
+			.count = read_u32(generation + 20),
+			.collections = read_u64(stats),
+			.collected = read_u64(stats + 8),
+			.uncollectable = read_u64(stats + 16),
+		};
+	}
+}
+
+int python_collector_read(int pid, const struct python_runtime *runtime,
+			  struct python_collector *ret)
+{
+	const struct python_layout *layout = runtime->layout;
+	uint8_t state[PYTHON_GC_BYTES];
+	uint64_t interpreter;
+	int err;
+
+	if (!layout)
+		return -ENOTSUP;
+	err = process_read_memory(pid, runtime->address + layout->runtime_interpreters,
+				  &interpreter, sizeof(interpreter));
+	if (!err)
+		err = process_read_memory(pid, interpreter + layout->interpreter_gc, state,
+					  sizeof(state));
+	if (!err)
+		python_collector_decode(state, ret);
+	return err;
+}

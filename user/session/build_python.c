@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "session/build_python.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+
+#define VERSION_BYTES 32
+
+/* "3.11.2"; "" if not known. */
+static const char *write_version(uint32_t version, char text[VERSION_BYTES])
+{
+	*text = 0;
+	if (version)
+		snprintf(text, VERSION_BYTES, "%u.%u.%u", version >> 24, version >> 16 & 0xff,
+			 version >> 8 & 0xff);
+	return text;
+}
+
+static const struct pyheap_type *find_type(const struct pyheap_snapshot *snapshot, uint64_t address,
+					   const struct map64 *places)
+{
+	uint64_t place;
+
+	return map64_get(places, address, &place) ? &snapshot->types[place] : NULL;
+}
+
+static void set_growth(const struct pyheap_type *before, const struct pyheap_type *now,
+		       double seconds, struct report_python_type *row)
+{
+	/* Another type may have come to the address. */
+	bool same = before && !strcmp(before->name, now->name);
+
+	row->growth_known = true;
+	row->grown_count = (double)now->count - (same ? (double)before->count : 0);
+	row->growth_bytes_per_second =
+		((double)now->bytes - (same ? (double)before->bytes : 0)) / seconds;
+}
+
+static int fill_types(const struct pylook *look, struct report_python_type *rows)
+{
+	const struct pyheap_snapshot *first = look->first, *last = look->newest;
+	bool grown = first != last && last->time_ns > first->time_ns;
+	struct map64 places;
+	int err = 0;
+
+	map64_init(&places, hash_seed_random());
+	for (size_t i = 0; grown && !err && i < first->type_count; i++)
+		if (map64_put(&places, first->types[i].address, i) < 0)
+			err = -ENOMEM;
+	for (size_t i = 0; !err && i < last->type_count; i++) {
+		const struct pyheap_type *t = &last->types[i];
+
+		rows[i] = (struct report_python_type){
+			.type = t->name,
+			.held_by = t->held_by,
+			.held_share = t->held_share,
+			.count = t->count,
+			.bytes = t->bytes,
+			.tracked = t->tracked,
+			.unreachable_count = t->unreachable_count,
+			.unreachable_bytes = t->unreachable_bytes,
+			.overcounted_count = t->overcounted_count,
+			.overcounted_bytes = t->overcounted_bytes,
+		};
+		if (grown)
+			set_growth(find_type(first, t->address, &places), t,
+				   (double)(last->time_ns - first->time_ns) / NS_PER_S, &rows[i]);
+	}
+	map64_done(&places);
+	return err;
+}
+
+static void fill_collector(const struct python_collector *collector, struct report_python *row)
+{
+	row->collector_known = true;
+	row->collector_enabled = collector->enabled;
+	for (size_t i = 0; i < PYTHON_GENERATIONS; i++)
+		row->generations[i] = (struct report_python_generation){
+			.threshold = collector->generations[i].threshold,
+			.count = collector->generations[i].count,
+			.collections = collector->generations[i].collections,
+			.collected = collector->generations[i].collected,
+			.uncollectable = collector->generations[i].uncollectable,
+		};
+}
+
+static void fill_objects(const struct pylook *look, struct report_python *row)
+{
+	const struct pyheap_snapshot *s = look->newest;
+
+	row->objects_known = true;
+	row->complete = s->complete;
+	row->reason = s->reason;
+	row->stop_ms = (double)look->stop_ns_max / NS_PER_MS;
+	row->objects = s->objects;
+	row->bytes = s->bytes;
+	row->tracked = s->tracked;
+	row->garbage = s->garbage;
+	row->unreachable_count = s->unreachable_count;
+	row->unreachable_bytes = s->unreachable_bytes;
+	row->overcounted_count = s->overcounted_count;
+	row->overcounted_bytes = s->overcounted_bytes;
+	row->arenas = s->pools.arenas;
+	row->pools = s->pools.pools;
+	row->pool_used_bytes = s->pools.used_bytes;
+	row->pool_free_bytes = s->pools.free_bytes;
+	row->pools_damaged = s->pools.damaged;
+	fill_collector(&s->collector, row);
+}
+
+static int add_member(const struct member *member, struct report_builder *builder)
+{
+	const struct pylook *look = &member->pylook;
+	char version[VERSION_BYTES];
+	struct report_python row = {
+		.pid = member->target->key.pid,
+		.version = write_version(member->python.version_hex, version),
+		.reason = member->python.trouble ? member->python.trouble
+			  : look->error          ? pylook_error_text(look->error)
+						 : "",
+	};
+	struct python_collector collector;
+	_cleanup_free_ struct report_python_type *types = NULL;
+	int err = 0;
+
+	if (!member->ended && !python_collector_read(row.pid, &member->python, &collector))
+		fill_collector(&collector, &row);
+	if (look->newest) {
+		types = calloc(look->newest->type_count + 1, sizeof(*types));
+		err = types ? fill_types(look, types) : -ENOMEM;
+		fill_objects(look, &row);
+		row.types = types;
+		row.type_count = look->newest->type_count;
+	}
+	return err ? err : report_builder_add_python(builder, &row);
+}
+
+int build_python(const struct session *session, struct report_builder *builder)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < session->members.count; i++)
+		if (session->members.items[i]->python.address)
+			err = add_member(session->members.items[i], builder);
+	return err;
+}
