@@ -44,8 +44,73 @@ census()
 	flags=$(/usr/bin/python3-config --includes 2> /dev/null) || skip 'no python3-config (python3-dev)'
 	# shellcheck disable=SC2086
 	cc -w -D_GNU_SOURCE -I"$ROOT/user" -I"$ROOT/include" $flags $(printf '%s/internal ' $flags) \
-		"$BATS_TEST_DIRNAME/lib/python_layout.c" "$ROOT/user/process/python/layout.c" -o layout
+		"$ROOT/tests/data/python_layout.c" "$ROOT/user/process/python/layout.c" -o layout
 	./layout
+}
+
+@test "gc collects once, at a safe point, and says what there was before and after" {
+	/usr/bin/python3 "$ROOT/tests/targets/python_objects.py" pools 1000 > out 3>&- < /dev/null &
+	local pid=$!
+	until [ -s out ] && grep -q available pools; do sleep 0.1; done
+	"$ROOT/holdfast" gc "$pid" --json gc.json > text
+	cat text
+	grep -q '^collected  4,000 objects, in .* ms, while a thread of it waited' text
+	/usr/bin/python3 - gc.json <<-'PYTHON'
+	import json, sys
+	gc = json.load(open(sys.argv[1]))["processes"][0]
+	assert gc["done"] and gc["collected_objects"] == 4000 and gc["objects_freed"] >= 4000, gc
+	assert gc["bytes_after"] < gc["bytes_before"], gc
+	PYTHON
+	"$ROOT/holdfast" gc "$pid" | grep -q '^collected  0 objects'
+	kill "$pid"
+}
+
+@test "forced collections are each made once, also when we are killed: idle, busy, threads, asyncio" {
+	/usr/bin/python3 "$BATS_TEST_DIRNAME/lib/force_survival.py" "$OUT/tests/e2e/lib/force_loop" \
+		"$ROOT/tests/targets/python_busy.py" "${FORCE_ROUNDS:-20}" "${FORCE_KILLS:-10}" \
+		idle busy threads asyncio -- /usr/bin/python3
+}
+
+@test "gc --trim gives free memory back, of a program of C too; without Python gc says what it can't" {
+	cat > free.c <<-'C'
+	#include <stdlib.h>
+	#include <string.h>
+	#include <unistd.h>
+	int main(void)
+	{
+		static char *p[20000];
+		for (int i = 0; i < 20000; i++)
+			memset(p[i] = malloc(4000), 1, 4000);
+		for (int i = 0; i < 20000; i++)
+			if (i % 100)
+				free(p[i]);
+		(void)!write(1, "ready", 5);
+		for (;;)
+			(void)!read(0, p, 1);
+	}
+	C
+	cc -O1 -o free free.c
+	mkfifo in
+	./free < in > out 3>&- &
+	local pid=$!
+	exec 4> in
+	until grep -q ready out; do sleep 0.1; done
+	run "$ROOT/holdfast" gc "$pid"
+	[ "$status" -eq 69 ]
+	[[ $output == *'it runs no Python'* ]]
+	"$ROOT/holdfast" gc "$pid" --trim --json gc.json
+	/usr/bin/python3 - gc.json <<-'PYTHON'
+	import json, sys
+	gc = json.load(open(sys.argv[1]))["processes"][0]
+	assert gc["rss_bytes_before"] > 70 << 20 > 20 << 20 > gc["rss_bytes_after"], gc
+	PYTHON
+	kill -0 "$pid"
+	kill -STOP "$pid"
+	run "$ROOT/holdfast" gc "$pid" --trim --wait 1s
+	[ "$status" -eq 75 ]
+	kill -CONT "$pid"
+	kill "$pid"
+	exec 4>&-
 }
 
 @test "a fork's stacks have its parent's names; a recording has them too, without the process" {

@@ -9,6 +9,7 @@
 #ifndef HOLDFAST_PYTHON_LAYOUT_H
 #define HOLDFAST_PYTHON_LAYOUT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <holdfast/python.h>
@@ -22,6 +23,11 @@ enum python_values_style {
 	PYTHON_VALUES_INLINE, /* behind the object, of types that say so: after a head of four bytes */
 };
 
+enum python_lock_style {
+	PYTHON_LOCK_SEMAPHORE, /* its value: 0 while it is held */
+	PYTHON_LOCK_BYTE,      /* 0 while it is not */
+};
+
 struct python_layout {
 	uint8_t minor;                 /* of 3.minor */
 	uint16_t runtime_interpreters; /* _PyRuntimeState: the first interpreter */
@@ -33,6 +39,13 @@ struct python_layout {
 	/* PyCodeObject: names of locals, how many; cells and free variables come last. */
 	uint8_t code_names, code_name_count, code_free_count;
 	uint8_t values; /* enum python_values_style */
+	/* The GIL (PYTHON_GIL_…): in 3.11 within _PyRuntimeState, later where PyInterpreterState has a pointer to it. */
+	bool gil_of_interpreter;
+	uint16_t gil;
+	/* The lock of what is to be called by the main thread: of style PYTHON_LOCK_SEMAPHORE a pointer to a sem_t, else a byte. */
+	bool pending_of_interpreter; /* in PyInterpreterState; else in _PyRuntimeState */
+	uint8_t pending_style;       /* enum python_lock_style */
+	uint16_t pending_lock;
 	/* But for its address. Of a code object: file and name, which is qualified, are str objects, its lines a bytes object:
 	 * the location table; the first line is an int. */
 	struct hf_python frames;

@@ -84,6 +84,10 @@
 #define PYTHON_GC_BYTES            216
 #define PYTHON_GENERATIONS         3
 
+/* struct _gil_runtime_state: the thread state that had it last, and an int: whether it has it still */
+#define PYTHON_GIL_HOLDER 8
+#define PYTHON_GIL_LOCKED 16
+
 /* struct pool_header of pymalloc: blocks of one size, a multiple of 16 up to 512 bytes. Ints: blocks in use, the arena's number, the
  * class, where the next block is carved, the last place for that. */
 #define PYTHON_POOL_BYTES   16384

@@ -90,3 +90,13 @@ int python_runtime_find(const struct target *target, struct python_runtime *ret)
 	}
 	return -ENOENT;
 }
+
+uint64_t python_runtime_function(const struct target *target, const struct python_runtime *runtime,
+				 const char *name)
+{
+	for (size_t i = 0; i < target->mapping_count; i++)
+		if (is_first(target, i) &&
+		    find_symbol(&target->mappings[i], "_PyRuntime") == runtime->address)
+			return find_symbol(&target->mappings[i], name);
+	return 0;
+}

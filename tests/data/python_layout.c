@@ -19,13 +19,15 @@
 #include "process/python/layout.h"
 
 #if PY_VERSION_HEX >= 0x030d0000
-#define FRAME_CODE  f_executable
-#define THREAD_TOP  current_frame
-#define INSTRUCTION instr_ptr
+#define FRAME_CODE   f_executable
+#define THREAD_TOP   current_frame
+#define INSTRUCTION  instr_ptr
+#define PENDING_LOCK mutex
 #else
-#define FRAME_CODE  f_code
-#define THREAD_TOP  cframe
-#define INSTRUCTION prev_instr
+#define PENDING_LOCK lock
+#define FRAME_CODE   f_code
+#define THREAD_TOP   cframe
+#define INSTRUCTION  prev_instr
 #endif
 #if PY_VERSION_HEX >= 0x030c0000
 #define MODULES imports.modules
@@ -86,6 +88,15 @@ static int compare_versioned(const struct python_layout *l)
 		FIELD(f->thread_next, PyThreadState, next),
 		FIELD(f->thread_id, PyThreadState, thread_id),
 		FIELD(f->thread_frame, PyThreadState, THREAD_TOP),
+#if PY_VERSION_HEX < 0x030c0000
+		FIELD(l->gil, _PyRuntimeState, ceval.gil),
+		FIELD(l->pending_lock, PyInterpreterState, ceval.pending.lock),
+#else
+		FIELD(l->gil, PyInterpreterState, ceval.gil),
+		FIELD(l->pending_lock, _PyRuntimeState, ceval.pending_mainthread.PENDING_LOCK),
+#endif
+		FIELD(PYTHON_GIL_HOLDER, struct _gil_runtime_state, last_holder),
+		FIELD(PYTHON_GIL_LOCKED, struct _gil_runtime_state, locked),
 #if PY_VERSION_HEX < 0x030d0000
 		FIELD(f->cframe_frame, _PyCFrame, current_frame),
 		FIELD(f->cframe_previous, _PyCFrame, previous),
