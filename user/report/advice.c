@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "report/python_advice.h"
 
 /* What a frame below the user's own tells about the container that grows. First match wins. */
 static const struct {
@@ -34,7 +35,7 @@ static const struct {
 };
 
 /* "keep_forever (t.c:5)", "libfoo.so+0x1234" */
-static void add_place(struct strbuf *sb, const struct report_frame *frame)
+void advice_add_place(struct strbuf *sb, const struct report_frame *frame)
 {
 	if (*frame->function) {
 		strbuf_add_printable(sb, frame->function, strlen(frame->function));
@@ -75,6 +76,7 @@ static void add_window_evidence(struct strbuf *sb, const struct evidence *e)
 		strbuf_addstr(sb, " on average, and has its line then");
 		break;
 	default:
+		python_advice_add_evidence(sb, e);
 		break;
 	}
 }
@@ -222,7 +224,7 @@ static void add_what(struct strbuf *sb, const struct report *report, const struc
 		strbuf_addf(sb, "%s grows, filled by ", containers[container - 1].container);
 	else
 		strbuf_addf(sb, "blocks of about %" PRIu64 " B are kept by ", each);
-	add_place(sb, &report->frames[f->stack.frames[own]]);
+	advice_add_place(sb, &report->frames[f->stack.frames[own]]);
 	if (*f->held_by) {
 		strbuf_addstr(sb, ", held by ");
 		strbuf_add_printable(sb, f->held_by, strlen(f->held_by));
@@ -271,20 +273,35 @@ static void add_lost(struct strbuf *sb, const struct report *report, const struc
 	if (!strcmp(f->allocator, "mmap")) {
 		strbuf_addstr(sb,
 			      "no path unmaps them: look for a missing munmap on the way out of ");
-		add_place(sb, own);
+		advice_add_place(sb, own);
 		return;
 	}
 	strbuf_addstr(sb, f->state != VERDICT_LOST || f->growth_bytes_per_second > 0
 				  ? "no path frees them: look for a missing free "
 				  : "they were lost once: look for a missing free ");
 	strbuf_addstr(sb, "on the way out of ");
-	add_place(sb, own);
+	advice_add_place(sb, own);
 	strbuf_addstr(sb, ", or where the last pointer to them is overwritten");
+}
+
+static void add_too_short(struct strbuf *sb, const struct report *report,
+			  const struct report_finding *f)
+{
+	if (f->state != VERDICT_WATCHING || f->seconds_to_firm <= 0 || report_target_ended(report))
+		return;
+	strbuf_addstr(sb, "; too short to be sure, watch ");
+	units_add_about(sb, f->seconds_to_firm);
+	strbuf_addstr(sb, " more");
 }
 
 void advice_add_recommendation(struct strbuf *sb, const struct report *report,
 			       const struct report_finding *f, uint64_t alloc_count)
 {
+	if (!strcmp(f->allocator, "python")) {
+		python_advice_add_recommendation(sb, report, f);
+		add_too_short(sb, report, f);
+		return;
+	}
 	if (f->state == VERDICT_LEAKING || f->state == VERDICT_LOST ||
 	    (!f->stack.depth && f->lost_count)) {
 		add_lost(sb, report, f);
@@ -297,15 +314,10 @@ void advice_add_recommendation(struct strbuf *sb, const struct report *report,
 			uint32_t own = report_first_own_frame(report, f->stack);
 
 			strbuf_addstr(sb, "; filled by ");
-			add_place(sb, &report->frames[f->stack.frames[own]]);
+			advice_add_place(sb, &report->frames[f->stack.frames[own]]);
 		}
 		return;
 	}
 	add_what(sb, report, f, alloc_count);
-	if (f->state == VERDICT_WATCHING && f->seconds_to_firm > 0 &&
-	    !report_target_ended(report)) {
-		strbuf_addstr(sb, "; too short to be sure, watch ");
-		units_add_about(sb, f->seconds_to_firm);
-		strbuf_addstr(sb, " more");
-	}
+	add_too_short(sb, report, f);
 }

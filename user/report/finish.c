@@ -171,10 +171,11 @@ static int finish_finding(struct report_builder *b, const struct build_finding *
 	/* A site may hold older blocks than those that are lost. */
 	if (f->lost_count && in->oldest_s > 0)
 		f->oldest_s = in->oldest_s;
+	err = report_copy_evidence(b, in->of.evidence, in->of.evidence_count, &f->evidence);
+	if (err)
+		return err;
 	advice_add_recommendation(&sb, &view, f, allocs);
 	err = sb.failed ? -ENOMEM : report_store_string(&b->store, sb.buf, &f->recommendation);
-	if (!err)
-		err = report_copy_evidence(b, in->of.evidence, in->of.evidence_count, &f->evidence);
 	return err ? err : make_id(b, f);
 }
 

@@ -347,7 +347,7 @@ int build_report(struct session *session, const struct build_options *options, s
 	if (!err)
 		err = build_heap(session, options->verdict, build.builder);
 	if (!err)
-		err = build_python(session, build.builder);
+		err = build_python(session, options->verdict, build.builder);
 	if (!err)
 		err = add_faults(&build);
 	if (!err)

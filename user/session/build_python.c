@@ -8,6 +8,7 @@
 #include "base/clock.h"
 
 #define VERSION_BYTES 32
+#define HELD_ENOUGH   0.5 /* of the objects looked at: then it is worth telling */
 
 /* "3.11.2"; "" if not known. */
 static const char *write_version(uint32_t version, char text[VERSION_BYTES])
@@ -138,9 +139,56 @@ static int add_member(const struct member *member, struct report_builder *builde
 	return err ? err : report_builder_add_python(builder, &row);
 }
 
-int build_python(const struct session *session, struct report_builder *builder)
+static const struct pyheap_type *type_named(const struct pyheap_snapshot *snapshot,
+					    const struct pylook_type *type)
+{
+	for (size_t i = 0; i < snapshot->type_count; i++)
+		if (snapshot->types[i].address == type->address)
+			return &snapshot->types[i];
+	return NULL;
+}
+
+/* A type that grows, or of which nothing holds some. */
+static int add_finding(const struct session *session, const struct verdict *verdict,
+		       const struct finding *finding, struct report_builder *builder)
+{
+	int pid = verdict->processes[finding->process].pid;
+	const struct member *member = members_newest(session, pid);
+	const struct pylook_type *type;
+	const struct pyheap_type *now;
+	struct report_untraced_input input = {
+		.pid = pid, .finding = finding, .allocator = "python"};
+
+	if (!member || finding->object_type > member->pylook.types.count)
+		return 0;
+	type = member->pylook.types.items[finding->object_type - 1];
+	now = type_named(member->pylook.newest, type);
+	input.type = type->name;
+	if (now) {
+		input.outstanding_count = now->count;
+		input.outstanding_bytes = now->bytes;
+		/* What nothing holds has no holder. */
+		if (!finding->lost_count && now->held_share >= HELD_ENOUGH)
+			input.held_by = now->held_by;
+	}
+	return report_builder_add_untraced(builder, &input);
+}
+
+static int add_findings(const struct session *session, const struct verdict *verdict,
+			struct report_builder *builder)
 {
 	int err = 0;
+
+	for (size_t i = 0; !err && verdict && i < verdict->finding_count; i++)
+		if (verdict->findings[i].object_type)
+			err = add_finding(session, verdict, &verdict->findings[i], builder);
+	return err;
+}
+
+int build_python(const struct session *session, const struct verdict *verdict,
+		 struct report_builder *builder)
+{
+	int err = add_findings(session, verdict, builder);
 
 	for (size_t i = 0; !err && i < session->members.count; i++)
 		if (session->members.items[i]->python.address)

@@ -5,6 +5,8 @@
 
 #include "session/session_internal.h"
 
-int build_python(const struct session *session, struct report_builder *builder);
+/* @verdict: NULL: none. */
+int build_python(const struct session *session, const struct verdict *verdict,
+		 struct report_builder *builder);
 
 #endif

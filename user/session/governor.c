@@ -445,6 +445,7 @@ static int on_check(void *user, uint32_t expirations)
 	(void)expirations;
 	check(g);
 	looks_tick(g->session, clock_now_ns());
+	pylooks_tick(g->session, clock_now_ns());
 	if (g->exact)
 		return 0;
 	/* While a window is open its own end does that, at the right moment. */

@@ -49,14 +49,22 @@ void judge_sample(const struct accounts *accounts, const struct session *session
 	}
 }
 
+static const struct object_evidence *
+objects_of(const struct member *member, const struct account *account, struct object_evidence *ret)
+{
+	return member && !account->execed && pylook_evidence(&member->pylook, ret) ? ret : NULL;
+}
+
 static int judge_all(const struct accounts *accounts, const struct session *session,
 		     uint64_t now_ns, struct verdict **ret)
 {
 	size_t count = accounts_count(accounts);
 	_cleanup_free_ struct verdict_process *processes =
 		calloc(count ? count : 1, sizeof(*processes));
+	_cleanup_free_ struct object_evidence *objects =
+		calloc(count ? count : 1, sizeof(*objects));
 
-	if (!processes)
+	if (!processes || !objects)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		const struct account *account = accounts_at(accounts, i);
@@ -69,6 +77,7 @@ static int judge_all(const struct accounts *accounts, const struct session *sess
 			.series = account->execed ? NULL : account->series,
 			.gauge = member ? member->gauge : NULL,
 			.lost = evidence_of(member, account),
+			.objects = objects_of(member, account, &objects[i]),
 			.ended = member && member->ended,
 		};
 	}

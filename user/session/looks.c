@@ -114,18 +114,24 @@ static void ask(const struct session *session, struct member *member)
 	}
 }
 
-/* The budget is that of all processes together. */
-static struct look_options options_of(const struct session *session, bool census)
+/* The budget is that of all processes together; looks at Python's objects have half of what looks at heaps would have. */
+double looks_stop_percent(const struct session *session, const struct member *member)
 {
 	int running = members_running(session);
+	double share = STOPS_SHARE / (member->python.layout ? 2 : 1);
 
+	return session->options.budget_percent * share / (running > 1 ? running : 1);
+}
+
+static struct look_options options_of(const struct session *session, const struct member *member,
+				      bool census)
+{
 	return (struct look_options){
 		.census = census,
 		.no_stop = session->options.no_stop,
 		.max_stop_ns = session->options.max_stop_ns,
 		.memory_bytes = session->options.memory_bytes,
-		.stop_percent =
-			session->options.budget_percent * STOPS_SHARE / (running > 1 ? running : 1),
+		.stop_percent = looks_stop_percent(session, member),
 		.displaced = session->displaced,
 	};
 }
@@ -190,7 +196,7 @@ static void read_idle(struct session *session)
 /* Where the allocator is none that is understood, what was traced is all that is known of its blocks. */
 static int start(struct session *session, struct member *member, bool census)
 {
-	struct look_options options = options_of(session, census);
+	struct look_options options = options_of(session, member, census);
 	struct known_request request = {
 		.pid = member->target->key.pid,
 		.census = census,
@@ -228,7 +234,7 @@ static int start(struct session *session, struct member *member, bool census)
 
 static void finish(struct session *session, struct member *member)
 {
-	struct look_options options = options_of(session, false);
+	struct look_options options = options_of(session, member, false);
 
 	look_finish(&member->look, &options, clock_now_ns());
 	if (!member->look.error && session->governor && member->look.last)
@@ -260,8 +266,7 @@ static int on_look_done(void *user, uint32_t events)
  * A process that began before our eyes may be over soon (a compiler's): a stop has to fit into the share of the time that it
  * has run by now.
  */
-static bool is_too_young(const struct session *session, const struct member *member,
-			 uint64_t now_ns)
+bool looks_too_young(const struct session *session, const struct member *member, uint64_t now_ns)
 {
 	uint64_t since_ns = member_since_ns(member);
 	struct process_memory memory;
@@ -284,7 +289,7 @@ static struct member *longest_due(const struct session *session, uint64_t now_ns
 
 		if (!member->ended && look_due(&member->look, now_ns) &&
 		    (!found || member->look.next_ns < found->look.next_ns) &&
-		    !is_too_young(session, member, now_ns))
+		    !looks_too_young(session, member, now_ns))
 			found = member;
 	}
 	return found;
@@ -300,7 +305,7 @@ void looks_tick(struct session *session, uint64_t now_ns)
 {
 	struct member *member;
 
-	if (!session->options.looks || session->looked_at ||
+	if (!session->options.looks || session->looked_at || session->pylooked_at ||
 	    !governor_allows_look(session->governor))
 		return;
 	member = longest_due(session, now_ns);

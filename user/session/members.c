@@ -180,6 +180,7 @@ static int member_new(struct session *session, int pid, struct member **ret, str
 	if (!member)
 		return error_set_errno(error, HF_E_INTERNAL, ENOMEM, "out of memory");
 	look_init(&member->look);
+	pylook_init(&member->pylook);
 	look_book_init(&member->look_book);
 	err = target_new(session->modules, pid, clock_now_ns(), &member->target, error);
 	if (err)
@@ -244,6 +245,8 @@ static void member_exited(struct session *session, struct member *member)
 {
 	if (session->looked_at == member)
 		looks_stop(session);
+	if (session->pylooked_at == member)
+		pylooks_stop(session);
 	member->ended = true;
 	governor_members_changed(session->governor);
 	member->target->ended_wall_ns = clock_wall_ns();
@@ -436,6 +439,7 @@ static void member_execed(struct session *session, struct member *member, const 
 {
 	member->probed = false;
 	member->execed_ns = life->time_ns;
+	pylooks_forget(session, member);
 	pythons_forget(member);
 	member->looks = 0;
 	looks_forget(session, member);

@@ -68,6 +68,7 @@ static int new_member(struct session *session, int pid, struct member **ret)
 	if (member) {
 		member->target = target;
 		look_init(&member->look);
+		pylook_init(&member->pylook);
 		look_book_init(&member->look_book);
 	} else {
 		free(target);

@@ -66,6 +66,7 @@ static int add_process(struct session *session, int pid, bool growth, struct hf_
 	if (!member)
 		return error_set_errno(error, HF_E_INTERNAL, ENOMEM, "out of memory");
 	look_init(&member->look);
+	pylook_init(&member->pylook);
 	member->look.keep_first = growth;
 	err = target_new(session->modules, pid, clock_now_ns(), &member->target, error);
 	if (!err && gauge_new(GAUGE_SLOTS, &member->gauge))

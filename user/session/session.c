@@ -278,6 +278,7 @@ static int on_timer(void *user, uint32_t expirations)
 	members_refresh(session, request.now_ns, session->tick_count++ % FULL_READ_TICKS == 0);
 	ingest_call(session->ingest, judge, &request);
 	looks_tick(session, request.now_ns);
+	pylooks_tick(session, request.now_ns);
 	verdict_free(session->verdict);
 	session->verdict = request.verdict;
 	fill_view(session, &request, &view);
@@ -314,6 +315,7 @@ int session_run(struct session *session, uint64_t for_ns, session_tick_fn tick, 
 	if (err)
 		return err;
 	looks_tick(session, clock_now_ns());
+	pylooks_tick(session, clock_now_ns());
 	err = for_ns ? loop_run_for(session->loop, for_ns) : loop_run(session->loop);
 	loop_remove(session->loop, session->timer_fd);
 	if (err == -ETIME)
@@ -344,6 +346,7 @@ void session_detach(struct session *session)
 	log_part("detached", session->stopped_ns);
 	began_ns = clock_now_ns();
 	looks_end(session);
+	pylooks_end(session);
 	log_part("looked", began_ns);
 	began_ns = clock_now_ns();
 	members_refresh(session, began_ns, true);

@@ -119,7 +119,8 @@ struct session {
 	/* Since the last tick. */
 	uint64_t last_tick_ns, last_allocs, last_frees;
 	unsigned int tick_count;
-	struct member *looked_at; /* whose heap is being looked at; NULL: none */
+	struct member *looked_at;   /* whose heap is being looked at; NULL: none */
+	struct member *pylooked_at; /* whose objects of Python are; NULL: none */
 	/* When the last look ended, and what CPUs had idled until then; 0: there was none. */
 	uint64_t unlooked_ns, unlooked_idle_ns;
 	double displaced;        /* look_options */
@@ -163,6 +164,17 @@ void looks_go_blind(struct session *session);
 void looks_stop(struct session *session);
 /* One last look at each process, with types. */
 void looks_end(struct session *session);
+
+/* The share of the time, in percent, that stops for looks of one kind may take of one process. */
+double looks_stop_percent(const struct session *session, const struct member *member);
+/* It began before our eyes, and may be over soon: no stop yet. */
+bool looks_too_young(const struct session *session, const struct member *member, uint64_t now_ns);
+
+/* pylooks.c: as looks.c, of the objects of Python. */
+void pylooks_tick(struct session *session, uint64_t now_ns);
+void pylooks_stop(struct session *session);
+void pylooks_forget(struct session *session, struct member *member);
+void pylooks_end(struct session *session);
 
 /* judge.c: runs on whoever owns the accounts. */
 struct judge_request {

@@ -13,6 +13,7 @@
 #include "verdict/held.h"
 #include "verdict/leak.h"
 #include "verdict/lost.h"
+#include "verdict/objects.h"
 #include "verdict/site.h"
 
 #define NS             1e9
@@ -614,6 +615,43 @@ static void judge_overall(struct verdict *v)
 	judge_unexplained(v);
 }
 
+/* Pieces that a runtime's allocator maps for itself: what is in them has types. */
+static bool is_arena(const struct verdict_process *in, const struct finding *f)
+{
+	const struct call_site *site = f->site ? ledger_site(in->ledger, f->site) : NULL;
+
+	return site && site->class == SITE_MAPPING && in->objects->arena_bytes &&
+	       site->alloc_bytes == site->allocs * in->objects->arena_bytes;
+}
+
+/* Types that grow, in place of the arenas that they lie in. */
+static int judge_objects(const struct verdict_process *in, struct site_context *context,
+			 struct process_verdict *out, struct finding_vec *findings, size_t first)
+{
+	const struct object_context objects = {in->objects, in->start_ns, context->now_ns};
+	size_t kept = first;
+	int err = 0;
+
+	if (!in->objects)
+		return 0;
+	for (size_t i = first; i < findings->count; i++) {
+		const struct finding *f = &findings->items[i];
+
+		if (is_arena(in, f))
+			out->sites[f->site - 1] = (struct site_verdict){.state = VERDICT_STEADY};
+		else
+			findings->items[kept++] = *f;
+	}
+	findings->count = kept;
+	for (size_t i = 0; !err && i < in->objects->type_count; i++) {
+		struct finding finding;
+
+		if (object_judge(&objects, i, &finding))
+			err = vec_push(findings, finding);
+	}
+	return err;
+}
+
 static int judge_process(const struct verdict_process *in, struct site_context *context,
 			 struct process_verdict *out, struct finding_vec *findings)
 {
@@ -650,6 +688,9 @@ static int judge_process(const struct verdict_process *in, struct site_context *
 	drop_unseen(in, out, findings, first);
 	if (estimates)
 		bound_by_heap(in, &context->envelope, findings, first);
+	err = judge_objects(in, context, out, findings, first);
+	if (err)
+		return err;
 	for (size_t i = first; i < findings->count; i++)
 		if (findings->items[i].state > out->state)
 			out->state = findings->items[i].state;

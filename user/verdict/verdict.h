@@ -134,6 +134,7 @@ int verdict_state_parse(const char *name, enum verdict_state *ret_state);
 #define VERDICT_MAX_FITS 512
 
 struct lost_evidence;
+struct object_evidence;
 
 /* All may be frozen copies (ledger_copy_sites(), series_copy()); nothing is changed. */
 struct verdict_process {
@@ -143,7 +144,9 @@ struct verdict_process {
 	const struct series *series; /* of that ledger; NULL: nothing can be found to grow */
 	const struct gauge *gauge;   /* NULL: none */
 	const struct lost_evidence *lost; /* NULL: nobody looked at its heap */
-	bool ended;                       /* what it held, it has given back */
+	const struct object_evidence
+		*objects; /* of its language's runtime; NULL: nobody looked at them */
+	bool ended;       /* what it held, it has given back */
 };
 
 /* X(upper, name, what value and reference mean) */
@@ -171,6 +174,10 @@ struct verdict_process {
 	X(LOOKS, "looks")   /* value: looks at the heap */                                                 \
 	X(SAMPLED,                                                                                         \
 	  "sampled") /* value: lost blocks whose allocation fell into a window; reference: of all sites */ \
+	X(OVERCOUNTED,                                                                                     \
+	  "overcounted") /* value: objects that nothing holds, though references to them are counted */    \
+	X(CIRCLES,                                                                                         \
+	  "circles") /* value: objects that only hold each other; reference: 1 if garbage is collected */  \
 	X(UNSAMPLED,                                                                                       \
 	  "unsampled") /* value: seconds until one of them falls into a window, on average; reference: share of the time in windows */
 
@@ -194,6 +201,7 @@ struct finding {
 	uint32_t process;    /* index into the input */
 	site_id site;        /* of its ledger; 0: blocks that were not traced */
 	uint32_t lost_entry; /* index into its lost_evidence's entries + 1; 0: none of it is lost */
+	uint32_t object_type; /* index into its object_evidence's types + 1; 0: these are no objects, but blocks */
 	enum verdict_state state;
 	double confidence; /* 0 .. 1: that the state is right */
 	double growth_bytes_per_second, growth_low, growth_high; /* 95 % interval */

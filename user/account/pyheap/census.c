@@ -31,12 +31,13 @@ static bool is_unreachable(const struct py_heap *heap, const struct py_object *o
 static void count_object(struct py_heap *heap, uint32_t index, bool judge, struct row *row,
 			 struct pyheap_snapshot *snapshot)
 {
-	uint64_t bytes = py_object_bytes(heap, index);
+	uint64_t pool_bytes, bytes = py_object_bytes(heap, index, &pool_bytes);
 	struct py_object *object = &heap->objects.items[index];
 
 	object->bytes = bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
 	row->type.count++;
 	row->type.bytes += bytes;
+	row->type.pool_bytes += pool_bytes;
 	row->type.tracked += object->tracked;
 	snapshot->objects++;
 	snapshot->bytes += bytes;
@@ -51,6 +52,7 @@ static void count_object(struct py_heap *heap, uint32_t index, bool judge, struc
 		return;
 	row->type.overcounted_count++;
 	row->type.overcounted_bytes += bytes;
+	row->type.overcounted_itself += object->overcounted_itself;
 	snapshot->overcounted_count++;
 	snapshot->overcounted_bytes += bytes;
 }

@@ -169,18 +169,31 @@ int py_object_blocks(struct py_heap *heap, uint32_t object, struct py_blocks *re
 			 attributes.values - attributes.block + 8 * keys.room);
 }
 
-uint64_t py_object_bytes(struct py_heap *heap, uint32_t object)
+/* The block of a pool that it lies in; 0: it lies in none. */
+static uint64_t pool_block(const struct py_heap *heap, uint64_t address)
+{
+	uint64_t size;
+
+	return map64_get(&heap->pools, address & ~(uint64_t)(PYTHON_POOL_BYTES - 1), &size) ? size
+											    : 0;
+}
+
+uint64_t py_object_bytes(struct py_heap *heap, uint32_t object, uint64_t *ret_pool_bytes)
 {
 	const struct py_type *type = py_type_of(heap, object);
 	struct py_blocks blocks = VEC_INIT;
-	uint64_t bytes = body_bytes(heap, heap->objects.items[object].address, type);
+	uint64_t address = heap->objects.items[object].address;
+	uint64_t bytes = body_bytes(heap, address, type);
 
+	*ret_pool_bytes = pool_block(heap, address);
 	/* Static objects have nothing before them. */
 	if (heap->objects.items[object].tracked)
 		bytes += py_head_bytes(type);
 	(void)py_object_blocks(heap, object, &blocks);
-	for (size_t i = 0; i < blocks.count; i++)
+	for (size_t i = 0; i < blocks.count; i++) {
 		bytes += blocks.items[i].end - blocks.items[i].start;
+		*ret_pool_bytes += pool_block(heap, blocks.items[i].start);
+	}
 	vec_done(&blocks);
 	return bytes;
 }

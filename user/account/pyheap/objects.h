@@ -65,12 +65,13 @@ struct py_object {
 	uint64_t address;
 	uint32_t type;
 	uint32_t parent,
-		label;    /* objects, but for labels of slots and regions; PY_NO_OBJECT: none */
-	uint32_t bytes;   /* saturated */
-	uint8_t edge;     /* enum py_edge */
-	bool tracked;     /* by the garbage collector */
-	bool seen;        /* held from a root */
-	bool overcounted; /* not held, and yet more references are counted than found */
+		label;  /* objects, but for labels of slots and regions; PY_NO_OBJECT: none */
+	uint32_t bytes; /* saturated */
+	uint8_t edge;   /* enum py_edge */
+	bool tracked;   /* by the garbage collector */
+	bool seen;      /* held from a root */
+	bool overcounted; /* not held, and yet more references are counted than found; or held by such only */
+	bool overcounted_itself; /* the former */
 };
 
 struct py_heap {

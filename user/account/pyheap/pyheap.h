@@ -38,13 +38,15 @@ struct pyheap_type {
 	uint64_t address;      /* of the type object */
 	const char *name;      /* "module.Class"; of the built-in ones without "builtins." */
 	uint64_t count, bytes; /* as sys.getsizeof() tells, with the collector's head */
-	uint64_t tracked;      /* by the garbage collector: as gc.get_objects() lists them */
+	uint64_t pool_bytes; /* blocks of pools that they and their buffers lie in; the rest is malloc's */
+	uint64_t tracked; /* by the garbage collector: as gc.get_objects() lists them */
 	uint64_t unreachable_count, unreachable_bytes;
 	/* Of these: a reference to them was taken and never given back, to themselves or to what holds them. The others hold each
 	 * other in circles, and go with the next collection. */
 	uint64_t overcounted_count, overcounted_bytes;
-	const char *
-		held_by; /* "__main__.REGISTRY.by_id[*]": the commonest shortest way from a root; "" if not known */
+	uint64_t overcounted_itself; /* of these: to the objects themselves */
+	/* "__main__.REGISTRY.by_id[*]": the commonest shortest way from a root; "" if not known */
+	const char *held_by;
 	double held_share; /* of the objects looked at, that are held so */
 };
 

@@ -254,12 +254,12 @@ static void mark_overcounted(void *user, enum py_edge how, uint64_t target, uint
 	struct reference_count *c = user;
 	uint32_t object = py_object_find(c->heap, target);
 
-	(void)how;
 	(void)label;
 	if (object == PY_NO_OBJECT || c->heap->objects.items[object].seen ||
 	    c->heap->objects.items[object].overcounted)
 		return;
 	c->heap->objects.items[object].overcounted = true;
+	c->heap->objects.items[object].overcounted_itself = how == PY_EDGE_NONE;
 	if (vec_push(&c->queue, object))
 		c->error = -ENOMEM;
 }

@@ -14,8 +14,9 @@ struct py_visitor {
 /* All references that the object owns; but those to its class's names of attributes, which are the class's. */
 void py_visit(struct py_heap *heap, uint32_t object, const struct py_visitor *visitor);
 
-/* With its head, its attributes and the buffers that are its own: at least what sys.getsizeof() tells. */
-uint64_t py_object_bytes(struct py_heap *heap, uint32_t object);
+/* With its head, its attributes and the buffers that are its own: at least what sys.getsizeof() tells. *ret_pool_bytes: the blocks of
+ * pools that these lie in. */
+uint64_t py_object_bytes(struct py_heap *heap, uint32_t object, uint64_t *ret_pool_bytes);
 
 /* Without what stands before it and what lies elsewhere. */
 uint64_t py_body_bytes(struct py_heap *heap, uint64_t address, uint32_t type);

@@ -104,12 +104,35 @@ static void add_lost_amount(struct text_out *t, const struct report_finding *f)
 	strbuf_addstr(t->out, " not freed)");
 }
 
+/* Objects of Python: their type has a line of its own. */
+static void add_objects(struct text_out *t, const struct report_finding *f)
+{
+	uint64_t count = f->lost_count ? f->lost_count : f->outstanding_count;
+	uint64_t bytes = f->lost_count ? f->lost_bytes : f->outstanding_bytes;
+
+	strbuf_add_grouped(t->out, count);
+	strbuf_addstr(t->out, count == 1 ? " object of " : " objects of ");
+	strbuf_add_human_bytes(t->out, count ? bytes / count : 0);
+	if (!f->lost_count)
+		return;
+	strbuf_addstr(t->out, " lost");
+	if (f->outstanding_count > f->lost_count) {
+		strbuf_addstr(t->out, " (of ");
+		strbuf_add_grouped(t->out, f->outstanding_count);
+		strbuf_addch(t->out, ')');
+	}
+}
+
 static void add_amount(struct text_out *t, const struct report_finding *f)
 {
 	uint64_t each = f->outstanding_count ? f->outstanding_bytes / f->outstanding_count : 0;
 	bool stack = !strcmp(f->allocator, "stack");
 	bool mapped = stack || !strcmp(f->allocator, "mmap");
 
+	if (!strcmp(f->allocator, "python")) {
+		add_objects(t, f);
+		return;
+	}
 	if (f->lost_count) {
 		add_lost_amount(t, f);
 		return;
