@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/units.h"
+#include "report/place.h"
 #include "report/python_advice.h"
 
 /* What a frame below the user's own tells about the container that grows. First match wins. */
@@ -33,28 +34,6 @@ static const struct {
 	{"queue", "a queue", "see whether its consumer keeps up"},
 	{"Queue", "a queue", "see whether its consumer keeps up"},
 };
-
-/* "keep_forever (t.c:5)", "libfoo.so+0x1234" */
-void advice_add_place(struct strbuf *sb, const struct report_frame *frame)
-{
-	if (*frame->function) {
-		strbuf_add_printable(sb, frame->function, strlen(frame->function));
-	} else {
-		const char *module = *frame->module ? report_basename(frame->module) : "unknown";
-
-		strbuf_add_printable(sb, module, strlen(module));
-		strbuf_addf(sb, "+0x%" PRIx64, frame->address);
-	}
-	if (*frame->file) {
-		const char *file = report_basename(frame->file);
-
-		strbuf_addstr(sb, " (");
-		strbuf_add_printable(sb, file, strlen(file));
-		if (frame->line)
-			strbuf_addf(sb, ":%u", frame->line);
-		strbuf_addch(sb, ')');
-	}
-}
 
 /* Where calls are seen in windows only. */
 static void add_window_evidence(struct strbuf *sb, const struct evidence *e)
@@ -224,7 +203,7 @@ static void add_what(struct strbuf *sb, const struct report *report, const struc
 		strbuf_addf(sb, "%s grows, filled by ", containers[container - 1].container);
 	else
 		strbuf_addf(sb, "blocks of about %" PRIu64 " B are kept by ", each);
-	advice_add_place(sb, &report->frames[f->stack.frames[own]]);
+	report_add_place(sb, &report->frames[f->stack.frames[own]]);
 	if (*f->held_by) {
 		strbuf_addstr(sb, ", held by ");
 		strbuf_add_printable(sb, f->held_by, strlen(f->held_by));
@@ -273,14 +252,14 @@ static void add_lost(struct strbuf *sb, const struct report *report, const struc
 	if (!strcmp(f->allocator, "mmap")) {
 		strbuf_addstr(sb,
 			      "no path unmaps them: look for a missing munmap on the way out of ");
-		advice_add_place(sb, own);
+		report_add_place(sb, own);
 		return;
 	}
 	strbuf_addstr(sb, f->state != VERDICT_LOST || f->growth_bytes_per_second > 0
 				  ? "no path frees them: look for a missing free "
 				  : "they were lost once: look for a missing free ");
 	strbuf_addstr(sb, "on the way out of ");
-	advice_add_place(sb, own);
+	report_add_place(sb, own);
 	strbuf_addstr(sb, ", or where the last pointer to them is overwritten");
 }
 
@@ -314,7 +293,7 @@ void advice_add_recommendation(struct strbuf *sb, const struct report *report,
 			uint32_t own = report_first_own_frame(report, f->stack);
 
 			strbuf_addstr(sb, "; filled by ");
-			advice_add_place(sb, &report->frames[f->stack.frames[own]]);
+			report_add_place(sb, &report->frames[f->stack.frames[own]]);
 		}
 		return;
 	}

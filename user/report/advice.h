@@ -17,7 +17,4 @@ void advice_add_evidence(struct strbuf *sb, const struct evidence *evidence);
 void advice_add_recommendation(struct strbuf *sb, const struct report *report,
 			       const struct report_finding *finding, uint64_t alloc_count);
 
-/* "keep_forever (t.c:5)", "libfoo.so+0x1234" */
-void advice_add_place(struct strbuf *sb, const struct report_frame *frame);
-
 #endif

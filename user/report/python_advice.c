@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "report/advice.h"
+#include "report/place.h"
 
 void python_advice_add_evidence(struct strbuf *sb, const struct evidence *e)
 {
@@ -64,7 +64,7 @@ static void add_made(struct strbuf *sb, const struct report *report, const struc
 	if (!f->stack.depth)
 		return;
 	strbuf_addstr(sb, ", made by ");
-	advice_add_place(
+	report_add_place(
 		sb, &report->frames[f->stack.frames[report_first_own_frame(report, f->stack)]]);
 }
 
