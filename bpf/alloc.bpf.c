@@ -11,7 +11,6 @@
 #include "alloc.bpf.h"
 
 /* A kfunc from 6.13 on; weak, so that the object loads where it is absent. */
-extern bool bpf_session_is_return(void) __ksym __weak;
 
 /* The barrier keeps the compiler from dropping the mask where it knows the range from a branch: the verifiers
  * of kernels such as 6.1 do not. */
@@ -390,13 +389,21 @@ int alloc_ret_insn(struct pt_regs *regs)
 	return 0;
 }
 
+/* In one object file only: libbpf 1.1 links no weak kernel function that two of them name. */
+extern bool bpf_session_is_return(void) __ksym __weak;
+
+__noinline bool session_is_return(void)
+{
+	return bpf_session_is_return();
+}
+
 /* uprobe_multi session: one program sees both; answering 1 at entry saves the return probe. */
 SEC("uprobe")
 int alloc_session(struct pt_regs *regs)
 {
 	struct hf_probe_cookie cookie;
 
-	if (bpf_session_is_return()) {
+	if (session_is_return()) {
 		leave_alloc(regs->sp - 8, regs->ax);
 		return 0;
 	}

@@ -91,6 +91,13 @@ extern struct hf_pythons {
 	__type(value, struct hf_python);
 } pythons SEC(".maps");
 
+extern struct hf_birth_types {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, HF_MAX_BIRTH_TYPES);
+	__type(key, struct hf_birth_type);
+	__type(value, u8);
+} birth_types SEC(".maps");
+
 extern struct hf_ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 16 << 20);
@@ -124,6 +131,9 @@ extern __u32 window;
 
 /* Set when there is any: else nobody looks. */
 extern bool pythons_known;
+
+/* How often a function that makes objects was called while it was probed; what of it did not fit in the ring. */
+extern u64 birth_hits, birth_losses;
 
 /* Set when all is to be detached, which takes the kernel a while, place by place: calls and mappings that begin
  * after it are not seen, those under way are seen to their end. So the account is that of one moment. */

@@ -182,6 +182,9 @@ __hidden void count_loss(u32 reason);
 
 /* Fills in the header. */
 __hidden void event_begin(struct hf_event *event, u32 kind_detail, u32 size);
+/* In a program of a uprobe_multi session (6.13): is this the return? */
+__hidden bool session_is_return(void);
+
 /* BPF_RB_NO_WAKEUP or BPF_RB_FORCE_WAKEUP: the reader is woken once wake_bytes wait, not for each event. */
 __hidden u64 wake_flags(void);
 

@@ -33,7 +33,8 @@
 	X(WINDOW,                                                                                  \
 	  window) /* written by the user side: a time in which calls were traced is over */        \
 	X(ALLOCATOR_CODE,                                                                          \
-	  allocator_code) /* written by the user side: where its allocators' code lies */
+	  allocator_code) /* written by the user side: where its allocators' code lies */          \
+	X(BIRTH, birth) /* an object of Python was made, of a type that was asked for */
 
 enum hf_event_kind {
 	HF_EVENT_NONE = 0,
@@ -123,6 +124,13 @@ struct hf_event_file {
 	__u64 inode;
 	__u32 device;
 	__u32 names_bytes; /* NULs included, zeros at the end not; at most HF_MAX_PATH_BYTES */
+};
+
+struct hf_event_birth {
+	struct hf_event h;
+	__u64 address; /* of the object */
+	__u64 type;    /* of its type object */
+	__u64 stack;   /* from the caller of the function that made it */
 };
 
 struct hf_event_unmap {

@@ -14,6 +14,7 @@
 #define HF_MAX_PYTHON_THREADS 512  /* of an interpreter, that are looked through for one */
 #define HF_MAX_MAPPINGS       1024 /* executable mappings of one process that can be unwound */
 #define HF_MAX_RULES          16384 /* distinct unwind rules over all tables; 12 large binaries need 1,539 */
+#define HF_MAX_BIRTH_TYPES    256  /* that are asked for at the same time */
 #define HF_MAX_PROCESSES      4096 /* traced processes, children included */
 #define HF_FRESH_CODE         8    /* mappings of code remembered until they are published */
 #define HF_MAX_PATH_BYTES     1024 /* path of a file with code, its parts' NULs included */

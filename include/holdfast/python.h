@@ -61,6 +61,13 @@ static inline __u64 hf_python_mark(const struct hf_python_parts *parts)
 	return (mark ^ mark >> 32) | HF_PYTHON_FRAME;
 }
 
+/* A type whose objects are of interest as they are made. */
+struct hf_birth_type {
+	__u64 type; /* its address */
+	__u32 pid;
+	__u32 reserved;
+};
+
 /* How the end of a run is told. */
 enum hf_python_style {
 	HF_PYTHON_ENTRY_FLAG =

@@ -72,6 +72,7 @@ def parse_row(line, where):
     row["settle"], row["hunt"] = float(row["settle"]), int(row["hunt"])
     row["bursts"] = row["rate"].startswith("~")
     row["rate"] = None if row["rate"] == "-" else float(row["rate"].lstrip("~"))
+    row["function"], _, row["holder"] = row["function"].partition("@")
     row["function"] = None if row["function"] == "-" else row["function"]
     return row
 
@@ -301,6 +302,8 @@ def check_function(row, report):
         yield "no finding"
     elif not names_function(report["findings"][0], row["function"]):
         yield f"names {own_name(report['findings'][0])}, not {row['function']}"
+    elif row["holder"] and report["findings"][0]["held_by"] != row["holder"]:
+        yield f"held by {report['findings'][0]['held_by']}, not {row['holder']}"
 
 
 def rate_of(row, report):

@@ -38,6 +38,7 @@ struct build_finding {
 	uint64_t lost_count, lost_bytes;
 	const char *type, *held_by;
 	/* Without a site. */
+	uint32_t stack;
 	const char *allocator;
 	uint64_t outstanding_bytes, outstanding_count;
 };

@@ -432,6 +432,8 @@ int report_builder_add_untraced(struct report_builder *b, const struct report_un
 	int err = report_store_string(&b->store, in->allocator, &new.allocator);
 
 	if (!err)
+		err = intern_stack(b, in->trace, &new.stack);
+	if (!err)
 		err = name_finding(b, &new, in->type, in->held_by);
 	return err ? err : vec_push(&b->findings, new);
 }

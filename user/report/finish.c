@@ -168,6 +168,8 @@ static int finish_finding(struct report_builder *b, const struct build_finding *
 	};
 	if (in->site != NO_SITE)
 		take_site(b, in, f);
+	else
+		f->stack = b->store.stacks.items[in->stack];
 	/* A site may hold older blocks than those that are lost. */
 	if (f->lost_count && in->oldest_s > 0)
 		f->oldest_s = in->oldest_s;

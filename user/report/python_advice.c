@@ -20,6 +20,13 @@ void python_advice_add_evidence(struct strbuf *sb, const struct evidence *e)
 			      " objects that only hold each other, and nobody collects them: gc "
 			      "is off");
 		break;
+	case EVIDENCE_MADE:
+		strbuf_addstr(sb, "of those that were seen being made ");
+		strbuf_add_grouped(sb, (uint64_t)e->reference);
+		strbuf_addstr(sb, " stayed, and ");
+		strbuf_add_grouped(sb, (uint64_t)e->value);
+		strbuf_addstr(sb, " of these were made here");
+		break;
 	default:
 		break;
 	}

@@ -37,6 +37,7 @@ static void account_free(struct account *account)
 	ledger_free(account->ledger);
 	series_free(account->series);
 	fault_table_free(account->faults);
+	vec_done(&account->births);
 	maps_done(&account->maps);
 	vec_done(&account->sampling.fresh);
 	vec_done(&account->allocator_code);
@@ -431,6 +432,18 @@ static void take_fault(struct accounts *accounts, struct account *account,
 	const struct hf_event_fault *e = (const struct hf_event_fault *)event;
 
 	fault_table_count(account->faults, e, stack_of(accounts, e->stack, event), &account->maps);
+}
+
+static void take_birth(struct accounts *accounts, struct account *account,
+		       const struct hf_event *event)
+{
+	const struct hf_event_birth *e = (const struct hf_event_birth *)event;
+	struct birth birth = {event->time_ns, e->address, e->type,
+			      stack_of(accounts, e->stack, event)};
+
+	/* One that does not fit is one sample less. */
+	if (account->births.count < BIRTHS_MAX)
+		(void)!vec_push(&account->births, birth);
 }
 
 static void take_stack(struct accounts *accounts, struct account *account,

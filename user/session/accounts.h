@@ -42,6 +42,16 @@ struct code_range {
 
 VEC_STRUCT(code_ranges, struct code_range);
 
+/* An object of Python that was seen being made. */
+struct birth {
+	uint64_t time_ns, address, type;
+	stack_id stack;
+};
+
+VEC_STRUCT(birth_vec, struct birth);
+
+#define BIRTHS_MAX 16384 /* that nobody has taken yet; more are left out */
+
 /* One process's account. After an exec it starts again from nothing: the blocks are gone. */
 struct account {
 	int pid, parent_pid;
@@ -53,7 +63,8 @@ struct account {
 	struct ledger *ledger;
 	struct series *series;
 	struct fault_table *faults;
-	struct maps maps; /* as last seen by the main thread: tells faults apart */
+	struct birth_vec births; /* since somebody took them */
+	struct maps maps;        /* as last seen by the main thread: tells faults apart */
 	struct account_sampling sampling;
 	struct code_ranges allocator_code; /* of its allocators; empty: the kernel side tells */
 };

@@ -148,6 +148,19 @@ static const struct pyheap_type *type_named(const struct pyheap_snapshot *snapsh
 	return NULL;
 }
 
+/* Among the first reasons, which are shown. */
+static void add_blame(const struct births_blame *blame, struct finding *finding)
+{
+	uint8_t count = finding->evidence_count;
+
+	if (!count || count == VERDICT_MAX_EVIDENCE)
+		return;
+	finding->evidence[count] = finding->evidence[1];
+	finding->evidence[1] =
+		(struct evidence){EVIDENCE_MADE, (double)blame->stayed_here, (double)blame->stayed};
+	finding->evidence_count = count + 1;
+}
+
 /* A type that grows, or of which nothing holds some. */
 static int add_finding(const struct session *session, const struct verdict *verdict,
 		       const struct finding *finding, struct report_builder *builder)
@@ -156,8 +169,9 @@ static int add_finding(const struct session *session, const struct verdict *verd
 	const struct member *member = members_newest(session, pid);
 	const struct pylook_type *type;
 	const struct pyheap_type *now;
-	struct report_untraced_input input = {
-		.pid = pid, .finding = finding, .allocator = "python"};
+	struct births_blame blame;
+	struct finding told = *finding;
+	struct report_untraced_input input = {.pid = pid, .finding = &told, .allocator = "python"};
 
 	if (!member || finding->object_type > member->pylook.types.count)
 		return 0;
@@ -170,6 +184,10 @@ static int add_finding(const struct session *session, const struct verdict *verd
 		/* What nothing holds has no holder. */
 		if (!finding->lost_count && now->held_share >= HELD_ENOUGH)
 			input.held_by = now->held_by;
+	}
+	if (births_blame(session->births, pid, type->address, &blame)) {
+		input.trace = stack_table_at(accounts_stacks(session->accounts), blame.stack);
+		add_blame(&blame, &told);
 	}
 	return report_builder_add_untraced(builder, &input);
 }

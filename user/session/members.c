@@ -247,6 +247,7 @@ static void member_exited(struct session *session, struct member *member)
 		looks_stop(session);
 	if (session->pylooked_at == member)
 		pylooks_stop(session);
+	births_forget(session->births, member->target->key.pid);
 	member->ended = true;
 	governor_members_changed(session->governor);
 	member->target->ended_wall_ns = clock_wall_ns();
@@ -440,6 +441,7 @@ static void member_execed(struct session *session, struct member *member, const 
 	member->probed = false;
 	member->execed_ns = life->time_ns;
 	pylooks_forget(session, member);
+	births_forget(session->births, member->target->key.pid);
 	pythons_forget(member);
 	member->looks = 0;
 	looks_forget(session, member);

@@ -15,6 +15,11 @@
 /* At the end types are not counted again if they were so shortly before. */
 #define FRESH_NS (2 * NS_PER_S)
 
+bool pylooks_wanted(const struct session *session)
+{
+	return session->options.looks && !session->options.recorder;
+}
+
 static struct pyheap_options options_of(const struct session *session, const struct member *member)
 {
 	return (struct pyheap_options){
@@ -94,7 +99,7 @@ void pylooks_tick(struct session *session, uint64_t now_ns)
 	struct pyheap_options options;
 	struct member *member;
 
-	if (!session->options.looks || session->looked_at || session->pylooked_at ||
+	if (!pylooks_wanted(session) || session->looked_at || session->pylooked_at ||
 	    !governor_allows_look(session->governor))
 		return;
 	member = longest_due(session, now_ns);
@@ -136,7 +141,7 @@ void pylooks_forget(struct session *session, struct member *member)
 void pylooks_end(struct session *session)
 {
 	pylooks_stop(session);
-	for (size_t i = 0; session->options.looks && i < session->members.count; i++) {
+	for (size_t i = 0; pylooks_wanted(session) && i < session->members.count; i++) {
 		struct member *member = session->members.items[i];
 		struct pyheap_options options = options_of(session, member);
 		const struct pyheap_snapshot *newest = member->pylook.newest;

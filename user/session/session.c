@@ -118,6 +118,9 @@ int session_new(const struct session_options *options, struct session **ret, str
 	err = start_ingest(session);
 	if (!err)
 		err = governor_new(session, &session->governor);
+	/* Without windows there is no line for what is made, but the rest of the verdict. */
+	if (!err && pylooks_wanted(session) && births_new(session, &session->births) == -ENOMEM)
+		err = -ENOMEM;
 	if (err)
 		return error_set_errno(error, HF_E_INTERNAL, -err, "can't start: %s",
 				       strerror(-err));
@@ -130,6 +133,7 @@ void session_free(struct session *session)
 	if (!session)
 		return;
 	session_detach(session);
+	births_free(session->births);
 	governor_free(session->governor);
 	ingest_free(session->ingest);
 	python_watch_free(session->python_watch);
@@ -279,6 +283,7 @@ static int on_timer(void *user, uint32_t expirations)
 	ingest_call(session->ingest, judge, &request);
 	looks_tick(session, request.now_ns);
 	pylooks_tick(session, request.now_ns);
+	births_tick(session->births, request.now_ns);
 	verdict_free(session->verdict);
 	session->verdict = request.verdict;
 	fill_view(session, &request, &view);
@@ -340,6 +345,7 @@ void session_detach(struct session *session)
 	if (session->detached || !session->ingest)
 		return;
 	session->detached = true;
+	births_stop(session->births);
 	governor_stop(session->governor);
 	session->stopped_ns = clock_now_ns();
 	probe_detach(session->probe, 0);

@@ -13,6 +13,7 @@
 #include "capture/probe/probe.h"
 #include "capture/probe/usage.h"
 #include "session/accounts.h"
+#include "session/births.h"
 #include "session/call_cache.h"
 #include "session/governor.h"
 #include "session/ingest.h"
@@ -129,6 +130,7 @@ struct session {
 	struct python_watch *python_watch; /* the ingest thread's; NULL: no stacks come */
 	struct python_names *python_names;
 	struct python_watch_counts python_counts;
+	struct births *births;     /* NULL: none are seen */
 	struct resolver *resolver; /* made with the first report */
 	size_t resolver_targets;   /* members that it knows */
 	struct replayed *replayed; /* NULL: live */
@@ -170,7 +172,8 @@ double looks_stop_percent(const struct session *session, const struct member *me
 /* It began before our eyes, and may be over soon: no stop yet. */
 bool looks_too_young(const struct session *session, const struct member *member, uint64_t now_ns);
 
-/* pylooks.c: as looks.c, of the objects of Python. */
+/* pylooks.c: as looks.c, of the objects of Python; a recording has no room for them. */
+bool pylooks_wanted(const struct session *session);
 void pylooks_tick(struct session *session, uint64_t now_ns);
 void pylooks_stop(struct session *session);
 void pylooks_forget(struct session *session, struct member *member);

@@ -150,35 +150,37 @@ struct verdict_process {
 };
 
 /* X(upper, name, what value and reference mean) */
-#define VERDICT_EVIDENCE(X)                                                                                \
-	X(TREND, "trend")               /* value: Mann-Kendall z; reference: windows seen */               \
-	X(DECELERATION, "deceleration") /* value: slope of last third / first third */                     \
-	X(SURVIVAL,                                                                                        \
-	  "survival")         /* value: lower end of the share never freed; reference: age in s */         \
-	X(UNFREED, "unfreed") /* value: outstanding blocks; reference: blocks allocated */                 \
-	X(DURATION, "duration")       /* value: seconds observed; reference: seconds needed */             \
-	X(PERIODS, "periods")         /* value: periods seen; reference: periods needed */                 \
-	X(PERIOD, "period")           /* value: seconds from one rise to the next */                       \
-	X(SWING, "swing")             /* value: swing / peak */                                            \
-	X(SHARE, "share")             /* value: percent of the process's RSS growth */                     \
-	X(UNEXPLAINED, "unexplained") /* value: bytes/s of RSS growth that no site explains */             \
-	X(UNREACHABLE,                                                                                     \
-	  "unreachable") /* value: blocks that nothing refers to; reference: lost since we look */         \
-	X(UNCHANGED, "unchanged") /* value: share of them whose content stays as it is */                  \
-	X(FOLLOWS, "follows")     /* value: of them, those that only lost blocks refer to */               \
-	X(RETURNED, "returned")   /* value: blocks called lost that came back */                           \
-	X(PAUSE, "pause")   /* value: seconds since the last loss; reference: of a leak at most */         \
-	X(FREE, "free")     /* value: bytes/s of free memory inside the heap; reference: RSS's */          \
-	X(FILES, "files")   /* value: bytes/s of mapped files' pages; reference: RSS's */                  \
-	X(SHARED, "shared") /* value: bytes/s of shared memory; reference: RSS's */                        \
-	X(LOOKS, "looks")   /* value: looks at the heap */                                                 \
-	X(SAMPLED,                                                                                         \
-	  "sampled") /* value: lost blocks whose allocation fell into a window; reference: of all sites */ \
-	X(OVERCOUNTED,                                                                                     \
-	  "overcounted") /* value: objects that nothing holds, though references to them are counted */    \
-	X(CIRCLES,                                                                                         \
-	  "circles") /* value: objects that only hold each other; reference: 1 if garbage is collected */  \
-	X(UNSAMPLED,                                                                                       \
+#define VERDICT_EVIDENCE(X)                                                                                     \
+	X(TREND, "trend")               /* value: Mann-Kendall z; reference: windows seen */                    \
+	X(DECELERATION, "deceleration") /* value: slope of last third / first third */                          \
+	X(SURVIVAL,                                                                                             \
+	  "survival")         /* value: lower end of the share never freed; reference: age in s */              \
+	X(UNFREED, "unfreed") /* value: outstanding blocks; reference: blocks allocated */                      \
+	X(DURATION, "duration")       /* value: seconds observed; reference: seconds needed */                  \
+	X(PERIODS, "periods")         /* value: periods seen; reference: periods needed */                      \
+	X(PERIOD, "period")           /* value: seconds from one rise to the next */                            \
+	X(SWING, "swing")             /* value: swing / peak */                                                 \
+	X(SHARE, "share")             /* value: percent of the process's RSS growth */                          \
+	X(UNEXPLAINED, "unexplained") /* value: bytes/s of RSS growth that no site explains */                  \
+	X(UNREACHABLE,                                                                                          \
+	  "unreachable") /* value: blocks that nothing refers to; reference: lost since we look */              \
+	X(UNCHANGED, "unchanged") /* value: share of them whose content stays as it is */                       \
+	X(FOLLOWS, "follows")     /* value: of them, those that only lost blocks refer to */                    \
+	X(RETURNED, "returned")   /* value: blocks called lost that came back */                                \
+	X(PAUSE, "pause")   /* value: seconds since the last loss; reference: of a leak at most */              \
+	X(FREE, "free")     /* value: bytes/s of free memory inside the heap; reference: RSS's */               \
+	X(FILES, "files")   /* value: bytes/s of mapped files' pages; reference: RSS's */                       \
+	X(SHARED, "shared") /* value: bytes/s of shared memory; reference: RSS's */                             \
+	X(LOOKS, "looks")   /* value: looks at the heap */                                                      \
+	X(SAMPLED,                                                                                              \
+	  "sampled") /* value: lost blocks whose allocation fell into a window; reference: of all sites */      \
+	X(OVERCOUNTED,                                                                                          \
+	  "overcounted") /* value: objects that nothing holds, though references to them are counted */         \
+	X(CIRCLES,                                                                                              \
+	  "circles") /* value: objects that only hold each other; reference: 1 if garbage is collected */       \
+	X(MADE,                                                                                                 \
+	  "made") /* value: objects that stayed of those that were seen being made here; reference: anywhere */ \
+	X(UNSAMPLED,                                                                                            \
 	  "unsampled") /* value: seconds until one of them falls into a window, on average; reference: share of the time in windows */
 
 enum evidence_kind {

@@ -223,6 +223,19 @@ static int attach_call(struct probe *probe, const struct probe_list *list, struc
 				ret_links);
 }
 
+/* In windows only: perf events have none. */
+static int attach_birth(struct probe *probe, const struct probe_list *list,
+			struct fd_vec *ret_links)
+{
+	struct holdfast_bpf *s = probe->skeleton;
+
+	if (probe->way == PROBE_WAY_SESSION)
+		return attach_one(bpf_program__fd(s->progs.birth_session), HOOK_SESSION, false,
+				  list, ret_links);
+	return attach_one(bpf_program__fd(s->progs.birth_return), HOOK_RETURN, false, list,
+			  ret_links);
+}
+
 int links_attach_bare(struct probe *probe, enum link_kind kind, const struct probe_list *list,
 		      struct fd_vec *ret_links)
 {
@@ -232,6 +245,8 @@ int links_attach_bare(struct probe *probe, enum link_kind kind, const struct pro
 		return 0;
 	if (kind == LINK_CALL)
 		return attach_call(probe, list, ret_links);
+	if (kind == LINK_BIRTH)
+		return attach_birth(probe, list, ret_links);
 	program = kind == LINK_ENTRY      ? probe->skeleton->progs.alloc_entry
 		  : kind == LINK_RET_INSN ? probe->skeleton->progs.alloc_ret_insn
 					  : probe->skeleton->progs.call_site;

@@ -72,6 +72,11 @@ static void choose_programs(struct holdfast_bpf *skeleton, enum probe_way way)
 
 	bpf_program__set_autoload(skeleton->progs.alloc_session, way == PROBE_WAY_SESSION);
 	bpf_program__set_autoload(skeleton->progs.alloc_return, way != PROBE_WAY_SESSION);
+	bpf_program__set_autoload(skeleton->progs.birth_session, way == PROBE_WAY_SESSION);
+	bpf_program__set_autoload(skeleton->progs.birth_return, way == PROBE_WAY_MULTI);
+	bpf_program__set_expected_attach_type(skeleton->progs.birth_session,
+					      (enum bpf_attach_type)TYPE_UPROBE_SESSION);
+	bpf_program__set_expected_attach_type(skeleton->progs.birth_return, type);
 	bpf_program__set_expected_attach_type(skeleton->progs.alloc_session,
 					      (enum bpf_attach_type)TYPE_UPROBE_SESSION);
 	bpf_program__set_expected_attach_type(skeleton->progs.alloc_entry, type);

@@ -104,6 +104,7 @@ enum link_kind {
 	LINK_CALL,      /* entry and return of the function */
 	LINK_RET_INSN,  /* at the function's ret instructions */
 	LINK_CALL_SITE, /* at calls, and behind them */
+	LINK_BIRTH,     /* return of a function that makes objects */
 	LINK_KINDS,
 };
 /* Appends the links made to @ret_links, also on failure. */

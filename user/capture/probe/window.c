@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "capture/probe/births.h"
 #include "capture/probe/probe_internal.h"
 #include "capture/probe/shield.h"
 #include "holdfast.skel.h"
@@ -27,6 +28,7 @@ struct part {
 struct probe_window {
 	struct probe *probe;
 	VEC(struct part) parts;
+	bool calls; /* functions of allocators are among them */
 	struct fd_vec links;
 	atomic_uint ended; /* a futex */
 	const atomic_ulong
@@ -104,10 +106,36 @@ int probe_window_add(struct probe_window *window, const struct target *target,
 {
 	int err = 0;
 
+	window->calls = true;
 	for (size_t i = 0; !err && i < set->function_count; i++) {
 		if (!set->functions[i].usdt.used && !probe_plan_has(set, 0, i))
 			err = add_module(window, target->key.pid, set, i);
 	}
+	return err;
+}
+
+int probe_window_add_births(struct probe_window *window, int pid, const struct module *module,
+			    const uint64_t *functions, size_t count)
+{
+	struct part part = {.pid = pid, .path_fd = module_open(module)};
+	struct probe_list *list = &part.plan.lists[LINK_BIRTH];
+	int err = part.path_fd < 0 ? part.path_fd : 0;
+
+	list->pid = pid;
+	list->path_fd = part.path_fd;
+	for (size_t i = 0; !err && i < count; i++) {
+		uint64_t offset;
+
+		err = elf_file_address_to_offset(module->elf, functions[i], &offset);
+		if (!err)
+			err = vec_push(&list->offsets, offset);
+		if (!err)
+			err = vec_push(&list->cookies, 0);
+	}
+	if (!err)
+		err = vec_push(&window->parts, part);
+	if (err)
+		part_done(&part);
 	return err;
 }
 
@@ -174,10 +202,12 @@ int probe_window_run(struct probe_window *window, const struct probe_window_hold
 	window->hold = *hold;
 	atomic_store(&window->ended, 0);
 	/* Calls that began in an earlier window are over. */
-	probe_calls_over(window->probe);
+	if (window->calls)
+		probe_calls_over(window->probe);
 	shield_start(&shield, run_shielded, window);
 	shield_wait(&shield);
-	probe_calls_over(window->probe);
+	if (window->calls)
+		probe_calls_over(window->probe);
 	*ret = window->times;
 	return window->err;
 }
