@@ -34,7 +34,7 @@
 	  window) /* written by the user side: a time in which calls were traced is over */        \
 	X(ALLOCATOR_CODE,                                                                          \
 	  allocator_code) /* written by the user side: where its allocators' code lies */          \
-	X(BIRTH, birth) /* an object of Python was made, of a type that was asked for */
+	X(BIRTH, birth)   /* an object of Python was made, of a type that was asked for */
 
 enum hf_event_kind {
 	HF_EVENT_NONE = 0,

@@ -6,7 +6,7 @@
 #ifndef HOLDFAST_PROBE_BIRTHS_H
 #define HOLDFAST_PROBE_BIRTHS_H
 
-#include "capture/probe/window.h"
+#include "capture/probe/probe.h"
 
 /* From now on these types of that process, and no others; addresses of type objects. More than HF_MAX_BIRTH_TYPES in all are left out. */
 void probe_births_set(struct probe *probe, int pid, const uint64_t *types, size_t count);
@@ -17,9 +17,5 @@ struct probe_births {
 };
 
 struct probe_births probe_births_count(const struct probe *probe);
-
-/* The functions at these addresses of @module as linked, whose returns tell of objects. As probe_window_add(). */
-int probe_window_add_births(struct probe_window *window, int pid, const struct module *module,
-			    const uint64_t *functions, size_t count);
 
 #endif

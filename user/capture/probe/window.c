@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "capture/probe/births.h"
 #include "capture/probe/probe_internal.h"
 #include "capture/probe/shield.h"
 #include "holdfast.skel.h"

@@ -32,6 +32,10 @@ DEFINE_CLEANUP(struct probe_window *, probe_window_free);
 int probe_window_add(struct probe_window *window, const struct target *target,
 		     const struct allocator_set *set);
 
+/* The functions at these addresses of @module as linked, whose returns tell of objects. As probe_window_add(). */
+int probe_window_add_births(struct probe_window *window, int pid, const struct module *module,
+			    const uint64_t *functions, size_t count);
+
 struct probe_window_hold {
 	uint64_t ns; /* so long at most, */
 	uint64_t most_bytes; /* or until so many bytes of events have come: whoever opened it may be too busy to see that */
