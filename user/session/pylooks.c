@@ -11,7 +11,7 @@
 #define FAILED_GAP_NS (5 * NS_PER_S)
 #define BUSY_GAP_NS   (30 * NS_PER_S)
 /* Our own work is at most this share of the time, 1 / n. */
-#define WORK_SHARE 10
+#define WORK_SHARE 20
 /* At the end types are not counted again if they were so shortly before. */
 #define FRESH_NS (2 * NS_PER_S)
 

@@ -8,16 +8,13 @@
 
 #include "account/heap/stop.h"
 #include "account/pyheap/census.h"
-#include "account/pyheap/lists.h"
-#include "account/pyheap/pools.h"
-#include "account/pyheap/roots.h"
+#include "account/pyheap/examine.h"
 #include "account/pyheap/snapshot.h"
 #include "base/clock.h"
 
-#define TRIES_MAX        40
-#define TRY_AGAIN_NS     (5 * NS_PER_MS)
-#define THREAD_STOP_NS   (100 * NS_PER_MS)
-#define INTERPRETERS_MAX 256
+#define TRIES_MAX      40
+#define TRY_AGAIN_NS   (5 * NS_PER_MS)
+#define THREAD_STOP_NS (100 * NS_PER_MS)
 #define COPY_OF_MEMORY \
 	2 /* 1 / this of the memory bound is for the copy, the rest for what is found in it */
 /* Stopped for less than what the kernel's own scheduling takes, nothing can be copied. */
@@ -27,10 +24,7 @@ struct look {
 	const struct pyheap_options *options;
 	_Atomic uint64_t *stop_began_ns;
 	struct py_heap heap;
-	uint64_t interpreters[INTERPRETERS_MAX];
-	size_t count;
 	bool stop;
-	uint64_t broken;
 	struct pyheap_snapshot snapshot;
 };
 
@@ -101,79 +95,11 @@ static int prepare(struct look *look)
 	return 0;
 }
 
-static void find_interpreters(struct look *look)
+static const char *why_not_stopped(const struct look *look)
 {
-	const struct python_layout *layout = look->heap.layout;
-	struct py_memory *memory = &look->heap.memory;
-	uint64_t at = py_memory_word(memory, look->options->runtime->address +
-						     layout->runtime_interpreters);
-
-	while (at && look->count < INTERPRETERS_MAX) {
-		look->interpreters[look->count++] = at;
-		at = py_memory_word(memory, at + layout->frames.interpreter_next);
-	}
-	look->snapshot.interpreters = look->count;
-}
-
-static int take_lists(struct look *look)
-{
-	int err = look->count ? 0 : -ESRCH;
-
-	for (size_t i = 0; !err && i < look->count; i++)
-		err = py_lists_take(&look->heap, look->interpreters[i], !look->stop, &look->broken);
-	return err;
-}
-
-static void read_collector(struct look *look)
-{
-	uint64_t state = look->interpreters[0] + look->heap.layout->interpreter_gc;
-	uint8_t bytes[PYTHON_GC_BYTES];
-
-	if (!py_memory_copy(&look->heap.memory, state, bytes, sizeof(bytes)))
-		return;
-	python_collector_decode(bytes, &look->snapshot.collector);
-	look->snapshot.garbage = py_memory_word(
-		&look->heap.memory, py_memory_word(&look->heap.memory, state + PYTHON_GC_GARBAGE) +
-					    PYTHON_OBJECT_COUNT);
-}
-
-/* Only of a whole copy anything may be called unreachable. */
-static const char *why_incomplete(const struct look *look)
-{
-	if (!look->stop)
-		return look->options->no_stop
-			       ? "it was not stopped"
-			       : "to copy it would have taken longer than --max-stop";
-	if (look->heap.memory.stream.swapped_bytes)
-		return "a part of its memory is swapped out";
-	if (look->heap.memory.unreadable_bytes)
-		return "a part of its memory can't be read";
-	if (!look->snapshot.pools.pools)
-		return "it does not use Python's own allocator (PYTHONMALLOC)";
-	if (look->snapshot.pools.damaged)
-		return "pools of its allocator contradict themselves";
-	return "";
-}
-
-static int examine(struct look *look)
-{
-	struct pyheap_snapshot *s = &look->snapshot;
-	int err;
-
-	find_interpreters(look);
-	err = take_lists(look);
-	if (!err)
-		err = py_pools_take(&look->heap, look->count == 1, &s->pools);
-	if (!err)
-		err = py_roots_follow(&look->heap, look->interpreters, look->count, &s->threads);
-	s->reason = why_incomplete(look);
-	s->complete = !*s->reason;
-	if (!err && s->complete)
-		err = py_roots_count_references(&look->heap);
-	if (err)
-		return err;
-	read_collector(look);
-	return py_census_take(&look->heap, s->complete, look->options->holders, s);
+	return look->stop               ? ""
+	       : look->options->no_stop ? "it was not stopped"
+					: "to copy it would have taken longer than --max-stop";
 }
 
 static uint64_t timeval_ns(struct timeval t)
@@ -191,8 +117,9 @@ static int work(struct look *look, int fd)
 	if (!err) {
 		(void)setpriority(PRIO_PROCESS, 0, 10);
 		look->snapshot.stopped = look->stop;
+		look->snapshot.reason = why_not_stopped(look);
 		look->snapshot.copied_bytes = look->heap.memory.page_count * PAGE_BYTES;
-		err = examine(look);
+		err = py_examine(&look->heap, look->stop, look->options->holders, &look->snapshot);
 	}
 	if (err)
 		return err;

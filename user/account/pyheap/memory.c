@@ -199,6 +199,7 @@ int py_memory_take(struct py_memory *memory, bool copy)
 	struct fetch f = {0};
 	int err = read_regions(memory);
 
+	memset(memory->recent, 0, sizeof(memory->recent));
 	memory->page_count = 0;
 	memory->unreadable_bytes = 0;
 	for (size_t i = 0; copy && !err && i < memory->region_count; i++)
@@ -253,7 +254,7 @@ static uint32_t read_page(struct py_memory *memory, struct py_region *region, ui
 }
 
 /* A page of the copy; NULL: not there. What was copied whole has no more pages than it had. */
-static const uint8_t *page_at(struct py_memory *memory, uint64_t address)
+static const uint8_t *find_page(struct py_memory *memory, uint64_t address)
 {
 	struct py_region *region = find_region(memory, address);
 	uint64_t page;
@@ -269,6 +270,17 @@ static const uint8_t *page_at(struct py_memory *memory, uint64_t address)
 	return slot == SLOT_NONE || slot == SLOT_MISSING
 		       ? NULL
 		       : memory->pages + (uint64_t)(slot - 1) * PAGE_BYTES;
+}
+
+static const uint8_t *page_at(struct py_memory *memory, uint64_t address)
+{
+	uint64_t number = address / PAGE_BYTES;
+	struct py_recent *recent = &memory->recent[number % PY_MEMORY_RECENT];
+
+	if (recent->page && recent->number == number)
+		return recent->page;
+	*recent = (struct py_recent){number, find_page(memory, address)};
+	return recent->page;
 }
 
 bool py_memory_copy(struct py_memory *memory, uint64_t address, void *ret, size_t size)

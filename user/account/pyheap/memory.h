@@ -26,6 +26,14 @@ struct py_region {
 	bool anonymous;
 };
 
+/* Pages that were asked for lately, by their number. */
+#define PY_MEMORY_RECENT 2048
+
+struct py_recent {
+	uint64_t number; /* address / 4096 */
+	const uint8_t *page;
+};
+
 struct py_memory {
 	int pid;
 	struct memory_stream stream;
@@ -34,6 +42,7 @@ struct py_memory {
 	size_t region_count, last; /* the one found last */
 	uint8_t *pages;            /* the copy */
 	uint64_t page_count, page_max, prepared;
+	struct py_recent recent[PY_MEMORY_RECENT];
 	bool on_demand; /* pages that were not copied are read when asked for */
 	uint64_t unreadable_bytes;
 };

@@ -154,7 +154,8 @@ static bool is_owned(struct native *n, uint64_t start, uint64_t end)
 
 static bool has_object(const struct py_heap *heap, uint64_t block, uint64_t bytes)
 {
-	for (uint64_t head = 0; head <= PYTHON_PRE_HEADER && head < bytes; head += 16)
+	for (uint64_t head = 0; head <= PYTHON_PRE_HEADER + PY_DEBUG_HEAD && head < bytes;
+	     head += 16)
 		if (py_object_find(heap, block + head) != PY_NO_OBJECT)
 			return true;
 	return false;

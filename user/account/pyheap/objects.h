@@ -74,12 +74,21 @@ struct py_object {
 	bool overcounted_itself; /* the former */
 };
 
+/* Types that were asked for lately. */
+#define PY_RECENT_TYPES 1024
+
+struct py_recent_type {
+	uint64_t address;
+	uint32_t type;
+};
+
 struct py_heap {
 	struct py_memory memory;
 	const struct python_runtime *runtime;
 	const struct python_layout *layout;
 	VEC(struct py_type) types;
 	struct map64 type_by_address; /* PY_NO_TYPE: is none */
+	struct py_recent_type recent_types[PY_RECENT_TYPES];
 	VEC(struct py_object) objects;
 	uint32_t *index; /* hash of addresses: object + 1 */
 	uint64_t index_mask, seed;

@@ -61,23 +61,48 @@ static bool is_pointer(struct py_heap *heap, uint64_t references)
 	return references % 8 == 0 && py_memory_is_mapped(&heap->memory, references);
 }
 
-/* An object begins a block, or what stands before it does. */
+#define HEADS 3 /* an object begins its block, or what stands before it does: of 16 or 32 bytes */
+
+/* What stands at @words is an object of a type that has so much before it; PY_NO_TYPE: it is none. */
+static uint32_t type_in(struct py_heap *heap, const uint64_t *words, uint64_t head)
+{
+	uint32_t type;
+
+	if (!py_references_alive(words[0]) || !words[1] || words[1] % 8)
+		return PY_NO_TYPE;
+	type = py_type_at(heap, words[1]);
+	return type != PY_NO_TYPE && py_head_bytes(&heap->types.items[type]) == head &&
+			       !is_pointer(heap, words[0])
+		       ? type
+		       : PY_NO_TYPE;
+}
+
+/* In debug mode a block begins with its size and a letter, then 0xfd (_PyMem_DebugRawAlloc() in Objects/obmalloc.c). */
+static bool is_debug_block(struct py_heap *heap, uint64_t block)
+{
+	uint64_t mark;
+
+	return py_memory_copy(&heap->memory, block + 8, &mark, sizeof(mark)) &&
+	       mark >> 8 == 0xfdfdfdfdfdfdfdULL;
+}
+
 static uint32_t object_in(struct py_heap *heap, uint64_t block, uint64_t block_bytes)
 {
-	for (uint64_t head = 0; head <= PYTHON_PRE_HEADER && head + 16 <= block_bytes; head += 16) {
-		uint32_t known = py_object_find(heap, block + head), type;
-		uint64_t words[2];
+	uint64_t words[2 * HEADS] = {0};
 
-		if (known != PY_NO_OBJECT)
-			return known;
-		if (!py_memory_copy(&heap->memory, block + head, words, sizeof(words)) ||
-		    !py_references_alive(words[0]) || !words[1] || words[1] % 8 ||
-		    is_pointer(heap, words[0]))
-			continue;
-		type = py_type_at(heap, words[1]);
-		if (type != PY_NO_TYPE && py_head_bytes(&heap->types.items[type]) == head &&
-		    head + py_body_bytes(heap, block + head, type) <= block_bytes)
-			return py_object_add(heap, block + head, type);
+	if (is_debug_block(heap, block) && block_bytes > PY_DEBUG_HEAD) {
+		block += PY_DEBUG_HEAD;
+		block_bytes -= PY_DEBUG_HEAD;
+	}
+	(void)py_memory_copy(&heap->memory, block, words,
+			     block_bytes < sizeof(words) ? block_bytes : sizeof(words));
+	for (uint64_t i = 0; i < HEADS && 16 * i + 16 <= block_bytes; i++) {
+		uint32_t type = type_in(heap, words + 2 * i, 16 * i);
+
+		/* Those of the lists are known already, and found again. */
+		if (type != PY_NO_TYPE &&
+		    16 * i + py_body_bytes(heap, block + 16 * i, type) <= block_bytes)
+			return py_object_add(heap, block + 16 * i, type);
 	}
 	return PY_NO_OBJECT;
 }

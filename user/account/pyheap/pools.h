@@ -15,6 +15,9 @@
  * of its own. 0, -ENOMEM, -ENOSPC. */
 int py_pools_take(struct py_heap *heap, bool one_allocator, struct pyheap_pools *ret);
 
+/* In debug mode what was asked for begins so far behind its block. */
+#define PY_DEBUG_HEAD 16
+
 struct py_pool {
 	uint64_t address, block_bytes, carved;
 	uint64_t free[PYTHON_POOL_BYTES / 16 / 64]; /* a bit for each block */

@@ -128,7 +128,7 @@ static uint32_t add_type(struct py_heap *heap, uint64_t address)
 	return (uint32_t)heap->types.count - 1;
 }
 
-uint32_t py_type_at(struct py_heap *heap, uint64_t address)
+static uint32_t look_up_type(struct py_heap *heap, uint64_t address)
 {
 	uint64_t type;
 
@@ -139,6 +139,17 @@ uint32_t py_type_at(struct py_heap *heap, uint64_t address)
 	if (map64_put(&heap->type_by_address, address, type) < 0)
 		heap->error = -ENOMEM;
 	return (uint32_t)type;
+}
+
+uint32_t py_type_at(struct py_heap *heap, uint64_t address)
+{
+	struct py_recent_type *recent = &heap->recent_types[address / 16 % PY_RECENT_TYPES];
+
+	if (!address)
+		return PY_NO_TYPE;
+	if (recent->address != address)
+		*recent = (struct py_recent_type){address, look_up_type(heap, address)};
+	return recent->type;
 }
 
 /* Of a class: "module.Outer.Inner"; the type object has "Inner" only. */
