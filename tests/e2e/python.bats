@@ -48,6 +48,41 @@ census()
 	./layout
 }
 
+# hunt_kind KIND: a hunt of that way to keep what is done with (tests/scenarios/pyleaks.py), its report in KIND.json.
+hunt_kind()
+{
+	/usr/bin/python3 -B "$ROOT/tests/scenarios/pyleaks.py" --kind="$1" > "$1.out" 3>&- &
+	local pid=$!
+	until grep -q ready "$1.out"; do sleep 0.1; done
+	sleep 1
+	"$ROOT/holdfast" hunt "$pid" --for 25s --budget 20% --json "$1.json" -o "$1" > "$1.text" 3>&- || :
+	kill "$pid"
+}
+
+@test "types that grow are told with their holder and the line that makes them; those that nothing holds are leaking" {
+	for kind in list circles extension; do hunt_kind "$kind" & done
+	wait
+	cat list.text circles.text extension.text
+	/usr/bin/python3 - <<-'PYTHON'
+	import json
+	def first(kind):
+	    report = json.load(open(kind + ".json"))
+	    finding = report["findings"][0]
+	    lines = [(frame["function"], frame["line"]) for frame in finding["stack"] if frame["kind"] == "python"]
+	    return report, finding, lines
+	report, finding, lines = first("list")
+	assert report["verdict"]["state"] == "watching" and report["verdict"]["explained_percent"] > 50, report["verdict"]
+	assert finding["type"] == "__main__.Row" and finding["held_by"] == "__main__.ROWS[*]", finding
+	assert lines[0] == ("keep_row", 45) and abs(finding["growth_bytes_per_second"] - 9600) < 960, (lines, finding)
+	report, finding, lines = first("circles")
+	assert finding["state"] == "leaking" and finding["type"] == "__main__.Circle", finding
+	assert lines[0] == ("make_circle", 62) and "gc.enable()" in finding["recommendation"], (lines, finding)
+	report, finding, lines = first("extension")
+	assert finding["state"] == "leaking" and finding["type"] == "__main__.Packet", finding
+	assert lines[0] == ("decode", 123) and "Py_DECREF" in finding["recommendation"], (lines, finding)
+	PYTHON
+}
+
 @test "gc collects once, at a safe point, and says what there was before and after" {
 	/usr/bin/python3 "$ROOT/tests/targets/python_objects.py" pools 1000 > out 3>&- < /dev/null &
 	local pid=$!

@@ -16,7 +16,7 @@
 #define WATCHED_MAX   8192
 #define TYPES_MAX     16 /* of a process, that grow most */
 #define GAP_NS        NS_PER_S
-#define HOLD_FIRST_NS (4 * NS_PER_MS)
+#define HOLD_FIRST_NS (50 * NS_PER_MS)
 #define HOLD_MIN_NS   NS_PER_MS
 #define HOLD_MAX_NS   (200 * NS_PER_MS)
 /* Of calls in a window: with fewer it may be longer, with more shorter. */

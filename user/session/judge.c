@@ -49,10 +49,30 @@ void judge_sample(const struct accounts *accounts, const struct session *session
 	}
 }
 
-static const struct object_evidence *
-objects_of(const struct member *member, const struct account *account, struct object_evidence *ret)
+struct placed_request {
+	const struct births *births;
+	int pid;
+};
+
+static bool is_placed(void *user, uint64_t type)
 {
-	return member && !account->execed && pylook_evidence(&member->pylook, ret) ? ret : NULL;
+	const struct placed_request *request = user;
+	struct births_blame blame;
+
+	return births_blame(request->births, request->pid, type, &blame);
+}
+
+static const struct object_evidence *objects_of(const struct session *session,
+						struct member *member,
+						const struct account *account,
+						struct object_evidence *ret)
+{
+	struct placed_request request = {session->births, account->pid};
+	bool known =
+		member && !account->execed &&
+		pylook_evidence(&member->pylook, session->births ? is_placed : NULL, &request, ret);
+
+	return known ? ret : NULL;
 }
 
 static int judge_all(const struct accounts *accounts, const struct session *session,
@@ -68,7 +88,7 @@ static int judge_all(const struct accounts *accounts, const struct session *sess
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		const struct account *account = accounts_at(accounts, i);
-		const struct member *member = members_newest(session, account->pid);
+		struct member *member = members_newest(session, account->pid);
 
 		processes[i] = (struct verdict_process){
 			.pid = account->pid,
@@ -77,7 +97,7 @@ static int judge_all(const struct accounts *accounts, const struct session *sess
 			.series = account->execed ? NULL : account->series,
 			.gauge = member ? member->gauge : NULL,
 			.lost = evidence_of(member, account),
-			.objects = objects_of(member, account, &objects[i]),
+			.objects = objects_of(session, member, account, &objects[i]),
 			.ended = member && member->ended,
 		};
 	}

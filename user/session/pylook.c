@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "verdict/verdict.h"
 
 #define TYPES_MAX 4096
 
@@ -123,7 +124,8 @@ static int list_evidence(struct pylook *look)
 	for (size_t i = 0; !err && i < look->types.count; i++) {
 		const struct pylook_type *type = look->types.items[i];
 
-		err = vec_push(&look->evidence, (struct object_type){type->points, type->count});
+		err = vec_push(&look->evidence,
+			       (struct object_type){type->points, type->count, false});
 	}
 	return err;
 }
@@ -155,10 +157,22 @@ void pylook_finish(struct pylook *look)
 	}
 }
 
-bool pylook_evidence(const struct pylook *look, struct object_evidence *ret)
+/* Only of what may be told soon: to ask is not cheap. */
+static bool is_unplaced(const struct pylook_type *type, pylook_placed_fn placed, void *user)
+{
+	const struct object_point *last = &type->points[type->count - 1];
+
+	return placed && last->overcounted + last->circles >= VERDICT_LEAK_BLOCKS &&
+	       !placed(user, type->address);
+}
+
+bool pylook_evidence(struct pylook *look, pylook_placed_fn placed, void *user,
+		     struct object_evidence *ret)
 {
 	if (!look->newest)
 		return false;
+	for (size_t i = 0; i < look->evidence.count; i++)
+		look->evidence.items[i].unplaced = is_unplaced(look->types.items[i], placed, user);
 	*ret = (struct object_evidence){
 		.types = look->evidence.items,
 		.type_count = look->evidence.count,

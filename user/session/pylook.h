@@ -45,8 +45,11 @@ void pylook_done(struct pylook *look);
 /* 0 or -errno. */
 int pylook_start(struct pylook *look, const struct pyheap_options *options);
 void pylook_finish(struct pylook *look);
-/* What the looks say of its types, by index. Borrowed until the next pylook_finish(). False: nothing yet. */
-bool pylook_evidence(const struct pylook *look, struct object_evidence *ret);
+/* What the looks say of its types, by index. Borrowed until the next pylook_finish(). False: nothing yet. @placed: is it known where
+ * objects of the type are made? NULL: that is not asked. */
+typedef bool (*pylook_placed_fn)(void *user, uint64_t type);
+bool pylook_evidence(struct pylook *look, pylook_placed_fn placed, void *user,
+		     struct object_evidence *ret);
 /* In words, why there is no snapshot. */
 const char *pylook_error_text(int error);
 

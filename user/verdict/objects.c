@@ -100,7 +100,8 @@ static bool judge_lost(const struct object_context *context, const struct object
 	f->growth_low = fmin(fit.trend.low, fit.trend.slope_per_second * low) * each;
 	f->growth_high = fmax(fit.trend.high, fit.trend.slope_per_second * high) * each;
 	f->state = VERDICT_LEAKING;
-	f->seconds_to_firm = 0;
+	if (!type->unplaced)
+		f->seconds_to_firm = 0;
 	f->confidence = fmin(VERDICT_MOST_CONFIDENCE,
 			     estimate_logistic(LOGIT_LOST + LOGIT_LOOK * (double)type->count));
 	return true;

@@ -26,6 +26,7 @@ struct object_point {
 struct object_type {
 	const struct object_point *points; /* ascending; at most SERIES_MAX_POINTS */
 	size_t count;
+	bool unplaced; /* where they are made may be known soon, and is not yet */
 };
 
 struct object_evidence {
