@@ -269,3 +269,33 @@ hunt_kind()
 	"$ROOT/holdfast" hunt $$ --no-follow --for 1s --exact --json alone.json --html /dev/null > text || status=$?
 	/usr/bin/python3 -c 'import json; assert len(json.load(open("alone.json"))["processes"]) == 1'
 }
+
+@test "a process that dies while its objects are looked at is told so, or what was seen is" {
+	local wait pid
+	for wait in 0.05 0.1 0.2 0.3 0.5 0.7; do
+		/usr/bin/python3 -c "
+import sys, time
+rows = [{'number': i} for i in range(60000)]
+print('ready', flush=True)
+time.sleep(60)" > out 3>&- &
+		pid=$!
+		until grep -q ready out; do sleep 0.05; done
+		(sleep "$wait"; kill -KILL "$pid") 3>&- &
+		run "$ROOT/holdfast" scan "$pid"
+		[[ $status -eq 0 || $status -eq 66 || $status -eq 75 ]] || { echo "$status: $output"; return 1; }
+		[ "$status" -eq 0 ] || [[ $output == *'[HF-E-'* ]]
+		wait
+	done
+}
+
+@test "of other languages' objects it is said that they are not seen, and what sees them" {
+	echo 'int in_the_jvm;' > jvm.c
+	cc -shared -fPIC -o libjvm.so jvm.c
+	LD_PRELOAD=$PWD/libjvm.so sleep 60 3>&- &
+	local pid=$!
+	sleep 0.3
+	run "$ROOT/holdfast" scan "$pid"
+	kill "$pid"
+	[ "$status" -eq 0 ]
+	[[ $output == *'runs Java'*'jcmd PID GC.class_histogram'* ]]
+}

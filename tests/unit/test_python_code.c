@@ -11,6 +11,7 @@
 
 #include "cmocka_all.h"
 #include "process/python/code.h"
+#include "process/python/debug_offsets.h"
 
 #define TYPE  0x5550ull /* the address of PyCode_Type */
 #define UNITS 70000
@@ -217,6 +218,23 @@ static void lines_are_those_that_python_tells(void **state)
 	assert_true(units > 20000);
 }
 
+/* The interpreter's own table of offsets, as it would be for our layout of 3.13. */
+static void a_table_of_offsets_that_differs_is_not_believed(void **state)
+{
+	const struct python_layout *layout = python_layout_find(0x030d00f0);
+	uint64_t words[PYTHON_DEBUG_WORDS] = {0};
+
+	(void)state;
+	assert_string_equal(python_debug_offsets_check(words, layout),
+			    "it has no table of its offsets");
+	memcpy(words, "xdebugpy", 8);
+	assert_string_equal(python_debug_offsets_check(words, layout),
+			    "its table of offsets is not that of its version");
+	words[2] = 1;
+	assert_string_equal(python_debug_offsets_check(words, layout),
+			    "it is a free-threaded build");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +243,7 @@ int main(void)
 		cmocka_unit_test(long_names_are_cut_and_strange_characters_shown_as_such),
 		cmocka_unit_test(a_damaged_table_ends),
 		cmocka_unit_test(lines_are_those_that_python_tells),
+		cmocka_unit_test(a_table_of_offsets_that_differs_is_not_believed),
 	};
 
 	return cmocka_run_group_tests_name("python_code", tests, setup, NULL);

@@ -37,6 +37,9 @@ static void add_line(const struct session_view *view, const struct report *repor
 		strbuf_addf(out, "  %s ", attach_state_name(view, view->verdict->state));
 		units_add_rate(out, view->verdict->growth_bytes_per_second);
 	}
+	if (view->has_gc)
+		strbuf_addf(out, "  gc %lu (%lu objects)", (unsigned long)view->gc_collections,
+			    (unsigned long)view->gc_collected);
 	strbuf_addf(out, "  lost %lu", (unsigned long)view->lost_events);
 	for (size_t i = 0; report && i < report->site_count && i < SITES_IN_LINE; i++) {
 		strbuf_addstr(out, i ? ", " : "  | ");
@@ -81,6 +84,10 @@ static void add_json(const struct session_view *view, const struct report *repor
 	json_out_double(&json, "allocs_per_second", view->allocs_per_second);
 	json_out_double(&json, "frees_per_second", view->frees_per_second);
 	json_out_double(&json, "overhead_percent", view->overhead_percent);
+	if (view->has_gc) {
+		json_out_u64(&json, "gc_collections", view->gc_collections);
+		json_out_u64(&json, "gc_collected", view->gc_collected);
+	}
 	json_out_u64(&json, "events", view->events);
 	json_out_u64(&json, "lost_events", view->lost_events);
 	json_out_string(&json, "state",

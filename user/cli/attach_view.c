@@ -162,6 +162,9 @@ static void draw_header(const struct attach_view *view)
 	strbuf_reset(&line);
 	strbuf_addf(&line, "events %lu · lost %lu · %d process%s", (unsigned long)n->events,
 		    (unsigned long)n->lost_events, n->running, n->running == 1 ? "" : "es");
+	if (n->has_gc)
+		strbuf_addf(&line, " · gc %lu (%lu objects)", (unsigned long)n->gc_collections,
+			    (unsigned long)n->gc_collected);
 	put(3, n->lost_events ? A_REVERSE : A_NORMAL, line.buf);
 	put(4, A_UNDERLINE,
 	    "     HELD     BLOCKS           GROWTH  STATE      HOW     SITE                         ");

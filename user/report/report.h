@@ -126,6 +126,8 @@ struct report_sample {
 	uint64_t rss_bytes, vms_bytes, pss_bytes, uss_bytes, swap_bytes, heap_live_bytes;
 	uint64_t heap_used_bytes; /* 0: nobody had looked yet */
 	uint64_t minor_faults, major_faults;
+	uint64_t gc_collections,
+		gc_collected; /* by the garbage collector of a runtime so far; ours */
 };
 
 /* Free pieces in a heap of at least so many bytes, and less than twice as many. */

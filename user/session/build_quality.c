@@ -540,6 +540,8 @@ static int add_series(const struct session *session, const struct member *member
 					used_bytes(&member->look.evidence, s->time_ns, &look),
 				.minor_faults = s->minor_faults,
 				.major_faults = s->major_faults,
+				.gc_collections = s->gc_collections,
+				.gc_collected = s->gc_collected,
 			});
 	}
 	return err;

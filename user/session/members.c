@@ -169,6 +169,7 @@ static void read_gauge(struct member *member, uint64_t now_ns, bool full,
 		return;
 	sample.heap_live_bytes = held->bytes;
 	sample.heap_live_estimated = held->estimated;
+	pythons_read_collector(member, &sample);
 	gauge_add(member->gauge, &sample);
 }
 

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Interpreters of Python in a session's processes: the kernel side is told of them, the names of their frames are kept. */
+/* Interpreters of Python in a session's processes: the kernel side is told of them, the names of their frames are kept. Of other
+ * languages it is said that their objects are not seen. */
 #include <errno.h>
 
 #include "base/log.h"
+#include "process/target/language.h"
 #include "session/session_internal.h"
 
 #define NOTES_MAX 3 /* of processes: what is more is like them */
@@ -66,6 +68,18 @@ void pythons_forget(struct member *member)
 	member->python_looked_for = false;
 }
 
+void pythons_read_collector(const struct member *member, struct sample *ret)
+{
+	struct python_collector collector;
+
+	if (python_collector_read(member->target->key.pid, &member->python, &collector))
+		return;
+	for (size_t i = 0; i < PYTHON_GENERATIONS; i++) {
+		ret->gc_collections += collector.generations[i].collections;
+		ret->gc_collected += collector.generations[i].collected;
+	}
+}
+
 void pythons_take(struct session *session)
 {
 	struct watch_request request = {.session = session, .fresh = VEC_INIT};
@@ -92,6 +106,19 @@ static int add_trouble(const struct member *member, struct report_builder *build
 		runtime->trouble);
 }
 
+/* Others have heaps of their own, into which nobody looks here. */
+static int add_language(const struct member *member, struct report_builder *builder)
+{
+	const struct language *language = language_find(member->target);
+
+	return language ? report_builder_add_note(
+				  builder,
+				  "process %d runs %s: of its objects, which lie in a heap of "
+				  "its own, only mappings and page faults are seen; %s",
+				  member->target->key.pid, language->name, language->tool)
+			: 0;
+}
+
 int pythons_add_notes(const struct session *session, struct report_builder *builder)
 {
 	const struct python_watch_counts *counts = &session->python_counts;
@@ -101,9 +128,8 @@ int pythons_add_notes(const struct session *session, struct report_builder *buil
 	for (size_t i = 0; !err && i < session->members.count && notes < NOTES_MAX; i++) {
 		const struct member *member = session->members.items[i];
 
-		if (!member->python.trouble)
-			continue;
-		err = add_trouble(member, builder);
+		err = member->python.trouble ? add_trouble(member, builder)
+					     : add_language(member, builder);
 		notes++;
 	}
 	if (!err && counts->unread)

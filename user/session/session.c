@@ -240,6 +240,24 @@ static uint64_t first_rss(const struct session *session)
 }
 
 /* What the tick's owner gets to see, from the numbers of this tick and those of the last. */
+static void add_gc(const struct session *session, struct session_view *view)
+{
+	const struct member *member = session->members.items[0];
+	size_t count = gauge_count(member->gauge), first = 0;
+	const struct sample *last = count ? gauge_at(member->gauge, count - 1) : NULL;
+
+	view->has_gc = member->python.layout != NULL;
+	/* Those from before the interpreter was found have none. */
+	while (first < count && !gauge_at(member->gauge, first)->gc_collections)
+		first++;
+	if (!view->has_gc || first == count)
+		return;
+	view->gc_collections =
+		since(last->gc_collections, gauge_at(member->gauge, first)->gc_collections);
+	view->gc_collected =
+		since(last->gc_collected, gauge_at(member->gauge, first)->gc_collected);
+}
+
 static void fill_view(struct session *session, const struct judge_request *request,
 		      struct session_view *view)
 {
@@ -267,6 +285,7 @@ static void fill_view(struct session *session, const struct judge_request *reque
 		.running = members_running(session),
 		.sees_all = all,
 	};
+	add_gc(session, view);
 	session->last_tick_ns = request->now_ns;
 	session->last_allocs = request->allocs;
 	session->last_frees = request->frees;

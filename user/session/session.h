@@ -67,7 +67,10 @@ struct session_view {
 	double allocs_per_second, frees_per_second; /* since the last tick, all processes */
 	struct verdict_held held;                   /* by all processes */
 	uint64_t unmatched_frees;
-	uint64_t rss_bytes;      /* of the first process */
+	uint64_t rss_bytes; /* of the first process */
+	/* By the garbage collector of the first process, if it runs Python: since the beginning. */
+	bool has_gc;
+	uint64_t gc_collections, gc_collected;
 	double overhead_percent; /* estimated, of one core, since the last tick */
 	int running;             /* processes */
 	bool sees_all;           /* every call is traced now */

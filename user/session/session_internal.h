@@ -151,6 +151,8 @@ void members_refresh(struct session *session, uint64_t now_ns, bool full);
 void pythons_update(struct session *session, struct member *member);
 /* After an exec. */
 void pythons_forget(struct member *member);
+/* What its garbage collector has done so far. */
+void pythons_read_collector(const struct member *member, struct sample *ret);
 /* The names that were read since the last call. */
 void pythons_take(struct session *session);
 /* What is not known of frames. */

@@ -19,6 +19,8 @@ struct sample {
 	uint64_t rss_anon_bytes, rss_file_bytes, rss_shmem_bytes; /* valid if full */
 	uint64_t minor_faults, major_faults;
 	uint64_t heap_live_bytes; /* allocated since we attached, and outstanding at that time */
+	uint64_t gc_collections,
+		gc_collected; /* of a runtime's garbage collector so far; 0: it has none */
 	/* The cgroup's limit, or the machine's memory, and what is used of it; 0: not known. */
 	uint64_t limit_usage_bytes, limit_bytes;
 	bool limit_is_system;
@@ -30,7 +32,7 @@ struct gauge;
 
 int gauge_new(size_t capacity, struct gauge **ret);
 void gauge_free(struct gauge *gauge);
-/* Reads /proc of @pid. The caller adds heap_live. -ESRCH when it is gone. */
+/* Reads /proc of @pid. The caller adds heap_live and gc. -ESRCH when it is gone. */
 int gauge_read(int pid, uint64_t now_ns, bool full, struct sample *ret);
 int gauge_add(struct gauge *gauge, const struct sample *sample);
 size_t gauge_count(const struct gauge *gauge);

@@ -5,6 +5,9 @@
 #include <string.h>
 
 #include "process/proc/process.h"
+#include "process/python/debug_offsets.h"
+
+#define DEBUG_OFFSETS_MINOR 13
 
 static const char *const type_symbols[PYTHON_BUILTINS] = {
 	[PYTHON_CODE] = "PyCode_Type",
@@ -49,7 +52,21 @@ static bool is_free_threaded(const struct target_mapping *mapping)
 	return find_symbol(mapping, "_Py_MergeZeroLocalRefcount") != 0;
 }
 
-static void choose_layout(const struct target_mapping *mapping, struct python_runtime *runtime)
+/* From 3.13 on the interpreter says itself where things are. */
+static const char *check_offsets(int pid, const struct python_runtime *runtime,
+				 const struct python_layout *layout)
+{
+	uint64_t words[PYTHON_DEBUG_WORDS];
+
+	if (layout->minor < DEBUG_OFFSETS_MINOR)
+		return NULL;
+	if (process_read_memory(pid, runtime->address, words, sizeof(words)))
+		return "its table of offsets can't be read";
+	return python_debug_offsets_check(words, layout);
+}
+
+static void choose_layout(int pid, const struct target_mapping *mapping,
+			  struct python_runtime *runtime)
 {
 	const struct python_layout *layout = python_layout_find(runtime->version_hex);
 
@@ -57,7 +74,7 @@ static void choose_layout(const struct target_mapping *mapping, struct python_ru
 			   : is_free_threaded(mapping)    ? "it is a free-threaded build"
 			   : !layout                      ? "this version is not known"
 			   : !runtime->types[PYTHON_CODE] ? "PyCode_Type is not exported"
-							  : NULL;
+							  : check_offsets(pid, runtime, layout);
 	runtime->layout = runtime->trouble ? NULL : layout;
 }
 
@@ -84,7 +101,7 @@ int python_runtime_find(const struct target *target, struct python_runtime *ret)
 		}
 		for (size_t k = 0; k < PYTHON_BUILTINS; k++)
 			runtime.types[k] = find_symbol(mapping, type_symbols[k]);
-		choose_layout(mapping, &runtime);
+		choose_layout(target->key.pid, mapping, &runtime);
 		*ret = runtime;
 		return 0;
 	}

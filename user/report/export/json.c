@@ -156,6 +156,10 @@ static void put_memory(struct json_out *j, const struct report_memory *m)
 		json_out_u64(j, "heap_used_bytes", s->heap_used_bytes);
 		json_out_u64(j, "minor_faults", s->minor_faults);
 		json_out_u64(j, "major_faults", s->major_faults);
+		if (s->gc_collections) {
+			json_out_u64(j, "gc_collections", s->gc_collections);
+			json_out_u64(j, "gc_collected", s->gc_collected);
+		}
 		json_out_end_object(j);
 	}
 	json_out_end_array(j);

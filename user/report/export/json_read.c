@@ -182,6 +182,8 @@ static void read_memory(struct json_in *in, const json_t *o, struct report_memor
 		list[i].heap_used_bytes = json_in_u64(in, s, "heap_used_bytes");
 		list[i].minor_faults = json_in_u64(in, s, "minor_faults");
 		list[i].major_faults = json_in_u64(in, s, "major_faults");
+		list[i].gc_collections = json_in_u64(in, s, "gc_collections");
+		list[i].gc_collected = json_in_u64(in, s, "gc_collected");
 	}
 }
 
