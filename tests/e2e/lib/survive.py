@@ -301,7 +301,7 @@ def case_threads(options):
                               stdout=subprocess.PIPE, text=True)
     try:
         expect(target.stdout.readline() == "ready\n", "2,000 threads did not start")
-        hunt = Hunt(options, "--for", "60s", target.pid)
+        hunt = Hunt(options, "--exact", "--for", "60s", target.pid)
         hunt.attached(target.pid)
         before = ask(target)
         time.sleep(3)
