@@ -55,7 +55,7 @@ hunt_kind()
 	local pid=$!
 	until grep -q ready "$1.out"; do sleep 0.1; done
 	sleep 1
-	"$ROOT/holdfast" hunt "$pid" --for 25s --budget 20% --json "$1.json" -o "$1" > "$1.text" 3>&- || :
+	"$ROOT/holdfast" hunt "$pid" --for "$((25 * ${HF_TEST_PATIENCE:-1}))s" --budget 20% --json "$1.json" -o "$1" > "$1.text" 3>&- || :
 	kill "$pid"
 }
 
@@ -63,8 +63,12 @@ hunt_kind()
 	for kind in list circles extension; do hunt_kind "$kind" & done
 	wait
 	cat list.text circles.text extension.text
-	/usr/bin/python3 - <<-'PYTHON'
-	import json
+	local windows=no
+	"$ROOT/holdfast" doctor | grep -q uprobe_multi && windows=yes
+	# Without windows there are no lines.
+	/usr/bin/python3 - "$windows" <<-'PYTHON'
+	import json, sys
+	windows = sys.argv[1] == "yes"
 	def first(kind):
 	    report = json.load(open(kind + ".json"))
 	    finding = report["findings"][0]
@@ -73,13 +77,13 @@ hunt_kind()
 	report, finding, lines = first("list")
 	assert report["verdict"]["state"] == "watching" and report["verdict"]["explained_percent"] > 50, report["verdict"]
 	assert finding["type"] == "__main__.Row" and finding["held_by"] == "__main__.ROWS[*]", finding
-	assert lines[0] == ("keep_row", 45) and abs(finding["growth_bytes_per_second"] - 9600) < 960, (lines, finding)
+	assert (not windows or lines[0] == ("keep_row", 45)) and abs(finding["growth_bytes_per_second"] - 9600) < 960, (lines, finding)
 	report, finding, lines = first("circles")
 	assert finding["state"] == "leaking" and finding["type"] == "__main__.Circle", finding
-	assert lines[0] == ("make_circle", 62) and "gc.enable()" in finding["recommendation"], (lines, finding)
+	assert (not windows or lines[0] == ("make_circle", 62)) and "gc.enable()" in finding["recommendation"], (lines, finding)
 	report, finding, lines = first("extension")
 	assert finding["state"] == "leaking" and finding["type"] == "__main__.Packet", finding
-	assert lines[0] == ("decode", 123) and "Py_DECREF" in finding["recommendation"], (lines, finding)
+	assert (not windows or lines[0] == ("decode", 123)) and "Py_DECREF" in finding["recommendation"], (lines, finding)
 	PYTHON
 }
 

@@ -189,6 +189,9 @@ static int look_at_all(struct session *session, bool census, struct hf_error *er
 		struct member *member = session->members.items[i];
 		int err = look_at(member, &options);
 
+		/* What is dying has no maps any more, and looks like something else. */
+		if (err && process_key_check(member->target->key))
+			err = -ESRCH;
 		if (err)
 			return refuse(err, member->target->key.pid, session->options.memory_bytes,
 				      error);
