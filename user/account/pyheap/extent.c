@@ -6,13 +6,8 @@
 #include "account/pyheap/dicts.h"
 #include "account/pyheap/visit.h"
 
-#define COUNT_MAX         (1ULL << 40)
-#define DEQUE_LEFT_BLOCK  24
-#define DEQUE_BLOCK_BYTES 528
-#define STATE_KIND(state) ((state) >> 2 & 7)
-#define STATE_COMPACT     (1u << 5)
-#define STATE_ASCII       (1u << 6)
-#define SET_SMALL         7 /* a mask: the table is within the object */
+#define COUNT_MAX (1ULL << 40)
+#define SET_SMALL 7 /* a mask: the table is within the object */
 
 static uint64_t word_at(struct py_heap *heap, uint64_t address)
 {
@@ -23,11 +18,12 @@ static uint64_t str_bytes(struct py_heap *heap, uint64_t address, const struct p
 {
 	uint64_t length = word_at(heap, address + PYTHON_OBJECT_COUNT);
 	uint32_t state = (uint32_t)word_at(heap, address + PYTHON_STR_STATE);
-	uint64_t head = state & STATE_ASCII ? heap->layout->ascii_text : heap->layout->other_text;
+	uint64_t head = state & PYTHON_STR_ASCII ? heap->layout->ascii_text
+						 : heap->layout->other_text;
 
-	if (!(state & STATE_COMPACT) || length > COUNT_MAX)
+	if (!(state & PYTHON_STR_COMPACT) || length > COUNT_MAX)
 		return type->basic_bytes;
-	return head + (length + 1) * STATE_KIND(state);
+	return head + (length + 1) * PYTHON_STR_KIND(state);
 }
 
 /* As many items as the object says it has; of an int the sign and other bits stand with the count. */
@@ -91,15 +87,15 @@ static int add_block(struct py_blocks *blocks, uint64_t start, uint64_t bytes)
 
 static int add_deque(struct py_heap *heap, uint64_t address, struct py_blocks *blocks)
 {
-	uint64_t block = word_at(heap, address + DEQUE_LEFT_BLOCK);
-	uint64_t most = word_at(heap, address + PYTHON_OBJECT_COUNT) / 64 + 2;
+	uint64_t block = word_at(heap, address + PYTHON_DEQUE_LEFT);
+	uint64_t most = word_at(heap, address + PYTHON_OBJECT_COUNT) / PYTHON_DEQUE_ROOM + 2;
 	int err = 0;
 
 	for (uint64_t i = 0; !err && block && i < most && py_heap_step(heap, 1); i++) {
-		err = add_block(blocks, block, DEQUE_BLOCK_BYTES);
-		if (block == word_at(heap, address + DEQUE_LEFT_BLOCK + 8))
+		err = add_block(blocks, block, PYTHON_DEQUE_BLOCK);
+		if (block == word_at(heap, address + PYTHON_DEQUE_RIGHT))
 			break;
-		block = word_at(heap, block + DEQUE_BLOCK_BYTES - 8);
+		block = word_at(heap, block + PYTHON_DEQUE_NEXT);
 	}
 	return err;
 }

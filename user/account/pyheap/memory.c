@@ -8,12 +8,11 @@
 #include <sys/mman.h>
 #include <sys/uio.h>
 
-#define SLOT_NONE    0
-#define SLOT_MISSING UINT32_MAX
-#define RUNS_MAX     512 /* in one call */
-#define RUN_PAGES    1024
-#define SPARE_PAGES  4096 /* that may come between counting and copying */
-/* Address space that is only reserved is not looked through. */
+#define SLOT_NONE        0
+#define SLOT_MISSING     UINT32_MAX
+#define RUNS_MAX         512 /* in one call */
+#define RUN_PAGES        1024
+#define SPARE_PAGES      4096 /* that may come between counting and copying */
 #define REGION_MAX_BYTES (1ULL << 40)
 
 int py_memory_open(int pid, uint64_t bound_bytes, struct py_memory *ret)
@@ -58,11 +57,21 @@ void py_memory_close(struct py_memory *memory)
 	*memory = (struct py_memory){0};
 }
 
+static bool begins(const struct mapping *m, const char *prefix)
+{
+	return !strncmp(m->path, prefix, strlen(prefix));
+}
+
 static bool is_written(const struct mapping *m)
 {
-	return m->prot & 2 && !m->shared && m->path[0] != 0
-		       ? strncmp(m->path, "[vvar", 5) && strncmp(m->path, "[uprobes", 8)
-		       : m->prot & 2 && !m->shared;
+	return m->prot & PROT_WRITE && !m->shared && !begins(m, "[vvar") && !begins(m, "[uprobes");
+}
+
+/* Address space that is only reserved, the kernel's own mappings and devices are none of the process's memory. */
+static bool is_memory(const struct mapping *m)
+{
+	return m->prot & PROT_READ && m->end - m->start <= REGION_MAX_BYTES &&
+	       !begins(m, "[vvar") && !begins(m, "[vsyscall") && !begins(m, "/dev/");
 }
 
 static int read_regions(struct py_memory *memory)
@@ -79,9 +88,7 @@ static int read_regions(struct py_memory *memory)
 	for (size_t i = 0; i < memory->maps.count; i++) {
 		const struct mapping *m = &memory->maps.items[i];
 
-		if (m->end - m->start > REGION_MAX_BYTES || !(m->prot & 1) ||
-		    !strncmp(m->path, "[vvar", 5) || !strncmp(m->path, "[vsyscall", 9) ||
-		    !strncmp(m->path, "/dev/", 5))
+		if (!is_memory(m))
 			continue;
 		memory->regions[memory->region_count++] =
 			(struct py_region){.start = m->start,
@@ -234,7 +241,7 @@ static struct py_region *find_region(struct py_memory *memory, uint64_t address)
 	return NULL;
 }
 
-/* Reads the pages around one that is wanted: neighbours are wanted soon. */
+/* One that was not copied. */
 static uint32_t read_page(struct py_memory *memory, struct py_region *region, uint64_t page)
 {
 	uint64_t address = region->start + page * PAGE_BYTES;

@@ -9,10 +9,6 @@
 #define ITEMS_MAX (1ULL << 32)
 #define SLOTS_MAX 4096 /* words of an object of unknown kind */
 
-#define DEQUE_LEFT_BLOCK 24
-#define DEQUE_LEFT_INDEX 40
-#define DEQUE_BLOCK_ROOM 64 /* behind a pointer to the block before, and before one to the next */
-
 struct visit {
 	struct py_heap *heap;
 	const struct py_visitor *visitor;
@@ -73,19 +69,19 @@ static void visit_dict(const struct visit *v)
 
 static void visit_deque(const struct visit *v)
 {
-	uint64_t left = word(v, PYTHON_OBJECT_COUNT), block = word(v, DEQUE_LEFT_BLOCK);
-	uint64_t index = word(v, DEQUE_LEFT_INDEX);
+	uint64_t left = word(v, PYTHON_OBJECT_COUNT), block = word(v, PYTHON_DEQUE_LEFT);
+	uint64_t index = word(v, PYTHON_DEQUE_INDEX);
 
-	if (left > ITEMS_MAX || index >= DEQUE_BLOCK_ROOM)
+	if (left > ITEMS_MAX || index >= PYTHON_DEQUE_ROOM)
 		return;
 	while (left && block && py_heap_step(v->heap, 1)) {
-		uint64_t take = DEQUE_BLOCK_ROOM - index;
+		uint64_t take = PYTHON_DEQUE_ROOM - index;
 
 		take = take < left ? take : left;
-		visit_items(v, block + 8 + 8 * index, take, 1);
+		visit_items(v, block + PYTHON_DEQUE_ITEMS + 8 * index, take, 1);
 		left -= take;
 		index = 0;
-		block = py_memory_word(&v->heap->memory, block + 8 + 8 * DEQUE_BLOCK_ROOM);
+		block = py_memory_word(&v->heap->memory, block + PYTHON_DEQUE_NEXT);
 	}
 }
 
@@ -131,7 +127,7 @@ static uint64_t known_bytes(const struct visit *v)
 	case PY_WEAK:
 		return 64;
 	case PY_DEQUE:
-		return 72;
+		return PYTHON_DEQUE_BYTES;
 	case PY_TUPLE:
 	case PY_STR:
 	case PY_NOTHING:

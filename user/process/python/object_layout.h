@@ -17,14 +17,18 @@
 #define PYTHON_PRE_HEADER 32
 #define PYTHON_DICT_WORD  24
 
-#define PYTHON_STR_STATE      32
-#define PYTHON_BYTES_TEXT     32
-#define PYTHON_TUPLE_ITEMS    24
-#define PYTHON_LIST_ITEMS     24 /* a pointer */
-#define PYTHON_LIST_ROOM      32 /* how many fit */
-#define PYTHON_BYTEARRAY_ROOM 24
-#define PYTHON_MODULE_DICT    16
-#define PYTHON_CELL_CONTENT   16
+#define PYTHON_STR_STATE 32
+/* Of that: bytes of a character; its text stands behind its head; it is ASCII. */
+#define PYTHON_STR_KIND(state) ((state) >> 2 & 7)
+#define PYTHON_STR_COMPACT     (1u << 5)
+#define PYTHON_STR_ASCII       (1u << 6)
+#define PYTHON_BYTES_TEXT      32
+#define PYTHON_TUPLE_ITEMS     24
+#define PYTHON_LIST_ITEMS      24 /* a pointer */
+#define PYTHON_LIST_ROOM       32 /* how many fit */
+#define PYTHON_BYTEARRAY_ROOM  24
+#define PYTHON_MODULE_DICT     16
+#define PYTHON_CELL_CONTENT    16
 
 /* PyFunctionObject; _PyInterpreterFrame: its variables */
 #define PYTHON_FUNCTION_CODE    48
@@ -43,6 +47,16 @@
 #define PYTHON_SET_MASK  32
 #define PYTHON_SET_TABLE 40
 #define PYTHON_SET_SMALL 64
+
+/* collections.deque: blocks of a link back, 64 items, a link on (Modules/_collectionsmodule.c) */
+#define PYTHON_DEQUE_LEFT  24
+#define PYTHON_DEQUE_RIGHT 32
+#define PYTHON_DEQUE_INDEX 40 /* of the first item in the left block */
+#define PYTHON_DEQUE_BYTES 72
+#define PYTHON_DEQUE_ROOM  64
+#define PYTHON_DEQUE_ITEMS 8
+#define PYTHON_DEQUE_NEXT  520
+#define PYTHON_DEQUE_BLOCK 528
 
 /* PyWeakReference: what it is to, which it does not hold */
 #define PYTHON_WEAK_TO       16

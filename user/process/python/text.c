@@ -8,11 +8,7 @@
 #include "base/cleanup.h"
 #include "base/strbuf.h"
 
-/* Of a str's state. */
-#define STATE_KIND(state) ((state) >> 2 & 7) /* bytes of a character */
-#define STATE_COMPACT     (1u << 5)
-#define STATE_ASCII       (1u << 6)
-#define REPLACEMENT       0xfffd
+#define REPLACEMENT 0xfffd
 
 /* A surrogate is no character, nor is what lies beyond the last. */
 static int add_character(struct strbuf *text, uint32_t c)
@@ -61,12 +57,13 @@ int python_text_read(const struct python_reader *reader, const struct python_lay
 		return err;
 	memcpy(&state, head + PYTHON_STR_STATE, sizeof(state));
 	memcpy(&length, head + PYTHON_OBJECT_COUNT, sizeof(length));
-	kind = STATE_KIND(state);
-	if (!(state & STATE_COMPACT) || (kind != 1 && kind != 2 && kind != 4) || length > INT64_MAX)
+	kind = PYTHON_STR_KIND(state);
+	if (!(state & PYTHON_STR_COMPACT) || (kind != 1 && kind != 2 && kind != 4) ||
+	    length > INT64_MAX)
 		return -EINVAL;
 	if (length > PYTHON_NAME_MAX)
 		length = PYTHON_NAME_MAX;
-	address += state & STATE_ASCII ? layout->ascii_text : layout->other_text;
+	address += state & PYTHON_STR_ASCII ? layout->ascii_text : layout->other_text;
 	err = length ? reader->read(reader->user, address, bytes, length * kind) : 0;
 	for (size_t i = 0; !err && i < length; i++)
 		err = add_character(&text, character_at(bytes, i, kind));
