@@ -106,7 +106,7 @@ hunt_kind()
 
 @test "forced collections are each made once, also when we are killed: idle, busy, threads, asyncio" {
 	/usr/bin/python3 "$BATS_TEST_DIRNAME/lib/force_survival.py" "$OUT/tests/e2e/lib/force_loop" \
-		"$ROOT/tests/targets/python_busy.py" "${FORCE_ROUNDS:-20}" "${FORCE_KILLS:-10}" \
+		"$ROOT/tests/targets/python_busy.py" "${FORCE_ROUNDS:-8}" "${FORCE_KILLS:-5}" \
 		idle busy threads asyncio -- /usr/bin/python3
 }
 
