@@ -25,8 +25,11 @@ case $1 in
 esac
 case $1 in */*) name=$1 ;; *) name=./$1 ;; esac
 began=$(date +%s)
-timeout -k 5 "${TEST_TIMEOUT:-900}" $run "$name" >"$log.tap" 2>&1 </dev/null
+timeout -k 5 "${TEST_TIMEOUT:-900}" $run "$name" >"$log.tap" 2>&1 </dev/null &
+group=$! # timeout leads a process group
+wait $group
 echo $? >"$log.rc"
+kill -s KILL -- -$group 2>/dev/null # what a failed test left running would slow down all that follow
 echo $(($(date +%s) - began)) >"$log.seconds"
 END
 chmod 755 "$logs/one"

@@ -124,8 +124,8 @@ hunt_kind()
 			if (i % 100)
 				free(p[i]);
 		(void)!write(1, "ready", 5);
-		for (;;)
-			(void)!read(0, p, 1);
+		while (read(0, p, 1) > 0)
+			;
 	}
 	C
 	cc -O1 -o free free.c

@@ -41,6 +41,48 @@ load lib/truth
 @test "every allocating function of glibc in a stripped static program" { truth stripped_functions; }
 @test "operator new of libstdc++ in a stripped static program" { truth stripped_cxx; }
 @test "children of a stripped static program" { truth fork_stripped; }
+@test "a child that is forked while its parent is attached to is one process, with what it inherits" {
+	cat > "$BATS_TEST_TMPDIR/forks.c" <<-'C'
+	#include <signal.h>
+	#include <stdlib.h>
+	#include <string.h>
+	#include <unistd.h>
+	static void *volatile kept;
+	int main(void)
+	{
+		char before[256], before_too[256];
+		signal(SIGCHLD, SIG_IGN);
+		alarm(60);
+		free(malloc(100));
+		memcpy(before, (const char *)free, sizeof(before));
+		memcpy(before_too, (const char *)malloc, sizeof(before_too));
+		while (!memcmp(before, (const char *)free, sizeof(before)) ||
+		       !memcmp(before_too, (const char *)malloc, sizeof(before_too)))
+			usleep(50); /* a probe changes the code */
+		kept = malloc(1000);
+		for (int i = 0; i < 50; i++) {
+			if (!fork()) {
+				usleep(1500000);
+				free(kept);
+				_exit(0);
+			}
+		}
+		return sleep(60);
+	}
+	C
+	cc -O1 -o "$BATS_TEST_TMPDIR/forks" "$BATS_TEST_TMPDIR/forks.c"
+	"$BATS_TEST_TMPDIR/forks" 3>&- &
+	local pid=$!
+	sleep 0.5
+	"$ROOT/holdfast" hunt "$pid" --exact --for 2500ms --json "$BATS_TEST_TMPDIR/r.json" -o "$BATS_TEST_TMPDIR/r" || [ $? -le 2 ]
+	kill "$pid"
+	/usr/bin/python3 - "$BATS_TEST_TMPDIR/r.json" <<-'PYTHON'
+	import json, sys
+	report = json.load(open(sys.argv[1]))
+	frees = sum(site["frees"] for site in report["sites"] if site["pid"] != report["target"]["pid"])
+	assert (len(report["processes"]), frees, report["quality"]["unmatched_frees"]) == (51, 50, 0), (len(report["processes"]), frees, report["quality"])
+	PYTHON
+}
 @test "a stripped static program that never had a malloc is refused by name" {
 	local pid
 	sleep 20 | "$OUT/targets/no_malloc" >"$BATS_TEST_TMPDIR/ready" &

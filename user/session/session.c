@@ -167,19 +167,25 @@ static uint64_t born_ns(const struct target *target)
 	return age_ns < now_ns ? now_ns - age_ns : 1;
 }
 
-/* Those that it has already; what it forks from now on is followed anyway. One that can't be attached to is left out. */
+/*
+ * Those that it has already; what it forks from now on is followed anyway, also one that is on the list for having been
+ * forked just now: a child is listed a moment before the kernel side knows of it. One that can't be attached to is left out.
+ */
 static void attach_children(struct session *session, int pid)
 {
+	const struct timespec moment = {.tv_nsec = 2000000};
 	_cleanup_free_ int *children = NULL;
 	size_t count;
 
 	if (process_children(pid, &children, &count))
 		return;
+	if (count)
+		nanosleep(&moment, NULL);
 	for (size_t i = 0; i < count; i++) {
 		_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
 		struct member *member;
 
-		if (members_newest(session, children[i]))
+		if (probe_records(session->probe, children[i]))
 			continue;
 		if (session->members.count >= ATTACH_MAX ||
 		    members_attach(session, children[i], &error)) {

@@ -280,6 +280,14 @@ int probe_add_process(struct probe *probe, int pid, struct hf_error *error)
 			       strerror(-err));
 }
 
+bool probe_records(const struct probe *probe, int pid)
+{
+	struct hf_process entry;
+	uint32_t key = pid;
+
+	return !bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.processes), &key, &entry);
+}
+
 int probe_set_python(struct probe *probe, int pid, const struct hf_python *python)
 {
 	uint32_t key = pid;

@@ -55,6 +55,8 @@ DEFINE_CLEANUP(struct probe *, probe_free);
 
 /* No stack of it is complete until its code is published. Again after an exec. Errors: HF_E_INTERNAL. */
 int probe_add_process(struct probe *probe, int pid, struct hf_error *err);
+/* It was added, or one that was has forked it: then an event tells of it. */
+bool probe_records(const struct probe *probe, int pid);
 
 /*
  * What the kernel side unwinds by must never be what was mapped a moment ago:
