@@ -12,6 +12,7 @@ struct hf_stacks_sent stacks_sent SEC(".maps");
 struct hf_usdt_sites usdt_sites SEC(".maps");
 struct hf_pythons pythons SEC(".maps");
 struct hf_birth_types birth_types SEC(".maps");
+struct hf_collection_times collection_times SEC(".maps");
 struct hf_ring ring SEC(".maps");
 struct hf_losses losses SEC(".maps");
 struct hf_call_sites call_sites SEC(".maps");

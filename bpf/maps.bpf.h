@@ -98,6 +98,15 @@ extern struct hf_birth_types {
 	__type(value, u8);
 } birth_types SEC(".maps");
 
+/* pid -> its collections of garbage, if they are timed. */
+extern struct hf_collection_times {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, HF_MAX_PROCESSES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u32);
+	__type(value, struct hf_collections);
+} collection_times SEC(".maps");
+
 extern struct hf_ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 16 << 20);

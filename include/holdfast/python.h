@@ -68,6 +68,13 @@ struct hf_birth_type {
 	__u32 reserved;
 };
 
+/* Collections of garbage that were timed, of one process. */
+struct hf_collections {
+	__u64 thread, began_ns; /* of the one under way; 0: none */
+	__u64 hits;             /* of both probes */
+	__u64 count, total_ns, longest_ns;
+};
+
 /* How the end of a run is told. */
 enum hf_python_style {
 	HF_PYTHON_ENTRY_FLAG =

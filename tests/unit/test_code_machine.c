@@ -162,6 +162,103 @@ static void functions_give_what_the_processor_gives(void **state)
 	machine_free(m);
 }
 
+/*
+ * AVX-512, as libc's string functions have it: INSN on zmm16, zmm17 and the masks k1 and k2, into zmm18, k3, %[to] or the flags; all
+ * of which is returned as one number.
+ */
+static uint8_t from[2][64], to[64];
+
+static uint64_t digest(const uint8_t result[64], uint64_t mask, uint64_t flags)
+{
+	uint64_t sum = mask * 31 + flags;
+
+	for (unsigned int i = 0; i < 64; i++)
+		sum = (sum ^ result[i] ^ (uint64_t)to[i] << 8) * 0x100000001b3;
+	return sum;
+}
+
+#define VECTOR(number, insn)                                                                       \
+	PLAIN static uint64_t vector_##number(uint64_t a, uint64_t b, uint64_t c)                  \
+	{                                                                                          \
+		uint8_t result[64], carry, zero;                                                   \
+		uint64_t mask;                                                                     \
+                                                                                                   \
+		(void)c;                                                                           \
+		__asm__ volatile(                                                                  \
+			"vmovdqu64 %[from0], %%zmm16\n\tvmovdqu64 %[from1], %%zmm17\n\t"           \
+			"vpxorq %%zmm16, %%zmm17, %%zmm18\n\tkmovq %[a], %%k1\n\t"                 \
+			"kmovq %[b], %%k2\n\tkxnorq %%k1, %%k2, %%k3\n\txor %%eax, %%eax\n\t" insn \
+			"\n\tsetc %[carry]\n\tsetz %[zero]\n\t"                                    \
+			"vmovdqu64 %%zmm18, %[result]\n\tkmovq %%k3, %[mask]"                      \
+			: [result] "=m"(result), [to] "+m"(to), [mask] "=&r"(mask),                \
+			  [carry] "=&q"(carry), [zero] "=&q"(zero)                                 \
+			: [from0] "m"(from[0]), [from1] "m"(from[1]), [a] "r"(a), [b] "r"(b)       \
+			: "cc", "memory", "rax");                                                  \
+		return digest(result, mask, carry + 2u * zero);                                    \
+	}
+
+#define VECTORS(X)                                                  \
+	X(1, "vpaddb %%zmm16, %%zmm17, %%zmm18%{%%k1%}")            \
+	X(2, "vpsubd %%ymm16, %%ymm17, %%ymm18%{%%k1%}%{z%}")       \
+	X(3, "vpminub %[from1], %%zmm16, %%zmm18%{%%k2%}%{z%}")     \
+	X(4, "vpminud %%zmm16, %%zmm17, %%zmm18")                   \
+	X(5, "vpternlogd $0x6a, %%zmm16, %%zmm17, %%zmm18%{%%k1%}") \
+	X(6, "vpandnq %%zmm16, %%zmm17, %%zmm18")                   \
+	X(7, "vpcmpub $1, %%zmm16, %%zmm17, %%k3%{%%k1%}")          \
+	X(8, "vpcmpub $4, %[from0], %%ymm17, %%k3%{%%k2%}")         \
+	X(9, "vpcmpb $6, %%zmm16, %%zmm17, %%k3")                   \
+	X(10, "vpcmpd $2, %%zmm16, %%zmm17, %%k3")                  \
+	X(11, "vpcmpeqb %%zmm16, %%zmm17, %%k3%{%%k1%}")            \
+	X(12, "vpcmpgtb %%xmm16, %%xmm17, %%k3")                    \
+	X(13, "vptestnmb %%zmm16, %%zmm17, %%k3")                   \
+	X(14, "vptestmd %%zmm16, %%zmm17, %%k3%{%%k1%}")            \
+	X(15, "vmovdqu8 %[from1], %%zmm18%{%%k1%}%{z%}")            \
+	X(16, "vmovdqu8 %[from1], %%ymm18%{%%k1%}")                 \
+	X(17, "vmovdqu8 %%zmm16, %[to]%{%%k1%}")                    \
+	X(18, "vmovdqu32 %%zmm16, %[to]%{%%k1%}")                   \
+	X(19, "vpbroadcastb %%xmm16, %%zmm18")                      \
+	X(20, "vpbroadcastd %k[a], %%ymm18%{%%k2%}")                \
+	X(21, "vpalignr $5, %%zmm16, %%zmm17, %%zmm18")             \
+	X(22, "vpshufb %%zmm16, %%zmm17, %%zmm18")                  \
+	X(23, "kunpckdq %%k1, %%k2, %%k3")                          \
+	X(24, "kunpckbw %%k1, %%k2, %%k3")                          \
+	X(25, "kortestd %%k1, %%k2")                                \
+	X(26, "kortestq %%k3, %%k1\n\tkshiftrq $3, %%k1, %%k3")     \
+	X(27, "ktestd %%k1, %%k2\n\tkorw %%k1, %%k2, %%k3")         \
+	X(28, "kandnq %%k1, %%k2, %%k3\n\tkaddb %%k3, %%k1, %%k3")  \
+	X(29, "vmovdqa64 %%ymm16, %%ymm18\n\tknotd %%k1, %%k3")     \
+	X(30, "vpcmpeqd %%ymm16, %%ymm17, %%k3\n\tkmovb %%k3, %%k3")
+VECTORS(VECTOR)
+
+static void masks_and_vectors_give_what_the_processor_gives(void **state)
+{
+#define X(number, insn) vector_##number,
+	static function3 *const functions[] = {VECTORS(X)};
+#undef X
+	struct machine *m;
+	uint64_t seed = 999, arguments[3], result, expected;
+
+	(void)state;
+	if (!__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl"))
+		skip();
+	m = machine_of_self();
+	for (size_t f = 0; f < 20 * sizeof(functions) / sizeof(functions[0]); f++) {
+		for (int i = 0; i < 128; i++) /* few values, so that some are equal */
+			from[i / 64][i % 64] = (uint8_t)(random_next(&seed) % 5 * 63);
+		for (int k = 0; k < 3; k++)
+			arguments[k] = f % 3 ? random_next(&seed) : 0 - (f & 1);
+		memset(to, 7, sizeof(to));
+		machine_reset(m);
+		machine_refresh(m);
+		int err = run(m, (const void *)(uintptr_t)functions[f / 20], arguments, &result);
+
+		expected = functions[f / 20](arguments[0], arguments[1], arguments[2]);
+		if (err || result != expected)
+			fail_msg("vector_%zu: %d, or another result", f / 20 + 1, err);
+	}
+	machine_free(m);
+}
+
 static void a_masked_store_writes_what_the_mask_says(void **state)
 {
 	/* mov %rdi,%rax; kmovd %esi,%k1; vmovdqu8 %ymm0,(%rax){%k1}; ret */
@@ -253,6 +350,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(functions_give_what_the_processor_gives),
+		cmocka_unit_test(masks_and_vectors_give_what_the_processor_gives),
 		cmocka_unit_test(a_masked_store_writes_what_the_mask_says),
 		cmocka_unit_test(what_a_call_writes_is_the_machines_alone_until_it_is_reset),
 		cmocka_unit_test(code_that_does_not_end_well_is_told),

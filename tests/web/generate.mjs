@@ -110,6 +110,20 @@ export function small() {
 	};
 }
 
+/* A process that runs Python: some types grow, collections are timed. */
+export function python() {
+	const report = small(), counts = {tracked: 0, unreachable_count: 0, unreachable_bytes: 0, overcounted_count: 0, overcounted_bytes: 0};
+	const type = (name, count, bytes, more) => ({type: name, count, bytes, ...counts, held_by: '', held_share: 0, grown_count: 0, growth_bytes_per_second: 0, ...more});
+	report.memory.series.forEach((p, i) => Object.assign(p, {gc_collections: 900 + 12 * i, gc_collected: 5 * i, gc_pause_ms: 8 * i}));
+	report.python = [{
+		pid: 4319, version: '3.11.2', reason: '', objects_known: true, complete: true, stop_ms: 8.4, objects: 412007, bytes: 41 * MIB, tracked: 120000, garbage: 3,
+		unreachable_count: 4100, unreachable_bytes: 4100 * 64, overcounted_count: 100, overcounted_bytes: 6400, arenas: 40, pools: 2560, pool_used_bytes: 36 * MIB, pool_free_bytes: 4 * MIB, pools_damaged: 0,
+		collector: {enabled: false, generations: [{threshold: 700, collections: 1500}, {threshold: 10, collections: 120}, {threshold: 10, collections: 9}], pauses: {timed_s: 60, count: 720, total_ms: 480, longest_ms: 12.5}},
+		types: [type('dict', 90000, 20 * MIB), type('app.Session', 5000, 0.4 * MIB, {held_by: '__main__.REG.by_id[*]', held_share: 0.97, grown_count: 1200, growth_bytes_per_second: 4096}), type('Node', 4000, 256000, {unreachable_count: 4000})],
+	}];
+	return report;
+}
+
 /* Calls were seen in windows. */
 export function sampled() {
 	const report = small();
@@ -142,6 +156,7 @@ export function hostile() {
 		Object.assign(f, {recommendation: ATTACK, component: ATTACK, type: ATTACK, held_by: ATTACK, id: ATTACK, evidence: [{kind: ATTACK, text: ATTACK, value: ATTACK}, null, 7]});
 	Object.assign(report.target, {comm: ATTACK, cmdline: ATTACK, exe: ATTACK, build_id: ATTACK, container: ATTACK, allocators: [{name: ATTACK}, null]});
 	Object.assign(report.quality, {notes: [ATTACK, {a: 1}], lost_by_reason: {[ATTACK]: 5, __proto__: 3}});
+	report.python = [{version: ATTACK, reason: ATTACK, collector: {generations: [ATTACK, null], pauses: ATTACK}, types: [{type: ATTACK, held_by: ATTACK, held_share: 1, count: 'x', growth_bytes_per_second: 1e300}, null, 3]}, null, 7];
 	report.census = [{type: ATTACK, held_by: ATTACK, size: 'x', count: null}, 3];
 	report.sites.push({pid: 4312, stack: [-1, 1e9, 'x', null, 2.5, 3], state: ATTACK, allocator: ATTACK, outstanding_bytes: 'NaN', size_log2: ['a', -5, 1e300], lifetime_ns_log2: {}, interval: [1]}, null, 'x');
 	report.processes.push(null, {pid: 'x', comm: ATTACK}, {pid: 77, comm: ATTACK});

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import {existsSync} from 'node:fs';
 import {assemble} from './assemble.mjs';
-import {ATTACK, diffPage, hostile, large, NODES, quiet, sampled, small} from './generate.mjs';
+import {ATTACK, diffPage, hostile, large, NODES, python, quiet, sampled, small} from './generate.mjs';
 import {clickBox, details, matchPixels, mib, open, pageTest, program, run, selected, store, sum, until, zoomed} from './harness.mjs';
 import {note, test} from './tap.mjs';
 
@@ -37,6 +37,26 @@ pageTest('every estimated number says so', sampled, async (page, report) => {
 	const cells = await page.locator('#sites-body tbody td').allInnerTexts();
 	assert.equal(cells.filter((c) => /^~[\d,.]+( [KM]iB| B)?$/.test(c)).length, 7 * report.sites.filter((s) => s.estimated).length);
 	assert.match(await page.locator('#flame-body').innerText(), /Estimated from samples/);
+});
+
+pageTest('of Python the types that grow come first, with their holder; garbage and pauses are told', python, async (page, report) => {
+	const words = await page.locator('#python-body').innerText();
+	for (const word of ['3.11.2', '412,007, 41.0 MiB', '36.0 MiB used, 4.00 MiB free in 40 arenas', 'off, thresholds 700 · 10 · 10; collections 1,500 · 120 · 9',
+		'720 collections in 1 min, 0.80 % of the time, 12.5 ms at most', '4,000 objects, 250 KiB: gc is off: nothing frees them', '100 objects, 6.25 KiB', '3 objects in gc.garbage'])
+		assert.ok(words.includes(word), word + ' in ' + words);
+	const rows = await page.locator('#python-body tbody').first().locator('tr').allInnerTexts();
+	assert.equal(rows.length, report.python[0].types.length);
+	for (const word of ['app.Session', '5,000', '+240 KiB/min', '+1,200', '__main__.REG.by_id[*] 97 %'])
+		assert.ok(rows[0].includes(word), word + ' in ' + rows[0]);
+	assert.match(await page.locator('#python-body .readout').innerText(), /Time in collections 0\.8 %/);
+	await page.locator('#python-body summary').click();
+	await page.locator('#python-body details tbody tr').first().waitFor();
+	assert.equal(await page.locator('#python-body details tbody tr').count(), report.memory.series.length - 1);
+});
+
+pageTest('without Python there is no section of it', small, async (page) => {
+	assert.equal(await page.locator('#python').isVisible(), false);
+	assert.equal(await page.locator('#python-link').isVisible(), false);
 });
 
 pageTest('a finding leads to its stack in the flamegraph', small, async (page) => {

@@ -40,6 +40,8 @@ static void add_line(const struct session_view *view, const struct report *repor
 	if (view->has_gc)
 		strbuf_addf(out, "  gc %lu (%lu objects)", (unsigned long)view->gc_collections,
 			    (unsigned long)view->gc_collected);
+	if (view->gc_pause_ms > 0)
+		strbuf_addf(out, " %.1f %% of the time", view->gc_pause_ms / view->gc_timed_s / 10);
 	strbuf_addf(out, "  lost %lu", (unsigned long)view->lost_events);
 	for (size_t i = 0; report && i < report->site_count && i < SITES_IN_LINE; i++) {
 		strbuf_addstr(out, i ? ", " : "  | ");
@@ -87,6 +89,8 @@ static void add_json(const struct session_view *view, const struct report *repor
 	if (view->has_gc) {
 		json_out_u64(&json, "gc_collections", view->gc_collections);
 		json_out_u64(&json, "gc_collected", view->gc_collected);
+		if (view->gc_timed_s > 0)
+			json_out_double(&json, "gc_pause_ms", view->gc_pause_ms);
 	}
 	json_out_u64(&json, "events", view->events);
 	json_out_u64(&json, "lost_events", view->lost_events);

@@ -165,6 +165,8 @@ static void draw_header(const struct attach_view *view)
 	if (n->has_gc)
 		strbuf_addf(&line, " · gc %lu (%lu objects)", (unsigned long)n->gc_collections,
 			    (unsigned long)n->gc_collected);
+	if (n->gc_pause_ms > 0)
+		strbuf_addf(&line, " %.1f %% of the time", n->gc_pause_ms / n->gc_timed_s / 10);
 	put(3, n->lost_events ? A_REVERSE : A_NORMAL, line.buf);
 	put(4, A_UNDERLINE,
 	    "     HELD     BLOCKS           GROWTH  STATE      HOW     SITE                         ");

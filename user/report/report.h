@@ -128,6 +128,7 @@ struct report_sample {
 	uint64_t minor_faults, major_faults;
 	uint64_t gc_collections,
 		gc_collected; /* by the garbage collector of a runtime so far; ours */
+	double gc_pause_ms;   /* that took so long, since we came; 0: nobody took the time */
 };
 
 /* Free pieces in a heap of at least so many bytes, and less than twice as many. */
@@ -230,6 +231,9 @@ struct report_python {
 		reason; /* why its objects, or what of them is unreachable, is not known; "" if it is */
 	bool collector_known, collector_enabled;
 	struct report_python_generation generations[REPORT_PYTHON_GENERATIONS];
+	/* Collections that were timed, in timed_s seconds; 0: none were, for its build doesn't tell of them. */
+	double timed_s, pause_ms, longest_pause_ms;
+	uint64_t pauses;
 	bool objects_known, complete; /* complete: what is unreachable is known */
 	double stop_ms;
 	uint64_t objects, bytes, tracked, garbage, unreachable_count, unreachable_bytes,

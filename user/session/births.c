@@ -25,6 +25,8 @@
 /* Of the budget. What a call costs while its function is probed: a trap at the entry, and one more where it returns. */
 #define SHARE  0.2
 #define HIT_NS 3000
+/* At most: most calls make objects of other types, and are let go at their entry. */
+#define TRAPS_OF_HIT 2
 /* To put the probes in and out stops the process's threads for moments. */
 #define WINDOW_NS (300 * NS_PER_US)
 /* Whoever stays so long was not made for a moment. */
@@ -237,28 +239,12 @@ static size_t list_growing(const struct pylook *look, struct growing ret[TYPES_M
 	return count;
 }
 
-static const struct module *module_of(const struct member *member, uint64_t *ret_bias)
-{
-	for (size_t i = 0; i < member->target->mapping_count; i++) {
-		const struct target_mapping *m = &member->target->mappings[i];
-		struct elf_symbol symbol;
-
-		if (m->until_ns == UINT64_MAX && m->module->elf &&
-		    !elf_file_find_symbol(m->module->elf, "_PyRuntime", &symbol) &&
-		    symbol.address + m->bias == member->python.address) {
-			*ret_bias = m->bias;
-			return m->module;
-		}
-	}
-	return NULL;
-}
-
 static int add_member(struct births *b, struct member *member)
 {
 	struct growing growing[TYPES_MAX];
 	uint64_t types[TYPES_MAX], functions[MAKERS], bias = 0;
 	size_t count = list_growing(&member->pylook, growing), found = 0;
-	const struct module *module = module_of(member, &bias);
+	const struct module *module = python_runtime_module(member->target, &member->python, &bias);
 
 	for (size_t i = 0; i < count; i++)
 		types[i] = growing[i].type;
@@ -340,6 +326,11 @@ static int on_closed(void *user, uint32_t events)
 	take_all(b);
 	poll_all(b);
 	return 0;
+}
+
+uint64_t births_traps(const struct births *b)
+{
+	return b ? probe_births_count(b->session->probe).hits * TRAPS_OF_HIT : 0;
 }
 
 void births_tick(struct births *b, uint64_t now_ns)

@@ -30,6 +30,9 @@ void births_stop(struct births *births);
 /* Of a process that ended, or execed. */
 void births_forget(struct births *births, int pid);
 
+/* Probes reached so far, for the budget. NULL: 0. */
+uint64_t births_traps(const struct births *births);
+
 /* Where most of the type's objects that stay were made. */
 struct births_blame {
 	stack_id stack;

@@ -88,6 +88,15 @@ static void fill_collector(const struct python_collector *collector, struct repo
 		};
 }
 
+static void fill_pauses(const struct session *session, const struct member *member,
+			struct report_python *row)
+{
+	row->timed_s = pauses_timed_s(session, member);
+	row->pauses = member->pauses.count;
+	row->pause_ms = (double)member->pauses.total_ns / NS_PER_MS;
+	row->longest_pause_ms = (double)member->pauses.longest_ns / NS_PER_MS;
+}
+
 static void fill_objects(const struct pylook *look, struct report_python *row)
 {
 	const struct pyheap_snapshot *s = look->newest;
@@ -112,7 +121,8 @@ static void fill_objects(const struct pylook *look, struct report_python *row)
 	fill_collector(&s->collector, row);
 }
 
-static int add_member(const struct member *member, struct report_builder *builder)
+static int add_member(const struct session *session, const struct member *member,
+		      struct report_builder *builder)
 {
 	const struct pylook *look = &member->pylook;
 	char version[VERSION_BYTES];
@@ -129,6 +139,7 @@ static int add_member(const struct member *member, struct report_builder *builde
 
 	if (!member->ended && !python_collector_read(row.pid, &member->python, &collector))
 		fill_collector(&collector, &row);
+	fill_pauses(session, member, &row);
 	if (look->newest) {
 		types = calloc(look->newest->type_count + 1, sizeof(*types));
 		err = types ? fill_types(look, types) : -ENOMEM;
@@ -210,6 +221,6 @@ int build_python(const struct session *session, const struct verdict *verdict,
 
 	for (size_t i = 0; !err && i < session->members.count; i++)
 		if (session->members.items[i]->python.address)
-			err = add_member(session->members.items[i], builder);
+			err = add_member(session, session->members.items[i], builder);
 	return err;
 }

@@ -542,6 +542,7 @@ static int add_series(const struct session *session, const struct member *member
 				.major_faults = s->major_faults,
 				.gc_collections = s->gc_collections,
 				.gc_collected = s->gc_collected,
+				.gc_pause_ms = (double)s->gc_pause_ns / NS_PER_MS,
 			});
 	}
 	return err;

@@ -56,6 +56,7 @@ static void update_costs(struct governor *g)
 		.followed_ns = 2 * cost_of_entry(costs, COST_EMULATED) + costs->call_program_ns,
 		.syscall_ns = costs->syscall_pair_ns,
 		.fault_ns = costs->call_program_ns + costs->event_ns,
+		.trap_ns = cost_of_entry(costs, COST_EMULATED),
 	};
 }
 
@@ -270,6 +271,7 @@ static void check_extras(struct governor *g, uint64_t passed_ns)
 {
 	double allowed = budget_allowed_ns(g->session->options.budget_percent, g->cores, passed_ns);
 	struct budget_hits now = {0}, passed;
+	uint64_t pauses = 0;
 
 	for (size_t i = 0; i < g->session->members.count; i++) {
 		const struct member *member = g->session->members.items[i];
@@ -279,14 +281,20 @@ static void check_extras(struct governor *g, uint64_t passed_ns)
 			hits = probe_extra_hits(g->session->probe, member->target->key.pid);
 		now.system_calls += hits.system_calls;
 		now.faults += hits.faults;
-		now.stopped_ns += member->look.stop_ns_total;
+		now.stopped_ns += member->look.stop_ns_total + member->pylook.stop_ns_total;
+		pauses += member->pauses.hits;
 	}
+	now.traps = pauses + births_traps(g->session->births);
 	passed = (struct budget_hits){
 		.system_calls = since(now.system_calls, g->extras.system_calls),
 		.faults = since(now.faults, g->extras.faults),
 		.stopped_ns = since(now.stopped_ns, g->extras.stopped_ns),
+		.traps = since(now.traps, g->extras.traps),
 	};
+	g->pause_share = 0.9 * g->pause_share +
+			 0.1 * g->costs.trap_ns * (double)since(pauses, g->pauses) / allowed;
 	g->extras = now;
+	g->pauses = pauses;
 	g->stopped_ns += (double)passed.stopped_ns;
 	g->others_ns += spend(g, &passed);
 	/* Evened out: a second or so of it does not matter. */
@@ -298,6 +306,8 @@ static void check_extras(struct governor *g, uint64_t passed_ns)
 		drop_extra(g, PROBE_MAPPINGS, g->syscall_share * allowed / (double)passed_ns);
 	if (g->fault_share > BUDGET_EXTRA_SHARE)
 		drop_extra(g, PROBE_FAULTS, g->fault_share * allowed / (double)passed_ns);
+	if (g->pause_share > BUDGET_EXTRA_SHARE && !g->forced)
+		pauses_give_up(g->session);
 }
 
 /* The time in which all was seen was a window, too. */

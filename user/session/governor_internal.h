@@ -29,8 +29,9 @@ struct governor {
 	struct budget_hits hits;            /* at the last check */
 	double told_percent, told_spent_ns; /* since the facts were asked for last */
 	uint64_t told_ns;
-	struct budget_hits extras;         /* at the last check */
-	double syscall_share, fault_share; /* of what is allowed */
+	struct budget_hits extras; /* at the last check */
+	uint64_t pauses;           /* of these, probes at collections of garbage */
+	double syscall_share, fault_share, pause_share; /* of what is allowed */
 	/* At the last checks: a ring. */
 	struct governor_balance {
 		double spent_ns, allowed_ns;

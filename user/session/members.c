@@ -249,6 +249,7 @@ static void member_exited(struct session *session, struct member *member)
 	if (session->pylooked_at == member)
 		pylooks_stop(session);
 	births_forget(session->births, member->target->key.pid);
+	pauses_stop(session, member);
 	member->ended = true;
 	governor_members_changed(session->governor);
 	member->target->ended_wall_ns = clock_wall_ns();
@@ -443,6 +444,7 @@ static void member_execed(struct session *session, struct member *member, const 
 	member->execed_ns = life->time_ns;
 	pylooks_forget(session, member);
 	births_forget(session->births, member->target->key.pid);
+	pauses_stop(session, member);
 	pythons_forget(member);
 	member->looks = 0;
 	looks_forget(session, member);
@@ -525,6 +527,7 @@ void members_refresh(struct session *session, uint64_t now_ns, bool full)
 		look_for_more(session, member);
 		send_maps(session, member->target->key.pid);
 		ingest_call(session->ingest, read_held, &request);
+		pauses_read(session, member);
 		read_gauge(member, now_ns, full, &request.held);
 	}
 }

@@ -46,6 +46,7 @@ static void tell(struct session *session, struct member *member)
 	err = probe_set_python(session->probe, request.pid, &frames);
 	if (err)
 		log_debug_err(err, "frames of Python in process %d are not read", request.pid);
+	pauses_start(session, member);
 }
 
 void pythons_update(struct session *session, struct member *member)
@@ -72,6 +73,7 @@ void pythons_read_collector(const struct member *member, struct sample *ret)
 {
 	struct python_collector collector;
 
+	ret->gc_pause_ns = member->pauses.total_ns;
 	if (python_collector_read(member->target->key.pid, &member->python, &collector))
 		return;
 	for (size_t i = 0; i < PYTHON_GENERATIONS; i++) {

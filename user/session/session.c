@@ -253,6 +253,8 @@ static void add_gc(const struct session *session, struct session_view *view)
 	const struct sample *last = count ? gauge_at(member->gauge, count - 1) : NULL;
 
 	view->has_gc = member->python.layout != NULL;
+	view->gc_pause_ms = (double)member->pauses.total_ns / NS_PER_MS;
+	view->gc_timed_s = pauses_timed_s(session, member);
 	/* Those from before the interpreter was found have none. */
 	while (first < count && !gauge_at(member->gauge, first)->gc_collections)
 		first++;

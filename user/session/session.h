@@ -71,9 +71,10 @@ struct session_view {
 	/* By the garbage collector of the first process, if it runs Python: since the beginning. */
 	bool has_gc;
 	uint64_t gc_collections, gc_collected;
-	double overhead_percent; /* estimated, of one core, since the last tick */
-	int running;             /* processes */
-	bool sees_all;           /* every call is traced now */
+	double gc_pause_ms, gc_timed_s; /* 0: its build does not tell of collections */
+	double overhead_percent;        /* estimated, of one core, since the last tick */
+	int running;                    /* processes */
+	bool sees_all;                  /* every call is traced now */
 };
 
 /* true: enough. */

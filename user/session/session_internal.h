@@ -32,8 +32,11 @@ struct member {
 	bool python_looked_for;       /* in all code that is known */
 	struct probe_attached attached;
 	struct gauge *gauge;
-	struct look look;              /* at its heap */
-	struct pylook pylook;          /* at its objects of Python */
+	struct look look;             /* at its heap */
+	struct pylook pylook;         /* at its objects of Python */
+	struct hf_collections pauses; /* for its garbage, as timed so far */
+	uint64_t timed_from_ns,
+		timed_until_ns; /* they were from then until then; 0: not at all; they still are */
 	struct followed *followed;     /* its calls that are followed for good; NULL: none yet */
 	struct watch *watch;           /* its sampled blocks; NULL: none */
 	struct watched_blocks watched; /* those that the look under way was asked about */
@@ -131,6 +134,7 @@ struct session {
 	struct python_names *python_names;
 	struct python_watch_counts python_counts;
 	struct births *births;     /* NULL: none are seen */
+	bool pauses_given_up;      /* for what it costs to time them */
 	struct resolver *resolver; /* made with the first report */
 	size_t resolver_targets;   /* members that it knows */
 	struct replayed *replayed; /* NULL: live */
@@ -153,6 +157,15 @@ void pythons_update(struct session *session, struct member *member);
 void pythons_forget(struct member *member);
 /* What its garbage collector has done so far. */
 void pythons_read_collector(const struct member *member, struct sample *ret);
+/* pauses.c: how long a process's collections of garbage take, where its interpreter tells of them; what is known last is kept in the member. */
+void pauses_start(struct session *session, struct member *member);
+void pauses_read(struct session *session, struct member *member);
+/* The process ends, or is another program by now. */
+void pauses_stop(struct session *session, struct member *member);
+/* For so long they were timed; 0: they were not. */
+double pauses_timed_s(const struct session *session, const struct member *member);
+/* No more of that, in no process. */
+void pauses_give_up(struct session *session);
 /* The names that were read since the last call. */
 void pythons_take(struct session *session);
 /* What is not known of frames. */

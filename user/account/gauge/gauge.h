@@ -21,6 +21,7 @@ struct sample {
 	uint64_t heap_live_bytes; /* allocated since we attached, and outstanding at that time */
 	uint64_t gc_collections,
 		gc_collected; /* of a runtime's garbage collector so far; 0: it has none */
+	uint64_t gc_pause_ns; /* that took so long, since it is timed; 0: it is not */
 	/* The cgroup's limit, or the machine's memory, and what is used of it; 0: not known. */
 	uint64_t limit_usage_bytes, limit_bytes;
 	bool limit_is_system;

@@ -10,7 +10,8 @@ double budget_cost_ns(const struct budget_costs *costs, const struct budget_hits
 	return costs->alloc_ns * (double)hits->allocs + costs->free_ns * (double)hits->frees +
 	       costs->followed_ns * (double)hits->followed +
 	       costs->syscall_ns * (double)hits->system_calls +
-	       costs->fault_ns * (double)hits->faults + (double)hits->stopped_ns;
+	       costs->fault_ns * (double)hits->faults + costs->trap_ns * (double)hits->traps +
+	       (double)hits->stopped_ns;
 }
 
 double budget_allowed_ns(double percent, double cores, uint64_t elapsed_ns)

@@ -18,10 +18,11 @@ struct budget_costs {       /* ns, of the target's time */
 	double followed_ns; /* a call that is followed at its site: at the call and behind it */
 	double syscall_ns;  /* a system call that our tracepoints let pass */
 	double fault_ns;    /* a page fault, with its stack */
+	double trap_ns;     /* a probe that only counts, or takes the time */
 };
 
 struct budget_hits {
-	uint64_t allocs, frees, followed, system_calls, faults;
+	uint64_t allocs, frees, followed, system_calls, faults, traps;
 	uint64_t stopped_ns; /* in looks at the heap */
 };
 

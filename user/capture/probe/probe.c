@@ -84,6 +84,8 @@ static void choose_programs(struct holdfast_bpf *skeleton, enum probe_way way)
 	bpf_program__set_expected_attach_type(skeleton->progs.alloc_ret_insn, type);
 	bpf_program__set_expected_attach_type(skeleton->progs.call_site, type);
 	bpf_program__set_expected_attach_type(skeleton->progs.usdt_block, type);
+	bpf_program__set_expected_attach_type(skeleton->progs.collection_begins, type);
+	bpf_program__set_expected_attach_type(skeleton->progs.collection_ends, type);
 }
 
 #define HITS_BYTES (HF_MAX_CALL_SITES * sizeof(uint64_t))
@@ -215,6 +217,7 @@ void probe_free(struct probe *probe)
 	for (size_t i = 0; i < probe->processes.count; i++) {
 		vec_done(&probe->processes.items[i].call_links);
 		vec_done(&probe->processes.items[i].entry_links);
+		vec_done(&probe->processes.items[i].collection_links);
 	}
 	sites_forget(probe, 0);
 	if (probe->site_hits)
@@ -362,11 +365,14 @@ void probe_forget_process(struct probe *probe, int pid)
 	if (!process)
 		return;
 	bpf_map__delete_elem(probe->skeleton->maps.processes, &key, sizeof(key), 0);
+	bpf_map__delete_elem(probe->skeleton->maps.collection_times, &key, sizeof(key), 0);
 	sites_forget(probe, pid);
 	links_close(&process->call_links);
 	links_close(&process->entry_links);
+	links_close(&process->collection_links);
 	vec_done(&process->call_links);
 	vec_done(&process->entry_links);
+	vec_done(&process->collection_links);
 	space_release(probe, process);
 	vec_remove_unordered(&probe->processes, (size_t)(process - probe->processes.items));
 }
@@ -393,6 +399,8 @@ void probe_detach(struct probe *probe, int pid)
 			continue;
 		take_links(&process->call_links, &call_links);
 		take_links(&process->entry_links, &entry_links);
+		if (!pid)
+			take_links(&process->collection_links, &entry_links);
 	}
 	/* Releases last: a block whose release nobody sees any more would look like one that is held. */
 	links_close(&call_links);

@@ -29,6 +29,7 @@ struct probed_process {
 	bool code_added, code_removed; /* since it was published */
 	/* Of its allocator probes: those that tell what is handed out, and the others. */
 	struct fd_vec call_links, entry_links;
+	struct fd_vec collection_links; /* where its interpreter tells of collections */
 };
 
 /* A module whose unwind table the kernel side has: where, in blocks. */

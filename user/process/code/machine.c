@@ -277,7 +277,20 @@ static const struct machine_operation *operation_of(ZydisMnemonic mnemonic)
 
 	if (!operation)
 		operation = flow[mnemonic].run ? &flow[mnemonic] : NULL;
-	return operation ? operation : vector_operation(mnemonic);
+	if (!operation)
+		operation = vector_operation(mnemonic);
+	return operation ? operation : mask_operation(mnemonic);
+}
+
+/* EVEX: the mask stands among the operands, also where there is none (k0). Those that work by it find it in avx.mask. */
+static void drop_mask(ZydisDecodedInstruction *insn, ZydisDecodedOperand *operands)
+{
+	uint8_t kept = 0;
+
+	for (uint8_t i = 0; i < insn->operand_count; i++)
+		if (operands[i].encoding != ZYDIS_OPERAND_ENCODING_MASK)
+			operands[kept++] = operands[i];
+	insn->operand_count_visible -= insn->operand_count - kept;
 }
 
 /* Code that was decoded once is taken as it was then: the machine has no page that is both written and executed. */
@@ -295,6 +308,7 @@ static int decode(struct machine *m, struct machine_decoded *ret)
 	ret->operation = operation_of(ret->insn.mnemonic);
 	if (!ret->operation)
 		return -ENOTSUP;
+	drop_mask(&ret->insn, operands);
 	memcpy(ret->operands, operands, sizeof(ret->operands));
 	ret->pc = m->pc;
 	return 0;

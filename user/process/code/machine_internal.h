@@ -84,6 +84,26 @@ void operand_set_bytes(struct machine *m, unsigned int index, const uint8_t *byt
 uint64_t mask_bits(uint64_t value, unsigned int bits);
 int64_t sign_extend(uint64_t value, unsigned int bits);
 
+/* machine_vector.c: as operand_get_bytes(), but of memory only what the instruction's mask says. */
+void vector_get(struct machine *m, unsigned int index, uint8_t ret[VECTOR_BYTES]);
+/* Of the instruction; ~0: it has none. */
+uint64_t vector_mask(const struct machine *m);
+
+/* machine_mask.c: is the operand a mask register? */
+bool operand_is_mask(const struct machine *m, unsigned int index);
+/* Into the mask register that is the first operand: where the next two are so to each other, in units of so many bytes. The
+ * numbers are VPCMP's. */
+enum {
+	MACHINE_EQUAL,
+	MACHINE_LESS,
+	MACHINE_LESS_EQUAL,
+	MACHINE_UNEQUAL = 4,
+	MACHINE_MORE_EQUAL,
+	MACHINE_MORE,
+	MACHINE_ALWAYS
+};
+void mask_compare(struct machine *m, unsigned int condition, unsigned int unit, bool is_signed);
+
 /* machine_memory.c */
 uint64_t memory_get(struct machine *m, uint64_t address, size_t size);
 void memory_put(struct machine *m, uint64_t address, uint64_t value, size_t size);
@@ -103,6 +123,7 @@ struct machine_operation {
 /* NULL: not modelled. */
 const struct machine_operation *integer_operation(ZydisMnemonic mnemonic);
 const struct machine_operation *vector_operation(ZydisMnemonic mnemonic);
+const struct machine_operation *mask_operation(ZydisMnemonic mnemonic);
 bool machine_condition(const struct machine *m, unsigned int code);
 
 #endif

@@ -33,6 +33,8 @@ static uint64_t register_get(struct machine *m, ZydisRegister reg, unsigned int 
 		memcpy(&value, m->vectors[id & 31], sizeof(value));
 		return mask_bits(value, bits);
 	}
+	if (class == ZYDIS_REGCLASS_MASK)
+		return m->masks[id & 7];
 	if (class != ZYDIS_REGCLASS_GPR8 && class != ZYDIS_REGCLASS_GPR16 &&
 	    class != ZYDIS_REGCLASS_GPR32 && class != ZYDIS_REGCLASS_GPR64) {
 		machine_fail(m, -ENOTSUP);
@@ -62,6 +64,9 @@ static void register_set(struct machine *m, ZydisRegister reg, uint64_t value)
 	case ZYDIS_REGCLASS_GPR8:
 		at = &m->registers[byte_register(id, &shift) & 15];
 		*at = (*at & ~(0xffull << shift)) | (value & 0xff) << shift;
+		break;
+	case ZYDIS_REGCLASS_MASK:
+		m->masks[id & 7] = value;
 		break;
 	default:
 		machine_fail(m, -ENOTSUP);

@@ -62,3 +62,28 @@ int python_collector_read(int pid, const struct python_runtime *runtime,
 		python_collector_decode(state, ret);
 	return err;
 }
+
+static int take_probe(const struct usdt_probe *probe, void *user)
+{
+	struct python_collector_probes *found = user;
+
+	if (strcmp(probe->provider, "python"))
+		return 0;
+	if (!strcmp(probe->name, "gc__start") && found->begin_count < PYTHON_COLLECTOR_PROBES)
+		found->begins[found->begin_count++] = *probe;
+	if (!strcmp(probe->name, "gc__done") && found->end_count < PYTHON_COLLECTOR_PROBES)
+		found->ends[found->end_count++] = *probe;
+	return 0;
+}
+
+bool python_collector_find_probes(const struct target *target, const struct python_runtime *runtime,
+				  struct python_collector_probes *ret)
+{
+	uint64_t bias;
+
+	*ret = (struct python_collector_probes){
+		.module = python_runtime_module(target, runtime, &bias)};
+	if (ret->module)
+		usdt_for_each(ret->module->elf, take_probe, ret);
+	return ret->begin_count && ret->end_count;
+}

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "process/elf/usdt.h"
 #include "process/python/runtime.h"
 
 struct python_generation {
@@ -23,6 +24,19 @@ struct python_collector {
 	bool collecting; /* at this moment */
 	struct python_generation generations[PYTHON_GENERATIONS];
 };
+
+#define PYTHON_COLLECTOR_PROBES 4 /* of a kind: as often as the compiler made a copy of the place */
+
+/* Where the interpreter says that a collection begins, and that it is done (USDTs python:gc__start and gc__done). */
+struct python_collector_probes {
+	const struct module *module; /* the target's */
+	struct usdt_probe begins[PYTHON_COLLECTOR_PROBES], ends[PYTHON_COLLECTOR_PROBES];
+	size_t begin_count, end_count;
+};
+
+/* False: it was built without (--with-dtrace). */
+bool python_collector_find_probes(const struct target *target, const struct python_runtime *runtime,
+				  struct python_collector_probes *ret);
 
 /* Of the first interpreter. 0; -ENOTSUP: its layout is not known; -ESRCH, -EFAULT: gone, or not there yet. */
 int python_collector_read(int pid, const struct python_runtime *runtime,

@@ -108,12 +108,29 @@ int python_runtime_find(const struct target *target, struct python_runtime *ret)
 	return -ENOENT;
 }
 
-uint64_t python_runtime_function(const struct target *target, const struct python_runtime *runtime,
-				 const char *name)
+static const struct target_mapping *mapping_of(const struct target *target,
+					       const struct python_runtime *runtime)
 {
 	for (size_t i = 0; i < target->mapping_count; i++)
 		if (is_first(target, i) &&
 		    find_symbol(&target->mappings[i], "_PyRuntime") == runtime->address)
-			return find_symbol(&target->mappings[i], name);
-	return 0;
+			return &target->mappings[i];
+	return NULL;
+}
+
+const struct module *python_runtime_module(const struct target *target,
+					   const struct python_runtime *runtime, uint64_t *ret_bias)
+{
+	const struct target_mapping *mapping = mapping_of(target, runtime);
+
+	*ret_bias = mapping ? mapping->bias : 0;
+	return mapping ? mapping->module : NULL;
+}
+
+uint64_t python_runtime_function(const struct target *target, const struct python_runtime *runtime,
+				 const char *name)
+{
+	const struct target_mapping *mapping = mapping_of(target, runtime);
+
+	return mapping ? find_symbol(mapping, name) : 0;
 }

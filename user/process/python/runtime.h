@@ -38,6 +38,11 @@ struct python_runtime {
 /* 0; -ENOENT: no CPython (of 3.7 or later) in it; -errno: it can't be read. */
 int python_runtime_find(const struct target *target, struct python_runtime *ret);
 
+/* The module that it lies in, and how far that is from where it was linked; NULL: it is gone. */
+const struct module *python_runtime_module(const struct target *target,
+					   const struct python_runtime *runtime,
+					   uint64_t *ret_bias);
+
 /* The address of a function that the interpreter's module exports; 0: it does not. */
 uint64_t python_runtime_function(const struct target *target, const struct python_runtime *runtime,
 				 const char *name);

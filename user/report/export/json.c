@@ -159,6 +159,7 @@ static void put_memory(struct json_out *j, const struct report_memory *m)
 		if (s->gc_collections) {
 			json_out_u64(j, "gc_collections", s->gc_collections);
 			json_out_u64(j, "gc_collected", s->gc_collected);
+			json_out_double(j, "gc_pause_ms", s->gc_pause_ms);
 		}
 		json_out_end_object(j);
 	}

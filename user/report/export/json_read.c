@@ -184,6 +184,7 @@ static void read_memory(struct json_in *in, const json_t *o, struct report_memor
 		list[i].major_faults = json_in_u64(in, s, "major_faults");
 		list[i].gc_collections = json_in_u64(in, s, "gc_collections");
 		list[i].gc_collected = json_in_u64(in, s, "gc_collected");
+		list[i].gc_pause_ms = json_in_double(in, s, "gc_pause_ms");
 	}
 }
 

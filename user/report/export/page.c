@@ -48,6 +48,7 @@ static const char *const markers[] = {
 	X(chart_js, SCRIPT, ON_REPORT)      \
 	X(model_js, SCRIPT, ON_REPORT)      \
 	X(overview_js, SCRIPT, ON_REPORT)   \
+	X(python_js, SCRIPT, ON_REPORT)     \
 	X(report_html, BODY, ON_REPORT)     \
 	X(report_js, SCRIPT, ON_REPORT)     \
 	X(site_flame_js, SCRIPT, ON_REPORT) \

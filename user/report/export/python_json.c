@@ -80,6 +80,14 @@ static void put_collector(struct json_out *j, const struct report_python *p)
 		json_out_end_object(j);
 	}
 	json_out_end_array(j);
+	if (p->timed_s > 0) {
+		json_out_begin_object(j, "pauses");
+		json_out_double(j, "timed_s", p->timed_s);
+		json_out_u64(j, "count", p->pauses);
+		json_out_double(j, "total_ms", p->pause_ms);
+		json_out_double(j, "longest_ms", p->longest_pause_ms);
+		json_out_end_object(j);
+	}
 	json_out_end_object(j);
 }
 
@@ -141,6 +149,13 @@ static void read_collector(struct json_in *in, const json_t *o, struct report_py
 			.uncollectable = json_in_u64(in, g, "uncollectable"),
 		};
 	}
+	if (!json_object_get(o, "pauses"))
+		return;
+	o = json_in_object(in, o, "pauses");
+	p->timed_s = json_in_double(in, o, "timed_s");
+	p->pauses = json_in_u64(in, o, "count");
+	p->pause_ms = json_in_double(in, o, "total_ms");
+	p->longest_pause_ms = json_in_double(in, o, "longest_ms");
 }
 
 static void read_type(struct json_in *in, const json_t *o, struct report_python_type *t)

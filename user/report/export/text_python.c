@@ -109,6 +109,10 @@ static void add_collector(struct text_out *t, const struct report_python *p)
 		strbuf_addch(t->out, ' ');
 		strbuf_add_grouped(t->out, p->generations[i].collections);
 	}
+	if (p->pauses)
+		strbuf_addf(t->out, "; takes %.*f %% of the time, %.*f ms at most",
+			    p->pause_ms < p->timed_s ? 2 : 1, p->pause_ms / p->timed_s / 10,
+			    p->longest_pause_ms < 10 ? 1 : 0, p->longest_pause_ms);
 	strbuf_addch(t->out, '\n');
 }
 

@@ -29,12 +29,35 @@ function timeTicks(lo, hi, count) {
 	return ticks;
 }
 
+/* Round steps: 1, 2 or 5 of a power of ten. */
+function plainTicks(lo, hi) {
+	const power = 10 ** Math.floor(Math.log10(Math.max(1e-9, (hi - lo) / 5)));
+	const step = power * [1, 2, 5, 10].find((s) => (hi - lo) / (s * power) <= 6), ticks = [];
+	for (let v = Math.ceil(lo / step) * step; v <= hi && ticks.length < 20; v += step)
+		ticks.push(v);
+	return ticks;
+}
+
+const plain = (v) => String(+v.toPrecision(3));
+const signed = (show) => (v) => (v > 0 ? '+' : '') + show(v);
+
+/* How a chart's figures are shown: ticks of an axis, a figure, a change; least: a range that is not cut any finer; fromZero: the axis begins there. */
+const BYTES = {ticks: byteTicks, show: HF.bytes, change: HF.change, least: 1};
+const plainUnit = (show) => ({ticks: plainTicks, show, change: signed(show), least: 1e-6, fromZero: true});
+HF.PERCENT = plainUnit((v) => plain(v) + ' %');
+HF.PER_SECOND = plainUnit((v) => plain(v) + '/s');
+
 HF.Chart = class {
-	/* lines: [{field, label, on}]; points: [{time, …}] sorted by time; options: limit in bytes (0: none), start as milliseconds or NaN. */
+	/*
+	 * lines: [{field, label, on}]; points: [{time, …}] sorted by time; options: limit (0: none), start as milliseconds or NaN, about:
+	 * what it shows, unit (bytes).
+	 */
 	constructor(host, points, lines, options) {
 		this.points = points;
 		this.limit = options.limit;
 		this.start = options.start;
+		this.about = options.about || 'Memory';
+		this.unit = options.unit || BYTES;
 		this.lines = lines.filter((line) => points.some((p) => p[line.field] > 0));
 		this.change = this.flat();
 		this.at = -1;
@@ -54,11 +77,11 @@ HF.Chart = class {
 			this.draw();
 		}, {'aria-pressed': String(this.change), title: 'Each line from its own first reading'});
 		this.readout = el('p', {class: 'readout', 'aria-hidden': 'true'});
-		this.frame = el('div', {class: 'chart', tabindex: 0, role: 'slider', 'aria-label': 'Memory over time; arrow keys move the cursor',
+		this.frame = el('div', {class: 'chart', tabindex: 0, role: 'slider', 'aria-label': this.about + ' over time; arrow keys move the cursor',
 			onkeydown: (e) => this.key(e), onpointermove: (e) => this.point(e), onpointerleave: () => this.cursor(-1)});
 		this.note = el('span', {class: 'soft'});
 		const table = el('details', {ontoggle: (e) => e.target.open && this.fillTable(e.target)}, el('summary', {}, 'As a table'));
-		fill(host, el('div', {class: 'toolbar'}, el('div', {class: 'keys-row'}, this.buttons), change, this.note), this.frame, this.readout, table);
+		fill(host, el('div', {class: 'toolbar'}, el('div', {class: 'keys-row'}, this.buttons), this.unit === BYTES && change, this.note), this.frame, this.readout, table);
 	}
 
 	/* Would the lines look flat beside each other, each moving by less than a fifth of the common range? */
@@ -90,10 +113,10 @@ HF.Chart = class {
 			lo = hi = 0;
 		if (!this.change && this.limit > 0 && this.limit < 1.3 * hi)
 			hi = Math.max(hi, this.limit);
-		const room = Math.max((hi - lo) * 0.08, hi * 0.002, 1);
-		lo = this.change ? lo - room : lo < 0.5 * hi ? 0 : lo - room;
+		const room = Math.max((hi - lo) * 0.08, hi * 0.002, this.unit.least);
+		lo = this.change ? lo - room : lo < 0.5 * hi || this.unit.fromZero ? 0 : lo - room;
 		hi += room;
-		this.note.textContent = lo > 0 ? 'Axis begins at ' + HF.bytes(lo) : '';
+		this.note.textContent = lo > 0 ? 'Axis begins at ' + this.unit.show(lo) : '';
 		const t0 = this.points[0].time, t1 = this.points[this.points.length - 1].time;
 		const width = this.width - LEFT - RIGHT, height = HEIGHT - TOP - BOTTOM;
 		this.x = (t) => LEFT + (t1 > t0 ? (t - t0) / (t1 - t0) : 0.5) * width;
@@ -108,16 +131,16 @@ HF.Chart = class {
 		this.width = width;
 		const {lo, hi, t0, t1, shown} = this.scale();
 		const picture = svg('svg', {width, height: HEIGHT, 'aria-hidden': 'true'});
-		for (const v of byteTicks(lo, hi))
+		for (const v of this.unit.ticks(lo, hi))
 			fill(picture, svg('line', {class: 'grid', x1: LEFT, x2: width - RIGHT, y1: this.y(v), y2: this.y(v)}),
-				svg('text', {x: LEFT - 8, y: this.y(v) + 4, 'text-anchor': 'end'}, this.change ? HF.change(v) : HF.bytes(v)));
+				svg('text', {x: LEFT - 8, y: this.y(v) + 4, 'text-anchor': 'end'}, this.change ? this.unit.change(v) : this.unit.show(v)));
 		for (const t of timeTicks(t0, t1, Math.max(2, Math.floor(width / 110))))
 			fill(picture, svg('line', {class: 'tick', x1: this.x(t), x2: this.x(t), y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM + 5}),
 				svg('text', {x: this.x(t), y: HEIGHT - 9, 'text-anchor': this.x(t) > width - 40 ? 'end' : 'middle'}, t === 0 ? 'start' : HF.duration(t)));
 		fill(picture, svg('line', {class: 'axis', x1: LEFT, x2: width - RIGHT, y1: HEIGHT - BOTTOM, y2: HEIGHT - BOTTOM}));
 		if (!this.change && this.limit > 0 && this.limit <= hi)
 			fill(picture, svg('line', {class: 'limit', x1: LEFT, x2: width - RIGHT, y1: this.y(this.limit), y2: this.y(this.limit)}),
-				svg('text', {class: 'limit-text', x: width - RIGHT, y: this.y(this.limit) - 5, 'text-anchor': 'end'}, 'limit ' + HF.bytes(this.limit)));
+				svg('text', {class: 'limit-text', x: width - RIGHT, y: this.y(this.limit) - 5, 'text-anchor': 'end'}, 'limit ' + this.unit.show(this.limit)));
 		for (const line of shown)
 			fill(picture, this.path(line));
 		this.mark = svg('g', {});
@@ -140,7 +163,7 @@ HF.Chart = class {
 		this.at = at;
 		const p = this.points[at < 0 ? this.points.length - 1 : at];
 		const shown = this.lines.filter((line) => line.on && Number.isFinite(p[line.field]));
-		this.readout.textContent = (at < 0 ? 'At the end' : 'At ' + HF.duration(p.time)) + this.clock(p.time) + ': ' + (shown.map((line) => line.label + ' ' + HF.bytes(p[line.field]) + (this.change ? ' (' + HF.change(this.value(p, line)) + ')' : '')).join(' · ') || 'no reading');
+		this.readout.textContent = (at < 0 ? 'At the end' : 'At ' + HF.duration(p.time)) + this.clock(p.time) + ': ' + (shown.map((line) => line.label + ' ' + this.unit.show(p[line.field]) + (this.change ? ' (' + this.unit.change(this.value(p, line)) + ')' : '')).join(' · ') || 'no reading');
 		HF.set(this.frame, {'aria-valuemin': 0, 'aria-valuemax': this.points.length - 1, 'aria-valuenow': at < 0 ? this.points.length - 1 : at, 'aria-valuetext': this.readout.textContent});
 		if (!this.mark)
 			return;
@@ -190,7 +213,7 @@ HF.Chart = class {
 		const rows = this.points.filter((p, i) => i % step === 0 || i === this.points.length - 1);
 		fill(details, el('div', {class: 'scroll'}, el('table', {}, el('caption', {}, step > 1 ? 'Every ' + step + 'th reading' : 'All readings'),
 			el('thead', {}, el('tr', {}, el('th', {scope: 'col'}, 'Time'), this.lines.map((line) => el('th', {scope: 'col', class: 'num'}, line.label)))),
-			el('tbody', {}, rows.map((p) => el('tr', {}, el('th', {scope: 'row'}, HF.duration(p.time)), this.lines.map((line) => el('td', {class: 'num'}, Number.isFinite(p[line.field]) ? HF.bytes(p[line.field]) : '–'))))))));
+			el('tbody', {}, rows.map((p) => el('tr', {}, el('th', {scope: 'row'}, HF.duration(p.time)), this.lines.map((line) => el('td', {class: 'num'}, Number.isFinite(p[line.field]) ? this.unit.show(p[line.field]) : '–'))))))));
 	}
 };
 })(window.HF = window.HF || {});

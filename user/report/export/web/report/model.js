@@ -111,7 +111,7 @@ HF.readReport = function (raw) {
 			toFirm: verdict.firm === false ? num(verdict.seconds_to_firm) : 0, limitEta: num(verdict.limit_eta_s),
 		},
 		rssGrowth: num(verdict.rss_growth_bytes_per_second, null), processes: readProcesses(r.processes, map(r.target), sites), sites, findings, faults, table,
-		census: list(r.census).map((row) => map(row)),
+		census: list(r.census).map((row) => map(row)), python: list(r.python).map((row) => map(row)),
 	};
 };
 

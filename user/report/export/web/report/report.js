@@ -29,6 +29,7 @@ HF.show = function (data) {
 	HF.showFindings(HF.byId('findings-body'), model, focus);
 	showMemory(HF.byId('memory-body'), model);
 	HF.showTypes(HF.byId('types'), HF.byId('types-body'), model);
+	HF.showPython(HF.byId('python'), HF.byId('python-body'), model);
 	table = HF.siteTable(HF.byId('sites-body'), model, focus);
 	HF.showQuality(HF.byId('quality-body'), model);
 	HF.page = {model, panel, table};
