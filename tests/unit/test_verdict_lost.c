@@ -253,6 +253,45 @@ static void what_a_site_lost_before_it_was_followed_counts_with_it(void **state)
 	done(&w);
 }
 
+/* The block of a sample was freed unseen, and one of the followed call's lies in its place. */
+static void a_single_sample_is_no_answer_where_a_followed_call_loses_the_like(void **state)
+{
+	struct world w;
+
+	(void)state;
+	init_looked(&w);
+	sample(&w, 3, 1);
+	end_window(&w);
+	look(&w, 20, 0, 56);
+	for (unsigned int i = 20; i < 30; i++)
+		allocate(&w, i, 2, true);
+	look(&w, 30, 0, 56);
+	assert_int_equal(shared(&w, 1).fresh_count, 1);
+	assert_int_equal(shared(&w, 0).fresh_count, 19);
+	/* What it was sampled from may be the followed call itself. */
+	for (unsigned int i = 30; i < 35; i++)
+		allocate(&w, i, 1, true);
+	look(&w, 35, 0, 56);
+	assert_int_equal(shared(&w, 0).fresh_count, 19);
+	done(&w);
+}
+
+static void a_single_sample_of_a_call_that_is_followed_since_tells_what_it_lost_before(void **state)
+{
+	struct world w;
+
+	(void)state;
+	init_looked(&w);
+	sample(&w, 3, 1);
+	end_window(&w);
+	look(&w, 20, 0, 56);
+	for (unsigned int i = 20; i < 30; i++)
+		allocate(&w, i, 1, true);
+	look(&w, 30, 0, 56);
+	assert_int_equal(shared(&w, 0).fresh_count, 0);
+	done(&w);
+}
+
 static void where_every_call_is_seen_nothing_is_shared_out(void **state)
 {
 	struct world w;
@@ -344,6 +383,9 @@ int main(void)
 		cmocka_unit_test(losses_go_to_the_sites_of_those_that_were_sampled),
 		cmocka_unit_test(one_sample_among_more_may_be_chance),
 		cmocka_unit_test(a_single_sample_is_better_than_none),
+		cmocka_unit_test(a_single_sample_is_no_answer_where_a_followed_call_loses_the_like),
+		cmocka_unit_test(
+			a_single_sample_of_a_call_that_is_followed_since_tells_what_it_lost_before),
 		cmocka_unit_test(samples_that_stand_for_far_less_than_was_lost_are_no_answer),
 		cmocka_unit_test(samples_count_by_what_they_stand_for),
 		cmocka_unit_test(a_type_without_samples_goes_by_one_that_is_alike),

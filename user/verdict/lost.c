@@ -75,20 +75,20 @@ static int find_entry(struct lost_evidence *evidence, site_id site, const struct
 	return map64_put(&evidence->by_site, key, *ret);
 }
 
-static bool is_sampled(const struct ledger *ledger, site_id site)
+/* Not every call of every site is seen. */
+static bool has_windows(const struct ledger *ledger)
 {
 	struct ledger_counts counts;
 
-	if (!site || ledger_site(ledger, site)->followed)
-		return false;
 	ledger_counts(ledger, &counts);
 	return counts.windows > 0;
 }
 
 static int count_sample(struct lost_evidence *evidence, const struct lost_block *block,
-			const struct heap_type *type, uint64_t usable_bytes, double weight)
+			const struct heap_type *type, uint64_t usable_bytes,
+			const struct allocation *traced, bool followed)
 {
-	struct lost_sample sample = {.site_entry = block->entry};
+	struct lost_sample sample = {.site_entry = block->entry, .followed = followed};
 	struct lost_sample *known = NULL;
 	int err = find_entry(evidence, 0, type, usable_bytes, &sample.type_entry);
 
@@ -105,7 +105,7 @@ static int count_sample(struct lost_evidence *evidence, const struct lost_block 
 	if (err)
 		return err;
 	known->count++;
-	known->weight += weight;
+	known->weight += traced->weight;
 	known->asked_bytes += block->size_bytes;
 	known->usable_bytes += usable_bytes;
 	return 0;
@@ -138,9 +138,10 @@ static int take_block(struct lost_evidence *evidence, const struct heap_snapshot
 	entry->unchanged_count += lost->unchanged;
 	entry->look_bytes += ret->size_bytes;
 	entry->last_fresh_ns = lost->first_ns;
-	return is_sampled(ledger, site) ? count_sample(evidence, ret, &snapshot->types[lost->type],
-						       lost->size_bytes, traced.weight)
-					: 0;
+	return site && has_windows(ledger)
+		       ? count_sample(evidence, ret, &snapshot->types[lost->type], lost->size_bytes,
+				      &traced, ledger_site(ledger, site)->followed)
+		       : 0;
 }
 
 static void count_returned(struct lost_evidence *evidence, const struct lost_block *block)
@@ -330,10 +331,12 @@ static bool is_alike(const struct lost_entry *type, const struct lost_entry *sam
 /* The samples by which a type is shared out: its own; where it has none, those of types that are alike. */
 struct share {
 	const struct lost_evidence *evidence;
+	const struct ledger *ledger;
 	size_t type;
 	bool alike;
 	uint64_t all;
-	double lost; /* fresh ones that were not sampled */
+	bool others_lose; /* calls that are followed, and are not those of a sample's site */
+	double lost;      /* fresh ones that were not sampled */
 	double counting_weight;
 };
 
@@ -347,8 +350,22 @@ static bool has_part(const struct share *share, const struct lost_sample *s)
 
 static bool counts(const struct share *share, const struct lost_sample *s)
 {
-	return has_part(share, s) && (s->count > 1 || share->all == 1) &&
-	       s->weight >= SHARE_LEAST * share->lost;
+	return has_part(share, s) && !s->followed &&
+	       (s->count > 1 || (share->all == 1 && !share->others_lose)) && s->weight >= SHARE_LEAST * share->lost;
+}
+
+/* Does a site that was sampled go on as that of the followed call? */
+static bool is_heir(const struct share *share, const struct lost_sample *followed)
+{
+	const struct lost_entry *entries = share->evidence->entries.items;
+	const struct lost_samples *samples = &share->evidence->samples;
+
+	for (size_t i = 0; i < samples->count; i++)
+		if (!samples->items[i].followed && has_part(share, &samples->items[i]) &&
+		    ledger_heir(share->ledger, entries[samples->items[i].site_entry].site) ==
+			    entries[followed->site_entry].site)
+			return true;
+	return false;
 }
 
 static void sum_samples(struct share *share)
@@ -356,10 +373,18 @@ static void sum_samples(struct share *share)
 	const struct lost_samples *samples = &share->evidence->samples;
 
 	share->all = 0;
+	share->others_lose = false;
 	share->counting_weight = 0;
-	for (size_t i = 0; i < samples->count; i++)
-		if (has_part(share, &samples->items[i]))
-			share->all += samples->items[i].count;
+	for (size_t i = 0; i < samples->count; i++) {
+		const struct lost_sample *s = &samples->items[i];
+
+		if (!has_part(share, s))
+			continue;
+		if (s->followed)
+			share->others_lose |= s->count > 1 && !is_heir(share, s);
+		else
+			share->all += s->count;
+	}
 	for (size_t i = 0; i < samples->count; i++)
 		if (counts(share, &samples->items[i]))
 			share->counting_weight += samples->items[i].weight;
@@ -371,10 +396,14 @@ static void empty(struct lost_entry *entry)
 	entry->returned = 0;
 }
 
-static void share_out(const struct lost_evidence *evidence, size_t type, struct lost_entry *ret)
+static void share_out(const struct lost_evidence *evidence, const struct ledger *ledger,
+		      size_t type, struct lost_entry *ret)
 {
 	const struct lost_entry from = ret[type];
-	struct share share = {.evidence = evidence, .type = type, .lost = (double)from.fresh_count};
+	struct share share = {.evidence = evidence,
+			      .ledger = ledger,
+			      .type = type,
+			      .lost = (double)from.fresh_count};
 
 	sum_samples(&share);
 	if (!share.all) {
@@ -421,7 +450,7 @@ void lost_evidence_share(const struct lost_evidence *evidence, const struct ledg
 	memcpy(ret, evidence->entries.items, evidence->entries.count * sizeof(*ret));
 	for (size_t i = 0; evidence->samples.count && i < evidence->entries.count; i++)
 		if (!evidence->entries.items[i].site)
-			share_out(evidence, i, ret);
+			share_out(evidence, ledger, i, ret);
 	for (size_t i = 0; ledger && i < evidence->entries.count; i++)
 		leave_to_heir(evidence, ledger, i, ret);
 }

@@ -44,9 +44,11 @@ struct lost_entry {
 	uint64_t samples, sampled;
 };
 
-/* Where calls are traced in windows: fresh losses of a type and size that were sampled, by site. */
+/* Where calls are traced in windows: fresh losses of a type and size that were sampled, by site; also those of calls that are
+ * followed, which are all seen. */
 struct lost_sample {
 	uint32_t type_entry, site_entry; /* indexes */
+	bool followed;
 	uint64_t count;
 	double weight;                      /* for so many they stand */
 	uint64_t asked_bytes, usable_bytes; /* for, by the program; and of the blocks */
@@ -98,8 +100,8 @@ int lost_evidence_take(struct lost_evidence *evidence, const struct heap_snapsho
 /*
  * The entries, with what windows did not see shared out: lost blocks of a type and size belong to the sites of those
  * that were sampled, in proportion (their interval: lost_evidence_rate()). One sample more than another may be
- * chance, so a site counts from two on, or where there is only one at all; and only if its samples stand for a tenth at
- * least of what was not sampled. @ret: evidence->entries.count of them;
+ * chance, so a site counts from two on, or where there is only one at all, and no call that is followed loses the like; and only
+ * if its samples stand for a tenth at least of what was not sampled. @ret: evidence->entries.count of them;
  * an entry that was shared out is empty. So is that of a site whose calls are seen in another way by now: what it lost
  * counts with the site that goes on (ledger_heir(); @ledger: NULL: none). Names are the evidence's.
  */
