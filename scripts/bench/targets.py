@@ -298,36 +298,26 @@ http {{
 """
 
 
-class RunningNginx(Running):
-    def __init__(self, prefix, environment):
-        self.folder = tempfile.TemporaryDirectory()
-        folder = self.folder.name
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/page"
-        with open(os.path.join(folder, "conf"), "w", encoding="ascii") as f:
-            f.write(NGINX.format(folder=folder, port=self.port))
-        with open(os.path.join(folder, "page"), "w", encoding="ascii") as f:
-            f.write("a page\n" * 150)
-        super().__init__([*prefix, "nginx", "-p", folder, "-c", os.path.join(folder, "conf")], environment,
-                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+class Served(Running):
+    """Answers HTTP at self.url; wrk asks as fast as it can."""
 
-    def __exit__(self, *arguments):
-        super().__exit__(*arguments)
-        self.folder.cleanup()
+    def __init__(self, command, environment):
+        super().__init__(command, environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.DEVNULL)
+
+    def own_pid(self):
+        return self.pid
 
     def ready(self):
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until and self.process.poll() is None:
             try:
                 with socket.create_connection(("127.0.0.1", self.port), 1):
-                    with open(os.path.join(self.folder.name, "pid"), encoding="ascii") as f:
-                        self.pid = int(f.read())
-                        return
+                    self.pid = self.own_pid()
+                    return
             except (OSError, ValueError):
                 time.sleep(0.05)
-        raise Trouble("nginx did not answer")
+        raise Trouble(f"{os.path.basename(self.process.args[-1])} did not answer")
 
     def settle(self):
         self.window(1)
@@ -344,6 +334,43 @@ class RunningNginx(Running):
                       *(1000 * wrk_us(said, percent) for percent in (50, 99)))
 
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class RunningNginx(Served):
+    def __init__(self, prefix, environment):
+        self.folder = tempfile.TemporaryDirectory()
+        folder = self.folder.name
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/page"
+        with open(os.path.join(folder, "conf"), "w", encoding="ascii") as f:
+            f.write(NGINX.format(folder=folder, port=self.port))
+        with open(os.path.join(folder, "page"), "w", encoding="ascii") as f:
+            f.write("a page\n" * 150)
+        super().__init__([*prefix, "nginx", "-p", folder, "-c", os.path.join(folder, "conf")], environment)
+
+    def __exit__(self, *arguments):
+        super().__exit__(*arguments)
+        self.folder.cleanup()
+
+    def own_pid(self):
+        with open(os.path.join(self.folder.name, "pid"), encoding="ascii") as f:
+            return int(f.read())
+
+
+class RunningWeb(Served):
+    """A service of Python's."""
+
+    def __init__(self, prefix, environment):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/a/page"
+        program = os.path.join(ROOT, "tests", "bench", "bench_web.py")
+        super().__init__([*prefix, "/usr/bin/python3", program, str(self.port)], environment)
+
+
 def wrk_us(said, percent):
     found = re.search(rf"^\s+{percent}%\s+([0-9.]+)(us|ms|s)\s*$", said, re.M)
     return float(found.group(1)) * {"us": 1, "ms": 1e3, "s": 1e6}[found.group(2)]
@@ -358,6 +385,17 @@ class Nginx(Target):
 
     def start(self, prefix=(), environment=None):
         return begin(RunningNginx(prefix, environment or {}))
+
+
+class PythonWeb(Target):
+    def __init__(self):
+        super().__init__("python-web", "python3, asyncio web server, 8 connections")
+
+    def skip(self):
+        return need("/usr/bin/python3", "wrk")
+
+    def start(self, prefix=(), environment=None):
+        return begin(RunningWeb(prefix, environment or {}))
 
 
 class RunningCompile(Running):
@@ -420,7 +458,7 @@ def all_targets():
                for threads in (1, 2, 16)]
     targets += [Loop(f"loop-1m-1-{leak}", 1_000_000, 1, leak) for leak in ("caller", "hot")]
     targets += [Redis(allocator, pipeline) for allocator in ("jemalloc", "glibc") for pipeline in (1, 16)]
-    targets += [Python(), Nginx(), Compile()]
+    targets += [Python(), PythonWeb(), Nginx(), Compile()]
     for target in targets:
         target.peers = target.name in ("loop-max-1", "redis-jemalloc-16", "python")
     return targets

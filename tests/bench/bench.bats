@@ -82,7 +82,7 @@ holds()
 
 @test "every target and tool is listed, with the reason where it is missing" {
 	scripts/bench.sh --list > "$BATS_TEST_TMPDIR/list"
-	for name in loop-10k-1 loop-100k-2 loop-1m-16 loop-max-16 redis-jemalloc-1 redis-glibc-16 python nginx clang \
+	for name in loop-10k-1 loop-100k-2 loop-1m-16 loop-max-16 redis-jemalloc-1 redis-glibc-16 python python-web nginx clang \
 		scan budget exact 'bcc memleak' heaptrack 'valgrind memcheck' 'jemalloc prof' 'tcmalloc sampling'; do
 		grep -q "^  $name\( \|$\)" "$BATS_TEST_TMPDIR/list"
 	done

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A Python program that makes objects and drops them, for make bench: one operation is a document of some 30 objects
-written as JSON and read back. It speaks truth.h's protocol as bench_loop does: ready, go, stat, stop."""
+written as JSON and read back; the newest few thousand are kept. It speaks truth.h's protocol as bench_loop does: ready, go, stat, stop."""
+import collections
 import json
 import os
 import sys
@@ -13,6 +14,7 @@ class Loop:
     def __init__(self):
         self.pairs = 0
         self.latency_ns = []
+        self.newest = collections.deque(maxlen=3000)
         self.stop = False
 
     def run(self):
@@ -24,6 +26,7 @@ class Loop:
                         "items": [{"key": i, "value": i * 1.5} for i in range(5)]}
             if json.loads(json.dumps(document)) != document:
                 raise SystemExit("a document came back as another")
+            self.newest.append(document)
             self.pairs = number + 1
             self.latency_ns.append(clock() - began)
 
