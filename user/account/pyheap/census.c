@@ -108,7 +108,7 @@ static int find_holder(struct py_heap *heap, struct row *row)
 /* Evenly, of those that are held. */
 static void draw_samples(struct py_heap *heap, struct row *rows)
 {
-	uint64_t random = heap->seed | 1;
+	uint64_t random = heap->type_by_address.seed | 1;
 
 	for (uint32_t i = 0; i < heap->objects.count; i++) {
 		struct row *row = &rows[heap->objects.items[i].type];

@@ -19,7 +19,7 @@ static int take_node(struct py_heap *heap, uint64_t address, const struct node *
 		return heap->error ? heap->error : -EUCLEAN;
 	object = py_object_add(heap, address + PYTHON_GC_HEAD, type);
 	if (object == PY_NO_OBJECT)
-		return heap->error;
+		return heap->error ? heap->error : -EUCLEAN;
 	if (object < before)
 		return -EUCLEAN; /* a circle */
 	heap->objects.items[object].tracked = true;

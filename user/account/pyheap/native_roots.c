@@ -152,7 +152,7 @@ static bool is_owned(struct native *n, uint64_t start, uint64_t end)
 	return n->next < n->owned.count && n->owned.items[n->next].start < end;
 }
 
-static bool has_object(const struct py_heap *heap, uint64_t block, uint64_t bytes)
+static bool has_object(struct py_heap *heap, uint64_t block, uint64_t bytes)
 {
 	for (uint64_t head = 0; head <= PYTHON_PRE_HEADER + PY_DEBUG_HEAD && head < bytes;
 	     head += 16)

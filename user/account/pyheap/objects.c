@@ -6,7 +6,6 @@
 
 #include "process/python/text.h"
 
-#define INDEX_MIN       (1u << 12)
 #define STEPS_PER_WORD  32
 #define STEPS_MIN_PAGES 4096
 
@@ -15,13 +14,14 @@ void py_heap_init(struct py_heap *heap, const struct python_runtime *runtime, ui
 	*heap = (struct py_heap){
 		.runtime = runtime,
 		.layout = runtime->layout,
-		.seed = hash_seed_random(),
 		.lowest = UINT64_MAX,
-		/* The table and its index, both of which double. */
+		/* The list doubles; with the tables, a quarter of the pages that they are of. */
 		.bound_objects = bound_bytes / (2 * sizeof(struct py_object) + 16),
+		.bound_tables = bound_bytes / PAGE_BYTES,
 	};
-	map64_init(&heap->type_by_address, heap->seed);
-	map64_init(&heap->pools, heap->seed);
+	map64_init(&heap->type_by_address, hash_seed_random());
+	map64_init(&heap->pools, heap->type_by_address.seed);
+	map64_init(&heap->table_by_page, heap->type_by_address.seed);
 	if (heap->bound_objects > UINT32_MAX / 4)
 		heap->bound_objects = UINT32_MAX / 4;
 }
@@ -35,8 +35,10 @@ void py_heap_done(struct py_heap *heap)
 	vec_done(&heap->objects);
 	map64_done(&heap->type_by_address);
 	map64_done(&heap->pools);
-	free(heap->index);
-	heap->index = NULL;
+	map64_done(&heap->table_by_page);
+	for (size_t i = 0; i < heap->tables.count; i++)
+		free(heap->tables.items[i]);
+	vec_done(&heap->tables);
 }
 
 bool py_heap_step(struct py_heap *heap, uint64_t words)
@@ -47,59 +49,85 @@ bool py_heap_step(struct py_heap *heap, uint64_t words)
 	return !heap->error;
 }
 
-static uint64_t place_of(const struct py_heap *heap, uint64_t address)
+static uint32_t *table_of(struct py_heap *heap, uint64_t address)
 {
-	uint64_t place = hash_u64(address, heap->seed) & heap->index_mask;
+	uint64_t page = address / PAGE_BYTES, at;
+	struct py_recent_table *recent = &heap->recent_tables[page % PY_RECENT_TABLES];
 
-	while (heap->index[place] && heap->objects.items[heap->index[place] - 1].address != address)
-		place = (place + 1) & heap->index_mask;
-	return place;
+	if (recent->page != page) {
+		bool known = map64_get(&heap->table_by_page, page, &at);
+
+		*recent = (struct py_recent_table){page, known ? heap->tables.items[at] : NULL};
+	}
+	return recent->table;
 }
 
-uint32_t py_object_find(const struct py_heap *heap, uint64_t address)
+static uint32_t *table_add(struct py_heap *heap, uint64_t address)
 {
-	if (address < heap->lowest || address > heap->highest)
+	uint32_t *table = table_of(heap, address);
+	uint64_t page = address / PAGE_BYTES;
+
+	if (table)
+		return table;
+	if (heap->tables.count >= heap->bound_tables) {
+		heap->error = -ENOSPC;
+		return NULL;
+	}
+	table = calloc(PY_TABLE_ENTRIES, sizeof(*table));
+	if (!table || vec_push(&heap->tables, table)) {
+		free(table);
+		heap->error = -ENOMEM;
+		return NULL;
+	}
+	if (map64_put(&heap->table_by_page, page, heap->tables.count - 1) < 0) {
+		heap->error = -ENOMEM;
+		return NULL;
+	}
+	heap->recent_tables[page % PY_RECENT_TABLES].table = table;
+	return table;
+}
+
+static unsigned int place_in_table(uint64_t address)
+{
+	return (address >> 4) % PY_TABLE_ENTRIES;
+}
+
+uint32_t py_object_find(struct py_heap *heap, uint64_t address)
+{
+	const uint32_t *table;
+	uint32_t entry;
+
+	if (address < heap->lowest || address > heap->highest || address % 8)
 		return PY_NO_OBJECT;
-	return heap->index[place_of(heap, address)] - 1; /* 0: PY_NO_OBJECT */
-}
-
-/* At most half full. */
-static int make_room(struct py_heap *heap)
-{
-	uint64_t size = heap->index ? 2 * (heap->index_mask + 1) : INDEX_MIN;
-
-	if (heap->index && 2 * (heap->objects.count + 1) <= heap->index_mask)
-		return 0;
-	free(heap->index);
-	heap->index = calloc(size, sizeof(*heap->index));
-	if (!heap->index)
-		return -ENOMEM;
-	heap->index_mask = size - 1;
-	for (size_t i = 0; i < heap->objects.count; i++)
-		heap->index[place_of(heap, heap->objects.items[i].address)] = (uint32_t)i + 1;
-	return 0;
+	table = table_of(heap, address);
+	entry = table ? table[place_in_table(address)] : 0;
+	return entry && (entry & 1) == (address >> 3 & 1) ? (entry >> 1) - 1 : PY_NO_OBJECT;
 }
 
 uint32_t py_object_add(struct py_heap *heap, uint64_t address, uint32_t type)
 {
 	struct py_object object = {
 		.address = address, .type = type, .parent = PY_NO_OBJECT, .label = PY_NO_OBJECT};
-	uint32_t known = py_object_find(heap, address);
+	uint32_t known = py_object_find(heap, address), *table;
 	int err = 0;
 
 	if (known != PY_NO_OBJECT)
 		return known;
+	table = table_add(heap, address);
+	if (!table)
+		return PY_NO_OBJECT;
+	if (table[place_in_table(address)] || address % 8)
+		return PY_NO_OBJECT;
 	if (heap->objects.count >= heap->bound_objects)
 		err = -ENOSPC;
-	if (!err)
-		err = make_room(heap);
-	if (!err && vec_push(&heap->objects, object))
+	else if (vec_push(&heap->objects, object))
 		err = -ENOMEM;
 	if (err) {
 		heap->error = err;
 		return PY_NO_OBJECT;
 	}
-	heap->index[place_of(heap, address)] = (uint32_t)heap->objects.count;
+	table[place_in_table(address)] = (uint32_t)heap->objects.count << 1 |
+					 (uint32_t)(address >> 3 & 1);
 	heap->lowest = address < heap->lowest ? address : heap->lowest;
 	heap->highest = address > heap->highest ? address : heap->highest;
 	return (uint32_t)heap->objects.count - 1;

@@ -82,6 +82,19 @@ struct py_recent_type {
 	uint32_t type;
 };
 
+/*
+ * Which object begins where, by page: no two begin within the same 16 bytes, so a page has a table of 256. An entry is
+ * (object + 1) << 1, with bit 3 of the address as its lowest; 0: none.
+ */
+#define PY_TABLE_ENTRIES 256
+/* Pages that were asked for lately. */
+#define PY_RECENT_TABLES 2048
+
+struct py_recent_table {
+	uint64_t page;
+	uint32_t *table; /* NULL: it has none */
+};
+
 struct py_heap {
 	struct py_memory memory;
 	const struct python_runtime *runtime;
@@ -90,8 +103,10 @@ struct py_heap {
 	struct map64 type_by_address; /* PY_NO_TYPE: is none */
 	struct py_recent_type recent_types[PY_RECENT_TYPES];
 	VEC(struct py_object) objects;
-	uint32_t *index; /* hash of addresses: object + 1 */
-	uint64_t index_mask, seed;
+	struct map64 table_by_page; /* -> index in tables */
+	VEC(uint32_t *) tables;
+	struct py_recent_table recent_tables[PY_RECENT_TABLES];
+	uint64_t bound_tables;
 	uint64_t lowest, highest; /* addresses of objects */
 	uint64_t bound_objects;
 	struct map64 pools; /* address of each pool in use -> bytes of its blocks */
@@ -110,8 +125,8 @@ void py_heap_done(struct py_heap *heap);
 uint32_t py_type_at(struct py_heap *heap, uint64_t address);
 
 /* PY_NO_OBJECT: it is not known. */
-uint32_t py_object_find(const struct py_heap *heap, uint64_t address);
-/* Adds one, or finds it. PY_NO_OBJECT: no memory, or past the bound. */
+uint32_t py_object_find(struct py_heap *heap, uint64_t address);
+/* Adds one, or finds it. PY_NO_OBJECT: no memory, past the bound (heap->error tells), or another one lies there. */
 uint32_t py_object_add(struct py_heap *heap, uint64_t address, uint32_t type);
 /* An object that some other one refers to, and that was found nowhere else: it must look like one. PY_NO_OBJECT: it does not. */
 uint32_t py_object_meet(struct py_heap *heap, uint64_t address);
