@@ -30,11 +30,13 @@
 #define INSTRUCTION  prev_instr
 #endif
 #if PY_VERSION_HEX >= 0x030c0000
-#define MODULES imports.modules
-#define MARK    owner
+#define MODULES        imports.modules
+#define MARK           owner
+#define GENERATOR_CODE gi_iframe /* the frame's first word */
 #else
-#define MODULES modules
-#define MARK    is_entry
+#define MODULES        modules
+#define MARK           is_entry
+#define GENERATOR_CODE gi_code
 #endif
 
 struct check {
@@ -77,6 +79,7 @@ static int compare_versioned(const struct python_layout *l)
 		FIELD(l->interpreter_modules, PyInterpreterState, MODULES),
 		SIZE(l->interpreter_bytes, PyInterpreterState),
 		SIZE(l->thread_bytes, PyThreadState),
+		FIELD(l->generator_code, PyGenObject, GENERATOR_CODE),
 		FIELD(l->class_keys, PyHeapTypeObject, ht_cached_keys),
 		FIELD(l->code_names, PyCodeObject, co_localsplusnames),
 		FIELD(l->code_name_count, PyCodeObject, co_nlocalsplus),

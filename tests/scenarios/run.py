@@ -256,7 +256,7 @@ def own_name(finding):
 
 def names_function(finding, function):
     if function.startswith("*"):
-        return function[1:] in names_of(finding)
+        return any(name in names_of(finding) for name in function[1:].split("/"))
     return own_name(finding) == function
 
 

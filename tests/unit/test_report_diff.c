@@ -69,6 +69,66 @@ static void other_build_of_the_same_library_matches(void **state)
 	report_free(b);
 }
 
+/* A report whose process holds @objects of a type of Python, 64 bytes each, and blocks of 32 bytes. */
+static struct report *with_types(unsigned int objects, unsigned int blocks, bool looked)
+{
+	struct strbuf text = STRBUF_INIT;
+	struct report *r;
+
+	strbuf_addf(&text, HEAD "],\"sites\":[]", 10.0);
+	if (looked)
+		strbuf_addf(
+			&text,
+			",\"census\":[{\"type\":\"zeros\",\"size\":32,\"count\":%u,\"bytes\":%u},"
+			"{\"type\":\"zeros\",\"size\":48,\"count\":1,\"bytes\":48}],"
+			"\"python\":[{\"pid\":1,\"types\":[{\"type\":\"Row\",\"count\":%u,"
+			"\"bytes\":%u}]},{\"pid\":2,\"types\":[{\"type\":\"Row\",\"count\":1,"
+			"\"bytes\":64}]}]",
+			blocks, 32 * blocks, objects, 64 * objects);
+	strbuf_addstr(&text, "}");
+	r = parse(text.buf);
+	strbuf_done(&text);
+	return r;
+}
+
+static void types_are_compared_by_what_there_was_at_the_end(void **state)
+{
+	struct report *a = with_types(1000, 900, true), *b = with_types(3000, 900, true);
+	struct report_diff *d;
+
+	(void)state;
+	assert_int_equal(report_diff(a, b, &d), 0);
+	assert_int_equal(d->type_count, 3);
+	assert_string_equal(d->types[0].type, "Row");
+	assert_true(d->types[0].python);
+	assert_int_equal(d->types[0].kind, DIFF_GREW);
+	assert_int_equal(d->types[0].a.count, 1001);
+	assert_int_equal(d->types[0].b.bytes, 3001 * 64);
+	assert_true(d->types[0].change_bytes == 2000 * 64);
+	assert_int_equal(d->types[1].size, 32);
+	assert_int_equal(d->types[1].kind, DIFF_SAME);
+	report_diff_free(d);
+	/* The other way round. */
+	assert_int_equal(report_diff(b, a, &d), 0);
+	assert_int_equal(d->types[2].kind, DIFF_SHRANK);
+	report_diff_free(d);
+	report_free(a);
+	report_free(b);
+}
+
+static void types_that_only_one_report_saw_are_no_change(void **state)
+{
+	struct report *a = with_types(0, 0, false), *b = with_types(3000, 900, true);
+	struct report_diff *d;
+
+	(void)state;
+	assert_int_equal(report_diff(a, b, &d), 0);
+	assert_int_equal(d->type_count, 0);
+	report_diff_free(d);
+	report_free(a);
+	report_free(b);
+}
+
 static void rates_count_not_amounts(void **state)
 {
 	struct report *a = one_site("/app", 1, 10, 1000000);
@@ -155,6 +215,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(report_with_itself_differs_in_nothing),
 		cmocka_unit_test(other_build_of_the_same_library_matches),
+		cmocka_unit_test(types_are_compared_by_what_there_was_at_the_end),
+		cmocka_unit_test(types_that_only_one_report_saw_are_no_change),
 		cmocka_unit_test(rates_count_not_amounts),
 		cmocka_unit_test(new_and_gone_sites_are_told),
 		cmocka_unit_test(capture_without_duration_has_no_rate),

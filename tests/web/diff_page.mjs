@@ -40,6 +40,14 @@ diffTest('both sides, the change, the rises and the kinds stand on top', diffPag
 	assert.equal(await page.locator('#banner').isVisible(), false);
 });
 
+diffTest('types that changed stand with both sides; what is the same is left out', diffPage, async (page) => {
+	const rows = await page.locator('#types-body tbody tr').allInnerTexts();
+	assert.equal(rows.length, 2);
+	for (const word of ['app.Session', 'python', 'grew', '+2.00 MiB', '1.00 MiB', '3.00 MiB', '+2,000'])
+		assert.ok(rows[0].includes(word), word + ' in ' + rows[0]);
+	assert.match(rows[1], /zeros of 4.00 KiB[^]*gone[^]*−32.0 KiB[^]*−8/);
+});
+
 diffTest('a box is as wide as the larger rates of its sites, so what is gone is there', diffPage, async (page, diff) => {
 	const totals = await page.evaluate(() => [HF.page.panel.tree.total[0], HF.page.panel.flame.width]);
 	assert.ok(Math.abs(totals[0] - add(diff.entries.map((e) => Math.max(A(e), B(e)))) / 60) < 1e-6);

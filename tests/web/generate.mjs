@@ -227,6 +227,11 @@ export function diffPage() {
 		schema: 'holdfast.diff_page/1', a: side(4312, 'leaking'), b: side(5001, 'growing'), total_change_bytes_per_second: add(changes), rise_bytes_per_second: add(rises), worst_rise_bytes_per_second: Math.max(...rises),
 		counts: {same: 2, new: 2, grew: 2, shrank: 1, gone: 1}, same_share: 0.05, same_bytes_per_second: 16, left_out: {sites: 0, a_bytes_per_second: 0, b_bytes_per_second: 0},
 		frames: names.map((n) => table[n]), entries,
+		types: [
+			{kind: 'grew', language: 'python', type: 'app.Session', size: 0, a: {count: 1000, bytes: 1 * MIB}, b: {count: 3000, bytes: 3 * MIB}},
+			{kind: 'same', language: 'python', type: 'dict', size: 0, a: {count: 10, bytes: 1000}, b: {count: 10, bytes: 1000}},
+			{kind: 'gone', language: 'native', type: 'zeros', size: 4096, a: {count: 8, bytes: 32768}, b: {count: 0, bytes: 0}},
+		],
 	};
 }
 
@@ -241,6 +246,7 @@ export function hostileDiff() {
 	Object.assign(diff.counts, {new: ATTACK, gone: 1e300, __proto__: 3});
 	diff.left_out = {sites: 2 ** 53, a_bytes_per_second: 'x', b_bytes_per_second: 1e300};
 	diff.total_change_bytes_per_second = ATTACK;
+	diff.types.push(null, 7, {kind: ATTACK, type: ATTACK, a: ATTACK, b: {count: 1e300}}, {kind: 'new', type: ATTACK, language: ATTACK, size: 'x', a: {bytes: -1}, b: {bytes: 2 ** 63}});
 	diff.entries.push(null, 'x', {kind: ATTACK, allocator: ATTACK, stack: [-1, 1e9, 'x', null, 2.5, 3], own_frame: 1e9, a: {outstanding_bytes: -5}, b: ATTACK},
 		{kind: 'constructor', stack: {}, a: [], b: {outstanding_bytes: 2 ** 63, outstanding_count: 2 ** 63, allocs: 'NaN'}},
 		{kind: 'new', allocator: 'malloc', stack: Array.from({length: 5000}, (_, i) => i % diff.frames.length), b: {outstanding_bytes: 1e6, outstanding_count: 1, allocs: 1}});

@@ -72,7 +72,8 @@ struct report_untraced_input {
 	const struct finding *finding;
 	const char *allocator, *type, *held_by;
 	uint64_t outstanding_bytes, outstanding_count;
-	const struct stack_trace *trace; /* where most of them were made; NULL: not known */
+	const struct stack_trace *trace; /* where most of them were made; NULL: not known, but for: */
+	const struct report_frame *frame; /* the line that most of them belong to; NULL: not known */
 };
 
 struct report_fault_input {

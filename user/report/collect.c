@@ -368,6 +368,16 @@ static int intern_stack(struct report_builder *b, const struct stack_trace *trac
 				  ret_stack);
 }
 
+/* A frame alone. */
+static int intern_one(struct report_builder *b, const struct report_frame *frame,
+		      uint32_t *ret_stack)
+{
+	uint32_t number;
+	int err = intern_frame(b, frame, &number);
+
+	return err ? err : report_store_stack(&b->store, &number, 1, ret_stack);
+}
+
 static void add_saturating(uint64_t *sum, uint64_t value)
 {
 	if (__builtin_add_overflow(*sum, value, sum))
@@ -432,7 +442,8 @@ int report_builder_add_untraced(struct report_builder *b, const struct report_un
 	int err = report_store_string(&b->store, in->allocator, &new.allocator);
 
 	if (!err)
-		err = intern_stack(b, in->trace, &new.stack);
+		err = in->frame && !in->trace ? intern_one(b, in->frame, &new.stack)
+					      : intern_stack(b, in->trace, &new.stack);
 	if (!err)
 		err = name_finding(b, &new, in->type, in->held_by);
 	return err ? err : vec_push(&b->findings, new);

@@ -212,6 +212,8 @@ int report_diff(const struct report *a, const struct report *b, struct report_di
 	vec_done(&m.names);
 	vec_done(&m.scratch);
 	free(m.frame_names);
+	if (!err)
+		err = report_diff_types(d);
 	if (err)
 		return err;
 	judge_entries(d);
@@ -224,6 +226,7 @@ void report_diff_free(struct report_diff *diff)
 	if (!diff)
 		return;
 	free(diff->entries);
+	free(diff->types);
 	free(diff);
 }
 

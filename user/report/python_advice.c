@@ -20,6 +20,10 @@ void python_advice_add_evidence(struct strbuf *sb, const struct evidence *e)
 			      " objects that only hold each other, and nobody collects them: gc "
 			      "is off");
 		break;
+	case EVIDENCE_BELONGS:
+		strbuf_addf(sb, "%.0f %% of those that were looked at belong to this line",
+			    100 * e->value);
+		break;
 	case EVIDENCE_MADE:
 		strbuf_addstr(sb, "of those that were seen being made ");
 		strbuf_add_grouped(sb, (uint64_t)e->reference);

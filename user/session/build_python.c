@@ -9,6 +9,7 @@
 
 #define VERSION_BYTES 32
 #define HELD_ENOUGH   0.5 /* of the objects looked at: then it is worth telling */
+#define LINE_ENOUGH   0.3 /* the same: a request may leave several frames, of as many functions */
 
 /* "3.11.2"; "" if not known. */
 static const char *write_version(uint32_t version, char text[VERSION_BYTES])
@@ -160,16 +161,39 @@ static const struct pyheap_type *type_named(const struct pyheap_snapshot *snapsh
 }
 
 /* Among the first reasons, which are shown. */
-static void add_blame(const struct births_blame *blame, struct finding *finding)
+static void add_reason(struct evidence reason, struct finding *finding)
 {
 	uint8_t count = finding->evidence_count;
 
 	if (!count || count == VERDICT_MAX_EVIDENCE)
 		return;
 	finding->evidence[count] = finding->evidence[1];
-	finding->evidence[1] =
-		(struct evidence){EVIDENCE_MADE, (double)blame->stayed_here, (double)blame->stayed};
+	finding->evidence[1] = reason;
 	finding->evidence_count = count + 1;
+}
+
+/* Where most of them were made, or the line that they belong to themselves. */
+static void add_line(const struct session *session, const struct pylook_type *type,
+		     const struct pyheap_type *now, struct finding *told,
+		     struct report_frame *frame, struct report_untraced_input *input)
+{
+	struct births_blame blame;
+
+	if (births_blame(session->births, input->pid, type->address, &blame)) {
+		input->trace = stack_table_at(accounts_stacks(session->accounts), blame.stack);
+		add_reason((struct evidence){EVIDENCE_MADE, (double)blame.stayed_here,
+					     (double)blame.stayed},
+			   told);
+	} else if (now && now->line_share >= LINE_ENOUGH) {
+		*frame = (struct report_frame){.function = now->function,
+					       .file = now->file,
+					       .module = "",
+					       .build_id = "",
+					       .line = now->line,
+					       .kind = FRAME_PYTHON};
+		input->frame = frame;
+		add_reason((struct evidence){EVIDENCE_BELONGS, now->line_share, 0}, told);
+	}
 }
 
 /* A type that grows, or of which nothing holds some. */
@@ -180,7 +204,7 @@ static int add_finding(const struct session *session, const struct verdict *verd
 	const struct member *member = members_newest(session, pid);
 	const struct pylook_type *type;
 	const struct pyheap_type *now;
-	struct births_blame blame;
+	struct report_frame frame;
 	struct finding told = *finding;
 	struct report_untraced_input input = {.pid = pid, .finding = &told, .allocator = "python"};
 
@@ -196,10 +220,7 @@ static int add_finding(const struct session *session, const struct verdict *verd
 		if (!finding->lost_count && now->held_share >= HELD_ENOUGH)
 			input.held_by = now->held_by;
 	}
-	if (births_blame(session->births, pid, type->address, &blame)) {
-		input.trace = stack_table_at(accounts_stacks(session->accounts), blame.stack);
-		add_blame(&blame, &told);
-	}
+	add_line(session, type, now, &told, &frame, &input);
 	return report_builder_add_untraced(builder, &input);
 }
 

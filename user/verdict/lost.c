@@ -351,7 +351,8 @@ static bool has_part(const struct share *share, const struct lost_sample *s)
 static bool counts(const struct share *share, const struct lost_sample *s)
 {
 	return has_part(share, s) && !s->followed &&
-	       (s->count > 1 || (share->all == 1 && !share->others_lose)) && s->weight >= SHARE_LEAST * share->lost;
+	       (s->count > 1 || (share->all == 1 && !share->others_lose)) &&
+	       s->weight >= SHARE_LEAST * share->lost;
 }
 
 /* Does a site that was sampled go on as that of the followed call? */

@@ -180,6 +180,8 @@ struct verdict_process {
 	  "circles") /* value: objects that only hold each other; reference: 1 if garbage is collected */       \
 	X(MADE,                                                                                                 \
 	  "made") /* value: objects that stayed of those that were seen being made here; reference: anywhere */ \
+	X(BELONGS,                                                                                              \
+	  "belongs") /* value: the part of the objects looked at that belong to this line */                    \
 	X(UNSAMPLED,                                                                                            \
 	  "unsampled") /* value: seconds until one of them falls into a window, on average; reference: share of the time in windows */
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "account/pyheap/path.h"
+#include "account/pyheap/spot.h"
 #include "account/pyheap/visit.h"
 
 #define TYPES_TOLD 4096
@@ -105,6 +106,44 @@ static int find_holder(struct py_heap *heap, struct row *row)
 	return err;
 }
 
+/* The commonest line that the samples belong to. */
+static int find_spot(struct py_heap *heap, struct row *row)
+{
+	struct py_spot spots[SAMPLES] = {0};
+	unsigned int counts[SAMPLES] = {0}, best = 0, kinds = 0;
+	uint64_t have = row->drawn < SAMPLES ? row->drawn : SAMPLES;
+	int err = 0;
+
+	for (uint64_t i = 0; err != -ENOMEM && i < have; i++) {
+		struct py_spot spot;
+		unsigned int k = 0;
+
+		err = py_spot_read(heap, row->samples[i], &spot);
+		if (err)
+			continue;
+		while (k < kinds &&
+		       (spots[k].line != spot.line || strcmp(spots[k].file, spot.file) ||
+			strcmp(spots[k].function, spot.function) != 0))
+			k++;
+		if (k == kinds)
+			spots[kinds++] = spot;
+		else
+			py_spot_done(&spot);
+		counts[k]++;
+		best = counts[k] > counts[best] ? k : best;
+	}
+	if (err != -ENOMEM && kinds) {
+		row->type.function = spots[best].function;
+		row->type.file = spots[best].file;
+		row->type.line = spots[best].line;
+		row->type.line_share = (double)counts[best] / (double)have;
+		spots[best] = (struct py_spot){0};
+	}
+	for (unsigned int k = 0; k < kinds; k++)
+		py_spot_done(&spots[k]);
+	return err == -ENOMEM ? err : 0;
+}
+
 /* Evenly, of those that are held. */
 static void draw_samples(struct py_heap *heap, struct row *rows)
 {
@@ -139,6 +178,8 @@ static int tell_types(struct py_heap *heap, struct row **order, size_t count, bo
 		err = py_type_name_fully(heap, index);
 		if (!err && holders && i < TYPES_HELD)
 			err = find_holder(heap, row);
+		if (!err && holders && py_has_spot(heap, index))
+			err = find_spot(heap, row);
 		types[i] = row->type;
 		types[i].name = heap->types.items[index].name;
 		snapshot->type_count++;
@@ -184,8 +225,11 @@ void py_census_done(struct pyheap_snapshot *snapshot)
 {
 	struct pyheap_type *types = (struct pyheap_type *)(uintptr_t)snapshot->types;
 
-	for (size_t i = 0; i < snapshot->type_count; i++)
+	for (size_t i = 0; i < snapshot->type_count; i++) {
 		free((char *)(uintptr_t)types[i].held_by);
+		free((char *)(uintptr_t)types[i].function);
+		free((char *)(uintptr_t)types[i].file);
+	}
 	free(types);
 	snapshot->types = NULL;
 	snapshot->type_count = 0;

@@ -48,6 +48,10 @@ struct pyheap_type {
 	/* "__main__.REGISTRY.by_id[*]": the commonest shortest way from a root; "" if not known */
 	const char *held_by;
 	double held_share; /* of the objects looked at, that are held so */
+	/* Of objects that belong to a line (spot.h): the commonest; "" and 0 if there is none. */
+	const char *function, *file;
+	uint32_t line;
+	double line_share; /* of the objects looked at, that belong there */
 };
 
 /* The pools of pymalloc, in which objects and buffers of up to 512 bytes lie. */

@@ -36,11 +36,15 @@ static void pack_all(struct strbuf *out, const struct pyheap_snapshot *from)
 	for (size_t i = 0; i < from->type_count && !out->failed; i++) {
 		const char *name = pack_string(out, from->types[i].name);
 		const char *held_by = pack_string(out, from->types[i].held_by);
+		const char *function = pack_string(out, from->types[i].function);
+		const char *file = pack_string(out, from->types[i].file);
 		struct pyheap_type *type =
 			(struct pyheap_type *)(void *)(out->buf + sizeof(packed)) + i;
 
 		type->name = name;
 		type->held_by = held_by;
+		type->function = function;
+		type->file = file;
 	}
 	packed.snapshot.reason = pack_string(out, from->reason);
 	packed.bytes = out->len;
@@ -94,7 +98,9 @@ static bool unpack_all(char *base, uint64_t bytes)
 	ok = unpack_string(base, first, bytes, &s->reason);
 	for (size_t i = 0; ok && i < s->type_count; i++)
 		ok = unpack_string(base, first, bytes, &types[i].name) &&
-		     unpack_string(base, first, bytes, &types[i].held_by);
+		     unpack_string(base, first, bytes, &types[i].held_by) &&
+		     unpack_string(base, first, bytes, &types[i].function) &&
+		     unpack_string(base, first, bytes, &types[i].file);
 	s->types = types;
 	return ok;
 }

@@ -8,7 +8,7 @@
 	.frame_code = 0, .frame_previous = 8, .frame_instruction = 56, .frame_mark = 70,        \
 	.mark = 3, .code_first_line = 52, .code_file = 96, .code_name = 112, .code_lines = 120, \
 	.style = HF_PYTHON_ENTRY_FRAME
-#define TEXT_SINCE_12 .ascii_text = 40, .other_text = 56
+#define OBJECTS_SINCE_12 .generator_code = 72, .ascii_text = 40, .other_text = 56
 
 static const struct python_layout layouts[] = {
 	{
@@ -45,6 +45,7 @@ static const struct python_layout layouts[] = {
 			   .code_name = 112,
 			   .code_lines = 120,
 			   .style = HF_PYTHON_ENTRY_FLAG},
+		.generator_code = 16,
 		.ascii_text = 48,
 		.other_text = 72,
 	},
@@ -74,7 +75,7 @@ static const struct python_layout layouts[] = {
 			   .cframe_previous = 8,
 			   .code_units = 192,
 			   FRAME_SINCE_12},
-		TEXT_SINCE_12,
+		OBJECTS_SINCE_12,
 	},
 	{
 		.minor = 13,
@@ -99,7 +100,7 @@ static const struct python_layout layouts[] = {
 			   .thread_frame = 72,
 			   .code_units = 200,
 			   FRAME_SINCE_12},
-		TEXT_SINCE_12,
+		OBJECTS_SINCE_12,
 	},
 };
 

@@ -49,6 +49,7 @@ struct python_layout {
 	/* But for its address. Of a code object: file and name, which is qualified, are str objects, its lines a bytes object:
 	 * the location table; the first line is an int. */
 	struct hf_python frames;
+	uint16_t generator_code;         /* PyGenObject, PyCoroObject, PyAsyncGenObject */
 	uint16_t ascii_text, other_text; /* of a compact str, behind its head */
 };
 

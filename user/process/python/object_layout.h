@@ -35,6 +35,11 @@
 #define PYTHON_FUNCTION_CLOSURE 72
 #define PYTHON_FRAME_LOCALS     72
 
+/* PyFrameObject; PyTracebackObject: an int, in bytes from the code's beginning */
+#define PYTHON_FRAME_OBJECT_FRAME    24
+#define PYTHON_TRACEBACK_FRAME       24
+#define PYTHON_TRACEBACK_INSTRUCTION 32
+
 /* PyDictObject; PyDictKeysObject: a byte: log2 of its size; one: log2 of the index's bytes; one: the kind;
  * how many more entries fit, how many there are */
 #define PYTHON_DICT_KEYS      32

@@ -14,6 +14,8 @@
 #include "report/export/frame_json.h"
 #include "report/export/page.h"
 
+#define PAGE_TYPES 200
+
 struct selection {
 	const struct report_diff *diff;
 	const struct diff_entry **entries; /* in the order of the page */
@@ -160,6 +162,7 @@ static int fill_page(const void *user, struct sink *sink)
 	json_out_double(&j, "same_share", DIFF_TOLERANCE);
 	json_out_double(&j, "same_bytes_per_second", DIFF_MIN_BYTES_PER_SECOND);
 	put_left_out(&j, &s);
+	diff_json_types(&j, s.diff, PAGE_TYPES);
 	put_frames(&j, &s);
 	json_out_begin_array(&j, "entries");
 	for (size_t i = 0; i < s.count; i++)

@@ -48,6 +48,42 @@ static void put_entry(struct json_out *j, const struct diff_entry *e)
 	json_out_end_object(j);
 }
 
+static void put_type_side(struct json_out *j, const char *name, const struct diff_type_side *side)
+{
+	json_out_begin_object(j, name);
+	json_out_u64(j, "count", side->count);
+	json_out_u64(j, "bytes", side->bytes);
+	json_out_end_object(j);
+}
+
+static void put_type(struct json_out *j, const struct diff_type *t)
+{
+	json_out_begin_object(j, NULL);
+	json_out_string(j, "kind", diff_kind_name(t->kind));
+	json_out_string(j, "language", t->python ? "python" : "native");
+	json_out_string(j, "type", t->type);
+	json_out_u64(j, "size", t->size);
+	json_out_double(j, "change_bytes", t->change_bytes);
+	put_type_side(j, "a", &t->a);
+	put_type_side(j, "b", &t->b);
+	json_out_end_object(j);
+}
+
+void diff_json_types(struct json_out *j, const struct report_diff *d, size_t most)
+{
+	size_t first = 0, left = d->type_count;
+
+	json_out_begin_array(j, "types");
+	for (size_t i = 0; i < most && left; i++, left--) {
+		const struct diff_type *rise = &d->types[first], *fall = &rise[left - 1];
+		bool is_rise = rise->change_bytes >= -fall->change_bytes;
+
+		put_type(j, is_rise ? rise : fall);
+		first += is_rise;
+	}
+	json_out_end_array(j);
+}
+
 void diff_json_begin(struct json_out *j, const char *schema, const struct report_diff *d)
 {
 	json_out_begin_object(j, NULL);
@@ -69,6 +105,7 @@ int diff_write_json(const struct report_diff *d, struct sink *sink)
 
 	json_out_init(&j, sink, 2);
 	diff_json_begin(&j, "holdfast.diff/1", d);
+	diff_json_types(&j, d, d->type_count);
 	json_out_begin_array(&j, "entries");
 	for (size_t i = 0; i < d->entry_count; i++)
 		put_entry(&j, &d->entries[i]);

@@ -10,5 +10,7 @@
 void diff_json_begin(struct json_out *json, const char *schema, const struct report_diff *diff);
 /* Bytes, blocks and allocations that one side has of a site, into the object that is open. */
 void diff_json_amounts(struct json_out *json, const struct diff_side *side);
+/* By type: the @most that changed most, either way. */
+void diff_json_types(struct json_out *json, const struct report_diff *diff, size_t most);
 
 #endif

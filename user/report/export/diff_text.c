@@ -2,6 +2,7 @@
 /* A diff for people. */
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -10,6 +11,7 @@
 #include "report/export/text_parts.h"
 
 #define MAX_LISTED    40
+#define MAX_TYPES     12
 #define DEFAULT_WIDTH 100
 
 static void add_side(struct text_out *t, const char *name, const struct report *r)
@@ -87,6 +89,51 @@ static void add_entries(struct text_out *t, const struct report_diff *d)
 		strbuf_addf(t->out, " %s %zu more (--json)\n", text_ellipsis(t), changed - shown);
 }
 
+static void add_type(struct text_out *t, const struct diff_type *type, bool is_first)
+{
+	struct strbuf change = STRBUF_INIT, held = STRBUF_INIT, what = STRBUF_INIT;
+	double more = (double)type->b.count - (double)type->a.count;
+
+	strbuf_addch(&change, type->change_bytes < 0 ? '-' : '+');
+	strbuf_add_human_bytes(&change, (uint64_t)fabs(type->change_bytes));
+	strbuf_add_human_bytes(&held, type->a.bytes);
+	strbuf_addstr(&held, " -> ");
+	strbuf_add_human_bytes(&held, type->b.bytes);
+	strbuf_add_printable(&what, type->type, strlen(type->type));
+	if (!type->python) {
+		strbuf_addstr(&what, " of ");
+		strbuf_add_human_bytes(&what, type->size);
+	}
+	strbuf_addf(&what, ", %+.0f %s", more, type->python ? "objects" : "blocks");
+	strbuf_addf(t->out, "%-6s%11s  ", is_first ? "TYPES" : "", change.buf);
+	text_state_color(t, type->change_bytes > 0 ? VERDICT_GROWING : VERDICT_STEADY);
+	strbuf_addf(t->out, "%-7s", diff_kind_name(type->kind));
+	text_plain(t);
+	strbuf_addf(t->out, " %-24s ", held.buf);
+	text_add_cut(t, what.buf, t->style.width > 80 ? t->style.width - 54 : 26, false);
+	strbuf_addch(t->out, '\n');
+	strbuf_done(&change);
+	strbuf_done(&held);
+	strbuf_done(&what);
+}
+
+/* Those that grew first, then those that shrank most. */
+static void add_types(struct text_out *t, const struct report_diff *d)
+{
+	size_t shown = 0, changed = 0;
+
+	for (size_t i = 0; i < d->type_count; i++)
+		changed += d->types[i].kind != DIFF_SAME;
+	for (size_t i = 0; i < d->type_count && shown < MAX_TYPES; i++)
+		if (d->types[i].kind != DIFF_SAME && d->types[i].change_bytes > 0)
+			add_type(t, &d->types[i], !shown++);
+	for (size_t i = d->type_count; i-- && shown < MAX_TYPES;)
+		if (d->types[i].kind != DIFF_SAME && d->types[i].change_bytes < 0)
+			add_type(t, &d->types[i], !shown++);
+	if (changed > shown)
+		strbuf_addf(t->out, " %s %zu more (--json)\n", text_ellipsis(t), changed - shown);
+}
+
 int diff_write_text(const struct report_diff *d, const struct export_options *options,
 		    struct sink *sink)
 {
@@ -112,6 +159,7 @@ int diff_write_text(const struct report_diff *d, const struct export_options *op
 	}
 	strbuf_addch(&out, '\n');
 	add_entries(&t, d);
+	add_types(&t, d);
 	if (out.failed)
 		return -ENOMEM;
 	sink_write(sink, out.buf, out.len);

@@ -59,7 +59,8 @@ static const char *const markers[] = {
 	X(diff_css, STYLE, ON_DIFF)         \
 	X(diff_html, BODY, ON_DIFF)         \
 	X(diff_js, SCRIPT, ON_DIFF)         \
-	X(diff_model_js, SCRIPT, ON_DIFF)
+	X(diff_model_js, SCRIPT, ON_DIFF)   \
+	X(type_changes_js, SCRIPT, ON_DIFF)
 
 #define X(name, ...) extern const char hf_asset_##name##_start[], hf_asset_##name##_end[];
 WEB_PARTS(X)

@@ -40,6 +40,14 @@ function readEntry(raw, id, model, resolve) {
 	};
 }
 
+function readType(raw) {
+	const t = map(raw), a = map(t.a), b = map(t.b);
+	return {
+		name: text(t.type, 200) + (t.language === 'python' ? '' : ' of ' + HF.bytes(num(t.size))), kind: KINDS.includes(t.kind) ? t.kind : 'same', python: t.language === 'python',
+		aBytes: num(a.bytes), bBytes: num(b.bytes), aCount: num(a.count), bCount: num(b.count), change: num(b.bytes) - num(a.bytes),
+	};
+}
+
 /* The checked model of a diff; throws an Error for the reader if it is none. */
 HF.readDiff = function (raw) {
 	const d = HF.checkSchema(raw, 'holdfast.diff_page/1'), counts = map(d.counts), left = map(d.left_out);
@@ -50,6 +58,7 @@ HF.readDiff = function (raw) {
 		a: readSide(d.a), b: readSide(d.b), total: num(d.total_change_bytes_per_second), rises: num(d.rise_bytes_per_second),
 		counts: KINDS.map((kind) => [kind, num(counts[kind])]), sameShare: num(d.same_share), sameRate: num(d.same_bytes_per_second),
 		leftOut: {sites: num(left.sites), aRate: num(left.a_bytes_per_second), bRate: num(left.b_bytes_per_second)}, table, processes: [],
+		types: list(d.types).map(readType).filter((t) => t.kind !== 'same'),
 	};
 	model.entries = list(d.entries).map((e, i) => readEntry(e, i, model, resolve));
 	return model;
