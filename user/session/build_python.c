@@ -172,27 +172,34 @@ static void add_reason(struct evidence reason, struct finding *finding)
 	finding->evidence_count = count + 1;
 }
 
+/* A finding on its way into the report. */
+struct told {
+	struct finding finding;
+	struct report_frame frame;
+	struct report_untraced_input input;
+};
+
 /* Where most of them were made, or the line that they belong to themselves. */
-static void add_line(const struct session *session, const struct pylook_type *type,
-		     const struct pyheap_type *now, struct finding *told,
-		     struct report_frame *frame, struct report_untraced_input *input)
+static void add_line(const struct session *session, uint64_t address, const struct pyheap_type *now,
+		     struct told *told)
 {
+	struct report_untraced_input *input = &told->input;
 	struct births_blame blame;
 
-	if (births_blame(session->births, input->pid, type->address, &blame)) {
+	if (births_blame(session->births, input->pid, address, &blame)) {
 		input->trace = stack_table_at(accounts_stacks(session->accounts), blame.stack);
 		add_reason((struct evidence){EVIDENCE_MADE, (double)blame.stayed_here,
 					     (double)blame.stayed},
-			   told);
+			   &told->finding);
 	} else if (now && now->line_share >= LINE_ENOUGH) {
-		*frame = (struct report_frame){.function = now->function,
-					       .file = now->file,
-					       .module = "",
-					       .build_id = "",
-					       .line = now->line,
-					       .kind = FRAME_PYTHON};
-		input->frame = frame;
-		add_reason((struct evidence){EVIDENCE_BELONGS, now->line_share, 0}, told);
+		told->frame = (struct report_frame){.function = now->function,
+						    .file = now->file,
+						    .module = "",
+						    .build_id = "",
+						    .line = now->line,
+						    .kind = FRAME_PYTHON};
+		input->frame = &told->frame;
+		add_reason((struct evidence){EVIDENCE_BELONGS, now->line_share, 0}, &told->finding);
 	}
 }
 
@@ -204,24 +211,23 @@ static int add_finding(const struct session *session, const struct verdict *verd
 	const struct member *member = members_newest(session, pid);
 	const struct pylook_type *type;
 	const struct pyheap_type *now;
-	struct report_frame frame;
-	struct finding told = *finding;
-	struct report_untraced_input input = {.pid = pid, .finding = &told, .allocator = "python"};
+	struct told told = {.finding = *finding,
+			    .input = {.pid = pid, .finding = &told.finding, .allocator = "python"}};
 
 	if (!member || finding->object_type > member->pylook.types.count)
 		return 0;
 	type = member->pylook.types.items[finding->object_type - 1];
 	now = type_named(member->pylook.newest, type);
-	input.type = type->name;
+	told.input.type = type->name;
 	if (now) {
-		input.outstanding_count = now->count;
-		input.outstanding_bytes = now->bytes;
+		told.input.outstanding_count = now->count;
+		told.input.outstanding_bytes = now->bytes;
 		/* What nothing holds has no holder. */
 		if (!finding->lost_count && now->held_share >= HELD_ENOUGH)
-			input.held_by = now->held_by;
+			told.input.held_by = now->held_by;
 	}
-	add_line(session, type, now, &told, &frame, &input);
-	return report_builder_add_untraced(builder, &input);
+	add_line(session, type->address, now, &told);
+	return report_builder_add_untraced(builder, &told.input);
 }
 
 static int add_findings(const struct session *session, const struct verdict *verdict,

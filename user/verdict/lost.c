@@ -84,30 +84,32 @@ static bool has_windows(const struct ledger *ledger)
 	return counts.windows > 0;
 }
 
-static int count_sample(struct lost_evidence *evidence, const struct lost_block *block,
-			const struct heap_type *type, uint64_t usable_bytes,
-			const struct allocation *traced, bool followed)
+/* One more like @one, of a type of blocks of so many bytes. */
+static int count_sample(struct lost_evidence *evidence, const struct heap_type *type,
+			const struct lost_sample *one)
 {
-	struct lost_sample sample = {.site_entry = block->entry, .followed = followed};
 	struct lost_sample *known = NULL;
-	int err = find_entry(evidence, 0, type, usable_bytes, &sample.type_entry);
+	uint32_t entry;
+	int err = find_entry(evidence, 0, type, one->usable_bytes, &entry);
 
 	for (size_t i = 0; !err && i < evidence->samples.count; i++) {
 		struct lost_sample *s = &evidence->samples.items[i];
 
-		if (s->type_entry == sample.type_entry && s->site_entry == sample.site_entry)
+		if (s->type_entry == entry && s->site_entry == one->site_entry)
 			known = s;
-	}
-	if (!err && !known) {
-		err = vec_push(&evidence->samples, sample);
-		known = &evidence->samples.items[evidence->samples.count - 1];
 	}
 	if (err)
 		return err;
+	if (!known) {
+		err = vec_push(&evidence->samples, *one);
+		if (!err)
+			evidence->samples.items[evidence->samples.count - 1].type_entry = entry;
+		return err;
+	}
 	known->count++;
-	known->weight += traced->weight;
-	known->asked_bytes += block->size_bytes;
-	known->usable_bytes += usable_bytes;
+	known->weight += one->weight;
+	known->asked_bytes += one->asked_bytes;
+	known->usable_bytes += one->usable_bytes;
 	return 0;
 }
 
@@ -138,10 +140,17 @@ static int take_block(struct lost_evidence *evidence, const struct heap_snapshot
 	entry->unchanged_count += lost->unchanged;
 	entry->look_bytes += ret->size_bytes;
 	entry->last_fresh_ns = lost->first_ns;
-	return site && has_windows(ledger)
-		       ? count_sample(evidence, ret, &snapshot->types[lost->type], lost->size_bytes,
-				      &traced, ledger_site(ledger, site)->followed)
-		       : 0;
+	if (!site || !has_windows(ledger))
+		return 0;
+	return count_sample(evidence, &snapshot->types[lost->type],
+			    &(struct lost_sample){
+				    .site_entry = ret->entry,
+				    .followed = ledger_site(ledger, site)->followed,
+				    .count = 1,
+				    .weight = traced.weight,
+				    .asked_bytes = ret->size_bytes,
+				    .usable_bytes = lost->size_bytes,
+			    });
 }
 
 static void count_returned(struct lost_evidence *evidence, const struct lost_block *block)
