@@ -7,9 +7,10 @@ usage: sudo make bench [ARGS='--quick --targets loop-1m-1,python --tools exact,h
 The table holds scan, budget (a hunt as it is by default) and exact (hunt --exact) beside the same target without a tool,
 and other tools where they are installed: on a few of the targets, or on those that --targets names. Windows with a tool
 and without it take turns (A B B A), so that a slow phase of the machine meets both. CPU figures bear other load, times
-want a quiet machine. To tell 2 % on a busy one: --targets NAME --tools budget --rounds 10 --seconds 3.
+want a quiet machine. To tell 2 % on any: --rows twin.
 
 --rows   main      the table; the only one by default, all means these too:
+         twin      CPU that a hunt takes of its target, to some tenths of a percent: two copies on one CPU
          pair      a malloc+free pair in exact mode with full stacks: 1 and 2 threads, 5 and 32 frames
          peer      bcc memleak in holdfast's place, and each --peer ({pid}: the target's)
          parts     a trap by kind of instruction and link, a ring event (tests/bench/bench_traps.c)
@@ -28,10 +29,12 @@ import sys
 
 sys.dont_write_bytecode = True
 import parts  # noqa: E402
+import twin  # noqa: E402
 from matrix import Matrix  # noqa: E402
 from targets import all_targets  # noqa: E402
 from tools import all_tools  # noqa: E402
 
+ROWS = {"twin": twin.rows_twin, **parts.ROWS}
 QUICK_TARGETS = "loop-10k-1,loop-1m-2,loop-max-1,loop-1m-1-hot,redis-jemalloc-16,python"
 QUICK_PEERS = ("heaptrack", "jemalloc prof")
 
@@ -55,16 +58,16 @@ def parse_options():
     options.rounds = options.rounds or 1
     options.patience = options.patience if options.patience is not None else (6 if options.quick else 12)
     if options.rows == "all":
-        options.rows = ",".join(["main", *parts.ROWS])
+        options.rows = ",".join(["main", *ROWS])
     choose(parser, options)
     return options
 
 
 def choose(parser, options):
     """options.target_list, tool_list; what is named must be there."""
-    unknown = set(options.rows.split(",")) - {"main", *parts.ROWS}
+    unknown = set(options.rows.split(",")) - {"main", *ROWS}
     if unknown:
-        parser.error(f"no rows {', '.join(sorted(unknown))}: there are main, {', '.join(parts.ROWS)}")
+        parser.error(f"no rows {', '.join(sorted(unknown))}: there are main, {', '.join(ROWS)}")
     targets, tools = all_targets(), all_tools(options.peer)
     options.chosen_targets = options.targets is not None
     options.chosen_tools = options.tools.split(",") if options.tools else []
@@ -108,7 +111,7 @@ def run_parts(options, names):
     table = parts.Table()
     options.seconds, options.rounds = options.part_seconds, options.part_rounds
     for name in names:
-        parts.ROWS[name](table, options)
+        ROWS[name](table, options)
     return table.rows
 
 

@@ -178,7 +178,7 @@ def need(*programs):
 class Loop(Target):
     def __init__(self, name, rate, threads, leak="cold"):
         speed = {0: "unlimited", 10_000: "10 k/s", 100_000: "100 k/s", 1_000_000: "1 M/s"}[rate]
-        where = {"cold": "", "caller": ", leak by a rare caller", "hot": ", leak on the hot stack"}[leak]
+        where = {"cold": "", "none": ", no leak", "caller": ", leak by a rare caller", "hot": ", leak on the hot stack"}[leak]
         super().__init__(name, f"loop, {speed}, {threads} thread{'s' if threads > 1 else ''}{where}")
         self.leak = leak
         self.arguments = [f"--rate={rate}", f"--threads={threads}", f"--leak={leak}"]

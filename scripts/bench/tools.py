@@ -122,7 +122,7 @@ class Hunt(Attached):
         if not report:
             return {"note": "no report: " + self.last_words()}
         return {"lost_events": report["quality"]["lost_events"], "findings": report["findings"],
-                "mode": report["capture"]["mode"]}
+                "mode": report["capture"]["mode"], "overhead_percent": report["capture"]["overhead_percent"]}
 
 
 def right_and_wrong(findings, function):

@@ -346,3 +346,39 @@ time.sleep(60)" > out 3>&- &
 	[ "$status" -eq 0 ]
 	[[ $output == *'runs Java'*'jcmd PID GC.class_histogram'* ]]
 }
+
+# What a Java virtual machine shares, from a program that does the same: its counters rise by 10 collections of 5 ms a second.
+@test "how often and how long a JVM collects garbage is told, by its own counters" {
+	mkdir -p hsperfdata_me
+	cat > jvm.py <<-'PYTHON'
+	import mmap, struct, time
+	def entry(name, value):
+	    text = name.encode().ljust((len(name) + 8) // 8 * 8 + 4, b"\0")
+	    return struct.pack("<iiiBBBBi", 28 + len(text), 20, 0, ord("J"), 1, 3, 2, 20 + len(text)) + text + struct.pack("<Q", value)
+	def counters(collections):
+	    body = [entry("sun.gc.collector.0.invocations", collections), entry("sun.gc.collector.0.time", 5000 * collections),
+	            entry("sun.os.hrt.frequency", 1000000), entry("sun.gc.generation.0.space.0.used", 3 << 20)]
+	    return bytes.fromhex("cafec0c001020001") + struct.pack("<iiqii", 0, 0, 0, 32, len(body)) + b"".join(body)
+	with open("hsperfdata_me/1", "w+b") as file:
+	    file.truncate(32768)
+	    shared = mmap.mmap(file.fileno(), 32768)
+	began = time.monotonic()
+	while True:
+	    data = counters(100 + int(10 * (time.monotonic() - began)))
+	    shared[:len(data)] = data
+	    time.sleep(0.02)
+	PYTHON
+	/usr/bin/python3 jvm.py 3>&- &
+	local pid=$!
+	sleep 0.5
+	"$ROOT/holdfast" hunt "$pid" --for 6s --json r.json --html /dev/null -q || :
+	kill "$pid"
+	/usr/bin/python3 - <<-'PYTHON'
+	import json, re
+	report = json.load(open("r.json"))
+	[note] = [note for note in report["quality"]["notes"] if "its JVM" in note]
+	print(note)
+	count, seconds, percent = re.search(r"garbage (\d+) times in (\d+) s, which took ([0-9.]+) % of the time; 3.00 MiB", note).groups()
+	assert 7 * int(seconds) <= int(count) <= 13 * int(seconds) and 3.5 <= float(percent) <= 6.5, note
+	PYTHON
+}

@@ -38,10 +38,7 @@ static void add_line(const struct session_view *view, const struct report *repor
 		units_add_rate(out, view->verdict->growth_bytes_per_second);
 	}
 	if (view->has_gc)
-		strbuf_addf(out, "  gc %lu (%lu objects)", (unsigned long)view->gc_collections,
-			    (unsigned long)view->gc_collected);
-	if (view->gc_pause_ms > 0)
-		strbuf_addf(out, " %.1f %% of the time", view->gc_pause_ms / view->gc_timed_s / 10);
+		attach_add_gc(out, "  ", view);
 	strbuf_addf(out, "  lost %lu", (unsigned long)view->lost_events);
 	for (size_t i = 0; report && i < report->site_count && i < SITES_IN_LINE; i++) {
 		strbuf_addstr(out, i ? ", " : "  | ");

@@ -163,13 +163,19 @@ static void draw_header(const struct attach_view *view)
 	strbuf_addf(&line, "events %lu · lost %lu · %d process%s", (unsigned long)n->events,
 		    (unsigned long)n->lost_events, n->running, n->running == 1 ? "" : "es");
 	if (n->has_gc)
-		strbuf_addf(&line, " · gc %lu (%lu objects)", (unsigned long)n->gc_collections,
-			    (unsigned long)n->gc_collected);
-	if (n->gc_pause_ms > 0)
-		strbuf_addf(&line, " %.1f %% of the time", n->gc_pause_ms / n->gc_timed_s / 10);
+		attach_add_gc(&line, " · ", n);
 	put(3, n->lost_events ? A_REVERSE : A_NORMAL, line.buf);
 	put(4, A_UNDERLINE,
 	    "     HELD     BLOCKS           GROWTH  STATE      HOW     SITE                         ");
+}
+
+void attach_add_gc(struct strbuf *line, const char *before, const struct session_view *n)
+{
+	strbuf_addf(line, "%sgc %lu", before, (unsigned long)n->gc_collections);
+	if (n->gc_collected)
+		strbuf_addf(line, " (%lu objects)", (unsigned long)n->gc_collected);
+	if (n->gc_pause_ms > 0 && n->gc_timed_s > 0)
+		strbuf_addf(line, " %.1f %% of the time", n->gc_pause_ms / n->gc_timed_s / 10);
 }
 
 const char *attach_site_name(const struct report *report, const struct report_site *site)

@@ -4,6 +4,7 @@
 #define HOLDFAST_CLI_ATTACH_VIEW_H
 
 #include "base/cleanup.h"
+#include "base/strbuf.h"
 #include "report/report.h"
 #include "session/session.h"
 
@@ -14,6 +15,9 @@ const char *attach_site_name(const struct report *report, const struct report_si
 
 /* What is said of a state by now, see verdict_state_so_far(). */
 const char *attach_state_name(const struct session_view *numbers, enum verdict_state state);
+
+/* " gc N (M objects) P % of the time", after @before: what of it is known. */
+void attach_add_gc(struct strbuf *line, const char *before, const struct session_view *numbers);
 
 /* Takes the terminal over. -ENOTTY. */
 int attach_view_new(struct attach_view **ret);

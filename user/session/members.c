@@ -86,6 +86,12 @@ static void send_maps(struct session *session, int pid)
 	maps_done(&change.maps);
 }
 
+static void look_for_runtimes(struct session *session, struct member *member)
+{
+	pythons_update(session, member);
+	javas_update(member);
+}
+
 /*
  * What code is mapped, for names and for the kernel side's walks. While code comes and goes nothing can be published; the next tick tries again, and walks end there meanwhile.
  */
@@ -102,7 +108,7 @@ static int update_code(struct session *session, struct member *member)
 			err = probe_update_process(session->probe, member->target, &code);
 	}
 	if (member->code_came || !member->python_looked_for)
-		pythons_update(session, member);
+		look_for_runtimes(session, member);
 	return err;
 }
 
@@ -170,6 +176,7 @@ static void read_gauge(struct member *member, uint64_t now_ns, bool full,
 	sample.heap_live_bytes = held->bytes;
 	sample.heap_live_estimated = held->estimated;
 	pythons_read_collector(member, &sample);
+	javas_read(member, &sample);
 	gauge_add(member->gauge, &sample);
 }
 
@@ -446,6 +453,7 @@ static void member_execed(struct session *session, struct member *member, const 
 	births_forget(session->births, member->target->key.pid);
 	pauses_stop(session, member);
 	pythons_forget(member);
+	javas_forget(member);
 	member->looks = 0;
 	looks_forget(session, member);
 	governor_forget_member(session->governor, member);

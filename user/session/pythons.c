@@ -132,6 +132,8 @@ int pythons_add_notes(const struct session *session, struct report_builder *buil
 
 		err = member->python.trouble ? add_trouble(member, builder)
 					     : add_language(member, builder);
+		if (!err)
+			err = javas_add_note(member, builder);
 		notes++;
 	}
 	if (!err && counts->unread)

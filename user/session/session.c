@@ -252,9 +252,12 @@ static void add_gc(const struct session *session, struct session_view *view)
 	size_t count = gauge_count(member->gauge), first = 0;
 	const struct sample *last = count ? gauge_at(member->gauge, count - 1) : NULL;
 
-	view->has_gc = member->python.layout != NULL;
-	view->gc_pause_ms = (double)member->pauses.total_ns / NS_PER_MS;
+	view->has_gc = member->python.layout || member->java_first_ns;
+	view->gc_pause_ms = last ? (double)last->gc_pause_ns / NS_PER_MS : 0;
 	view->gc_timed_s = pauses_timed_s(session, member);
+	if (member->java_first_ns)
+		view->gc_timed_s =
+			(double)(member->java_last_ns - member->java_first_ns) / NS_PER_S;
 	/* Those from before the interpreter was found have none. */
 	while (first < count && !gauge_at(member->gauge, first)->gc_collections)
 		first++;

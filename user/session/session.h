@@ -68,7 +68,7 @@ struct session_view {
 	struct verdict_held held;                   /* by all processes */
 	uint64_t unmatched_frees;
 	uint64_t rss_bytes; /* of the first process */
-	/* By the garbage collector of the first process, if it runs Python: since the beginning. */
+	/* By the garbage collector of the first process, if it runs Python or Java (which tells of no objects): since the beginning. */
 	bool has_gc;
 	uint64_t gc_collections, gc_collected;
 	double gc_pause_ms, gc_timed_s; /* 0: its build does not tell of collections */

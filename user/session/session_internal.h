@@ -12,6 +12,7 @@
 #include "capture/budget/cost.h"
 #include "capture/probe/probe.h"
 #include "capture/probe/usage.h"
+#include "process/java/perf_data.h"
 #include "session/accounts.h"
 #include "session/births.h"
 #include "session/call_cache.h"
@@ -32,9 +33,11 @@ struct member {
 	bool python_looked_for;       /* in all code that is known */
 	struct probe_attached attached;
 	struct gauge *gauge;
-	struct look look;             /* at its heap */
-	struct pylook pylook;         /* at its objects of Python */
-	struct hf_collections pauses; /* for its garbage, as timed so far */
+	struct look look;                            /* at its heap */
+	struct pylook pylook;                        /* at its objects of Python */
+	struct java_perf_data java_first, java_last; /* what its JVM told of itself */
+	uint64_t java_first_ns, java_last_ns;        /* when; 0: there is none */
+	struct hf_collections pauses;                /* for its garbage, as timed so far */
 	uint64_t timed_from_ns,
 		timed_until_ns; /* they were from then until then; 0: not at all; they still are */
 	struct followed *followed;     /* its calls that are followed for good; NULL: none yet */
@@ -170,6 +173,15 @@ void pauses_give_up(struct session *session);
 void pythons_take(struct session *session);
 /* What is not known of frames. */
 int pythons_add_notes(const struct session *session, struct report_builder *builder);
+
+/* javas.c: code came: is there a JVM now? */
+void javas_update(struct member *member);
+/* After an exec. */
+void javas_forget(struct member *member);
+/* What its garbage collectors have done so far. */
+void javas_read(struct member *member, struct sample *ret);
+/* The same in words, for the time that it was watched. */
+int javas_add_note(const struct member *member, struct report_builder *builder);
 
 /* looks.c: starts the next look if one is due. */
 void looks_tick(struct session *session, uint64_t now_ns);
