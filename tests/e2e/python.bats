@@ -39,6 +39,29 @@ census()
 	census "$OUT/targets/embedded_python"
 }
 
+@test "objects of subinterpreters are counted, with what holds them" {
+	cat > sub.py <<-'PYTHON'
+	import sys, _xxsubinterpreters as interpreters
+	kept = [interpreters.create() for _ in range(2)] # they end with their numbers
+	for number in kept:
+	    interpreters.run_string(number, "class Inner: pass\nKEPT = [Inner() for _ in range(1000)]")
+	print("ready", flush=True)
+	sys.stdin.read()
+	PYTHON
+	/usr/bin/python3 -c 'import _xxsubinterpreters' || skip 'this python3 has no _xxsubinterpreters'
+	/usr/bin/python3 sub.py > out 3>&- < <(sleep 60) &
+	local pid=$!
+	until grep -q ready out; do sleep 0.1; done
+	"$ROOT/holdfast" scan "$pid" --json r.json > /dev/null
+	kill "$pid"
+	/usr/bin/python3 - <<-'PYTHON'
+	import json
+	python = json.load(open("r.json"))["python"][0]
+	inner = [(t["count"], t["held_by"], t["unreachable_count"]) for t in python["types"] if t["type"] == "__main__.Inner"]
+	assert python["complete"] and inner == 2 * [(1000, "__main__.KEPT[*]", 0)], (python["reason"], inner)
+	PYTHON
+}
+
 @test "tables of CPython's layout agree with its headers" {
 	local flags
 	flags=$(/usr/bin/python3-config --includes 2> /dev/null) || skip 'no python3-config (python3-dev)'
