@@ -42,7 +42,7 @@ def windows(pair, seconds):
 
 
 def measure_round(pair, seconds):
-    """{own: percent more CPU per operation, core: of a core, told: by the report, work: percent less work in that time}"""
+    """{own: percent more CPU per operation, core: of a core, told: by the report, which knows of the stops, too}"""
     before = windows(pair, seconds)
     hunt = Hunt(pair[0].pid, [])
     try:
@@ -50,9 +50,7 @@ def measure_round(pair, seconds):
     finally:
         outcome = hunt.stop()
     own = 100 * (hunted[0].cpu_us / hunted[1].cpu_us * before[1].cpu_us / before[0].cpu_us - 1)
-    work = 100 * (1 - hunted[0].rate / hunted[1].rate * before[1].rate / before[0].rate)
-    return {"own": own, "core": own * hunted[0].cpu_percent / 100, "work": work,
-            "told": outcome["overhead_percent"]}
+    return {"own": own, "core": own * hunted[0].cpu_percent / 100, "told": outcome["overhead_percent"]}
 
 
 def measure(target, options):
@@ -90,8 +88,8 @@ def rows_twin(table, options):
             rounds = [] if reason else measure(target, options)
         except Trouble as trouble:
             rounds, reason = [], str(trouble)
-        for key, name, goal in (("core", "CPU that it takes of the target, of a core", 2), ("told", "the same as the report tells it", None),
-                                ("own", "of the CPU that the target has", None), ("work", "less work done meanwhile", None)):
+        for key, name, goal in (("core", "CPU that it takes of the target, of a core", 2), ("told", "as the report tells it, with the stops", None),
+                                ("own", "of the CPU that the target has", None)):
             values = [one[key] for one in rounds]
             note = f"mean {statistics.mean(values):.2f} +- {error_of(values):.2f}" if values else reason
             table.add(name, values, "%", goal, note)

@@ -49,13 +49,17 @@ static void update_costs(struct governor *g)
 {
 	const struct overhead *o = &g->session->overhead;
 	const struct probe_costs *costs = &g->session->costs;
+	/* Of our program with this target's stacks: those of Python are dearer than any that was calibrated with. */
+	double program_ns =
+		fmax(costs->call_program_ns,
+		     o->factor * o->alloc_ns - cost_of_call(costs, COST_EMULATED, true));
 
 	g->costs = (struct budget_costs){
 		.alloc_ns = o->factor * o->alloc_ns,
 		.free_ns = o->factor * o->free_ns,
-		.followed_ns = 2 * cost_of_entry(costs, COST_EMULATED) + costs->call_program_ns,
+		.followed_ns = 2 * cost_of_entry(costs, COST_EMULATED) + program_ns,
 		.syscall_ns = costs->syscall_pair_ns,
-		.fault_ns = costs->call_program_ns + costs->event_ns,
+		.fault_ns = program_ns + costs->event_ns,
 		.trap_ns = cost_of_entry(costs, COST_EMULATED),
 	};
 }
