@@ -13,7 +13,7 @@ setup_file()
 setup()
 {
 	[ "$(id -u)" -eq 0 ] || skip 'needs root: attaches probes'
-	"$ROOT/holdfast" doctor | grep -q 'uprobe_multi' || skip 'windows need uprobe_multi (kernel 6.6)'
+	"$ROOT/holdfast" doctor | grep -q 'uprobes *uprobe_multi' || skip 'windows need uprobe_multi (kernel 6.6)'
 }
 
 # hold SECONDS CHECK [ARGUMENT ...]: see lib/budget.py.

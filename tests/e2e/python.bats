@@ -87,7 +87,7 @@ hunt_kind()
 	wait
 	cat list.text circles.text extension.text
 	local windows=no
-	"$ROOT/holdfast" doctor | grep -q uprobe_multi && windows=yes
+	"$ROOT/holdfast" doctor | grep -q 'uprobes *uprobe_multi' && windows=yes
 	# Without windows there are no lines.
 	/usr/bin/python3 - "$windows" <<-'PYTHON'
 	import json, sys
@@ -106,7 +106,31 @@ hunt_kind()
 	assert (not windows or lines[0] == ("make_circle", 62)) and "gc.enable()" in finding["recommendation"], (lines, finding)
 	report, finding, lines = first("extension")
 	assert finding["state"] == "leaking" and finding["type"] == "__main__.Packet", finding
-	assert (not windows or lines[0] == ("decode", 123)) and "Py_DECREF" in finding["recommendation"], (lines, finding)
+	assert (not windows or lines[0] == ("decode", 141)) and "Py_DECREF" in finding["recommendation"], (lines, finding)
+	PYTHON
+}
+
+@test "text that grows has the line at which what holds it grew" {
+	cat > texts.py <<-'PYTHON'
+	import time
+	TEXTS = []
+	def keep_text(number): TEXTS.append("text " + str(number))
+	print("ready", flush=True)
+	for number in range(10**9):
+	    keep_text(number)
+	    time.sleep(0.001)
+	PYTHON
+	/usr/bin/python3 texts.py > out 3>&- &
+	local pid=$!
+	until grep -q ready out; do sleep 0.1; done
+	"$ROOT/holdfast" hunt "$pid" --for "$((15 * ${HF_TEST_PATIENCE:-1}))s" --exact --json r.json --html /dev/null -q || :
+	kill "$pid"
+	/usr/bin/python3 - <<-'PYTHON'
+	import json
+	finding = next(f for f in json.load(open("r.json"))["findings"] if f["type"] == "str")
+	lines = [(frame["function"], frame["line"]) for frame in finding["stack"] if frame["kind"] == "python"]
+	assert finding["held_by"] == "__main__.TEXTS[*]" and lines[0] == ("keep_text", 3), (finding["held_by"], lines)
+	assert any(e["kind"] == "filled" for e in finding["evidence"]), finding["evidence"]
 	PYTHON
 }
 
@@ -322,7 +346,7 @@ hunt_kind()
 	/usr/bin/python3 serve.py > out 3>&- &
 	local pid=$! status=0
 	until grep -q ready out; do sleep 0.1; done
-	"$ROOT/holdfast" hunt "$pid" --for 30s --exact --json report.json --html /dev/null > text || status=$?
+	"$ROOT/holdfast" hunt "$pid" --for "$((30 * ${HF_TEST_PATIENCE:-1}))s" --exact --json report.json --html /dev/null > text || status=$?
 	kill "$pid"
 	cat text
 	[ "$status" -eq 1 ]

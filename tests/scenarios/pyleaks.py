@@ -56,6 +56,24 @@ def look_up(number, fixed):
         del CACHE[next(iter(CACHE))]
 
 
+# Text and numbers, which say nothing of where they come from: what holds them does.
+
+TEXTS = []
+PRICES = {}
+
+
+def keep_text(number, fixed):
+    TEXTS.append("text " + str(number))
+    if fixed:
+        del TEXTS[:-LIMIT]
+
+
+def keep_price(number, fixed):
+    PRICES[number * 1000003] = number + 0.5
+    if fixed and len(PRICES) > LIMIT:
+        del PRICES[next(iter(PRICES))]
+
+
 # Circles, with garbage collection off or on.
 
 def make_circle(number, fixed):
@@ -163,8 +181,9 @@ async def run_tasks(course, fixed):
             task.cancel()
 
 
-KINDS = {"list": keep_row, "cache": look_up, "circles": make_circle, "traceback": handle_request, "logging": open_connection,
-         "callbacks": subscribe, "extension": decode, "malloc": allocate, "locals": use_local}
+KINDS = {"list": keep_row, "cache": look_up, "text": keep_text, "prices": keep_price, "circles": make_circle,
+         "traceback": handle_request, "logging": open_connection, "callbacks": subscribe, "extension": decode, "malloc": allocate,
+         "locals": use_local}
 
 
 def main():

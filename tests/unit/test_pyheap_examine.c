@@ -60,9 +60,9 @@ static void objects_are_counted_with_what_holds_them(void **state)
 	assert_int_equal(type("shapes.Point")->count, 3);
 	assert_int_equal(type("shapes.Point")->tracked, 3);
 	assert_int_equal(type("shapes.Point")->bytes, 3 * (32 + 16));
-	assert_string_equal(type("shapes.Point")->held_by, "__main__.SHAPES[*]");
+	assert_string_equal(type("shapes.Point")->ways[0].path, "__main__.SHAPES[*]");
 	assert_int_equal(type("list")->bytes, 40 + 16 + 3 * 8);
-	assert_string_equal(type("list")->held_by, "__main__.SHAPES");
+	assert_string_equal(type("list")->ways[0].path, "__main__.SHAPES");
 	assert_null(type("cell"));
 	/* Without pools nothing is called unreachable. */
 	assert_false(told.complete);
@@ -87,7 +87,7 @@ static void circles_and_references_too_many_are_told_apart(void **state)
 	assert_int_equal(type("shapes.Point")->unreachable_count, 4);
 	assert_int_equal(type("shapes.Point")->overcounted_count, 2);
 	assert_int_equal(type("shapes.Point")->overcounted_itself, 1);
-	assert_null(type("shapes.Point")->held_by);
+	assert_null(type("shapes.Point")->ways[0].path);
 }
 
 static void a_word_outside_of_objects_holds_what_it_points_to(void **state)
@@ -101,7 +101,7 @@ static void a_word_outside_of_objects_holds_what_it_points_to(void **state)
 	image_put(&image, memory + 24, point);
 	assert_int_equal(examine(), 0);
 	assert_int_equal(told.unreachable_count, 0);
-	assert_string_equal(type("shapes.Point")->held_by, "<native memory>");
+	assert_string_equal(type("shapes.Point")->ways[0].path, "<native memory>");
 }
 
 static void pools_are_believed_only_if_their_books_are_right(void **state)

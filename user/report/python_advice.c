@@ -24,6 +24,9 @@ void python_advice_add_evidence(struct strbuf *sb, const struct evidence *e)
 		strbuf_addf(sb, "%.0f %% of those that were looked at belong to this line",
 			    100 * e->value);
 		break;
+	case EVIDENCE_FILLED:
+		strbuf_addstr(sb, "what holds them has grown at this line");
+		break;
 	case EVIDENCE_MADE:
 		strbuf_addstr(sb, "of those that were seen being made ");
 		strbuf_add_grouped(sb, (uint64_t)e->reference);

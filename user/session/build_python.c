@@ -2,14 +2,16 @@
 #include "session/build_python.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 
 #define VERSION_BYTES 32
-#define HELD_ENOUGH   0.5 /* of the objects looked at: then it is worth telling */
-#define LINE_ENOUGH   0.3 /* the same: a request may leave several frames, of as many functions */
+#define HELD_ENOUGH   0.5  /* of the objects looked at: then it is worth telling */
+#define SAMPLES_OFF   0.12 /* twice the error of a share of 64 samples */
+#define LINE_ENOUGH   0.3  /* the same: a request may leave several frames, of as many functions */
 
 /* "3.11.2"; "" if not known. */
 static const char *write_version(uint32_t version, char text[VERSION_BYTES])
@@ -57,8 +59,8 @@ static int fill_types(const struct pylook *look, struct report_python_type *rows
 
 		rows[i] = (struct report_python_type){
 			.type = t->name,
-			.held_by = t->held_by,
-			.held_share = t->held_share,
+			.held_by = t->ways[0].path,
+			.held_share = t->ways[0].share,
 			.count = t->count,
 			.bytes = t->bytes,
 			.tracked = t->tracked,
@@ -179,14 +181,68 @@ struct told {
 	struct report_untraced_input input;
 };
 
-/* Where most of them were made, or the line that they belong to themselves. */
-static void add_line(const struct session *session, uint64_t address, const struct pyheap_type *now,
-		     struct told *told)
+/*
+ * What holds those of a type that have come since the first look: the way on which most are more, if that is half of them at least, and
+ * beyond what samples may be off by. NULL: not known.
+ */
+static const struct pyheap_way *way_of_growth(const struct pyheap_type *before,
+					      const struct pyheap_type *now)
 {
+	double grown = (double)now->count - (before ? (double)before->count : 0);
+	double most = fmax(grown * HELD_ENOUGH, before ? SAMPLES_OFF * (double)now->count : 0);
+	const struct pyheap_way *found = NULL;
+
+	for (size_t i = 0; i < PYHEAP_WAYS && now->ways[i].share > 0; i++) {
+		double more = now->ways[i].share * (double)now->count;
+
+		for (size_t k = 0; before && k < PYHEAP_WAYS && before->ways[k].share > 0; k++)
+			if (!strcmp(before->ways[k].path, now->ways[i].path))
+				more -= before->ways[k].share * (double)before->count;
+		if (more >= most) {
+			most = more;
+			found = &now->ways[i];
+		}
+	}
+	return found;
+}
+
+/* What holds most of them, or of those that have come. */
+static const struct pyheap_way *way_of(const struct pylook *look, const struct pylook_type *type)
+{
+	const struct pyheap_type *now = type_named(look->newest, type);
+
+	if (!now)
+		return NULL;
+	if (now->ways[0].share >= HELD_ENOUGH)
+		return &now->ways[0];
+	return look->first == look->newest ? NULL
+					   : way_of_growth(type_named(look->first, type), now);
+}
+
+/* Where the block was allocated in which what holds them has grown: after the look another one may have come to its address. */
+static const struct stack_trace *trace_of_holder(const struct session *session, int pid,
+						 const struct pyheap_snapshot *look,
+						 const struct pyheap_way *way)
+{
+	const struct account *account = accounts_find(session->accounts, pid);
+	struct allocation block;
+
+	if (!account || !way || !way->buffer || ledger_find(account->ledger, way->buffer, &block) ||
+	    block.time_ns > look->time_ns)
+		return NULL;
+	return stack_table_at(accounts_stacks(session->accounts),
+			      ledger_site(account->ledger, block.site)->stack);
+}
+
+/* Where most of them were made, or the line that they belong to themselves. */
+static void add_line(const struct session *session, const struct pylook *look,
+		     const struct pylook_type *type, struct told *told)
+{
+	const struct pyheap_type *now = type_named(look->newest, type);
 	struct report_untraced_input *input = &told->input;
 	struct births_blame blame;
 
-	if (births_blame(session->births, input->pid, address, &blame)) {
+	if (births_blame(session->births, input->pid, type->address, &blame)) {
 		input->trace = stack_table_at(accounts_stacks(session->accounts), blame.stack);
 		add_reason((struct evidence){EVIDENCE_MADE, (double)blame.stayed_here,
 					     (double)blame.stayed},
@@ -200,6 +256,11 @@ static void add_line(const struct session *session, uint64_t address, const stru
 						    .kind = FRAME_PYTHON};
 		input->frame = &told->frame;
 		add_reason((struct evidence){EVIDENCE_BELONGS, now->line_share, 0}, &told->finding);
+	} else if (now) {
+		input->trace =
+			trace_of_holder(session, input->pid, look->newest, way_of(look, type));
+		if (input->trace)
+			add_reason((struct evidence){EVIDENCE_FILLED, 0, 0}, &told->finding);
 	}
 }
 
@@ -211,6 +272,7 @@ static int add_finding(const struct session *session, const struct verdict *verd
 	const struct member *member = members_newest(session, pid);
 	const struct pylook_type *type;
 	const struct pyheap_type *now;
+	const struct pyheap_way *way;
 	struct told told = {.finding = *finding,
 			    .input = {.pid = pid, .finding = &told.finding, .allocator = "python"}};
 
@@ -218,15 +280,16 @@ static int add_finding(const struct session *session, const struct verdict *verd
 		return 0;
 	type = member->pylook.types.items[finding->object_type - 1];
 	now = type_named(member->pylook.newest, type);
+	way = way_of(&member->pylook, type);
 	told.input.type = type->name;
 	if (now) {
 		told.input.outstanding_count = now->count;
 		told.input.outstanding_bytes = now->bytes;
 		/* What nothing holds has no holder. */
-		if (!finding->lost_count && now->held_share >= HELD_ENOUGH)
-			told.input.held_by = now->held_by;
+		if (!finding->lost_count && way)
+			told.input.held_by = way->path;
 	}
-	add_line(session, type->address, now, &told);
+	add_line(session, &member->pylook, type, &told);
 	return report_builder_add_untraced(builder, &told.input);
 }
 

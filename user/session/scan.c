@@ -85,9 +85,18 @@ static int add_process(struct session *session, int pid, bool growth, struct hf_
 	return err;
 }
 
+/* One that is dead is still there until its parent asks for it, but has no memory any more. */
+static bool is_dead(int pid)
+{
+	struct process_stat stat;
+
+	return process_stat_read(pid, &stat) || stat.state == 'Z' || stat.state == 'X' ||
+	       !stat.vms_bytes;
+}
+
 static int refuse(int err, int pid, uint64_t memory_bytes, struct hf_error *error)
 {
-	switch (err) {
+	switch (is_dead(pid) ? -ESRCH : err) {
 	case -ESRCH:
 		error_set(error, HF_E_NOPID, "process %d ended before its heap was seen", pid);
 		return error_fix(error, "list processes with `holdfast ps`");

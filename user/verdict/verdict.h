@@ -180,6 +180,7 @@ struct verdict_process {
 	  "circles") /* value: objects that only hold each other; reference: 1 if garbage is collected */       \
 	X(MADE,                                                                                                 \
 	  "made") /* value: objects that stayed of those that were seen being made here; reference: anywhere */ \
+	X(FILLED, "filled") /* what holds them has grown here, the last time that this was seen */              \
 	X(BELONGS,                                                                                              \
 	  "belongs") /* value: the part of the objects looked at that belong to this line */                    \
 	X(UNSAMPLED,                                                                                            \

@@ -12,7 +12,6 @@
 #define TYPES_TOLD 4096
 #define TYPES_HELD 256 /* of so many types it is told what holds them */
 #define SAMPLES    64  /* objects of each that are looked at for it */
-#define PATHS_MAX  SAMPLES
 
 /* A type, its objects' numbers, and where samples of these are. */
 struct row {
@@ -67,42 +66,67 @@ static int by_bytes(const void *a, const void *b)
 	return x->type.address < y->type.address ? -1 : x->type.address > y->type.address;
 }
 
-/* The commonest of the ways to the samples. */
-static int find_holder(struct py_heap *heap, struct row *row)
+/* Different ways to the samples. */
+struct ways {
+	char *paths[SAMPLES];
+	unsigned int counts[SAMPLES];
+	uint32_t first[SAMPLES]; /* a sample of each */
+	unsigned int kinds, total;
+};
+
+static int add_way(struct py_heap *heap, struct ways *w, uint32_t sample)
 {
-	char *paths[PATHS_MAX] = {NULL};
-	unsigned int counts[PATHS_MAX] = {0}, best = 0, total = 0, kinds = 0;
+	_cleanup_(strbuf_done) struct strbuf path = STRBUF_INIT;
+	unsigned int k = 0;
+	int err = py_path_write(heap, sample, &path);
+
+	if (err || !path.len)
+		return err;
+	while (k < w->kinds && strcmp(w->paths[k], path.buf) != 0)
+		k++;
+	if (k == w->kinds) {
+		w->paths[k] = strbuf_detach(&path, NULL);
+		if (!w->paths[k])
+			return -ENOMEM;
+		w->first[k] = sample;
+		w->kinds++;
+	}
+	w->counts[k]++;
+	w->total++;
+	return 0;
+}
+
+/* The commonest that was not taken yet. */
+static void take_way(struct py_heap *heap, struct ways *w, const struct row *row,
+		     struct pyheap_way *ret)
+{
+	unsigned int best = 0;
+
+	for (unsigned int k = 1; k < w->kinds; k++)
+		best = w->counts[k] > w->counts[best] ? k : best;
+	if (!w->kinds || !w->counts[best])
+		return;
+	ret->path = w->paths[best];
+	ret->buffer = py_holder_buffer(heap, w->first[best]);
+	/* Of all, those that nothing holds included. */
+	ret->share =
+		(double)w->counts[best] / w->total * (double)row->drawn / (double)row->type.count;
+	w->paths[best] = NULL;
+	w->counts[best] = 0;
+}
+
+static int find_holders(struct py_heap *heap, struct row *row)
+{
+	struct ways w = {.kinds = 0};
 	uint64_t have = row->drawn < SAMPLES ? row->drawn : SAMPLES;
 	int err = 0;
 
-	for (uint64_t i = 0; !err && i < have; i++) {
-		_cleanup_(strbuf_done) struct strbuf path = STRBUF_INIT;
-		unsigned int k = 0;
-
-		err = py_path_write(heap, row->samples[i], &path);
-		if (err || !path.len)
-			continue;
-		while (k < kinds && strcmp(paths[k], path.buf) != 0)
-			k++;
-		if (k == kinds)
-			paths[kinds++] = strbuf_detach(&path, NULL);
-		if (!paths[k]) {
-			err = -ENOMEM;
-			break;
-		}
-		counts[k]++;
-		total++;
-		best = counts[k] > counts[best] ? k : best;
-	}
-	if (!err && total) {
-		row->type.held_by = paths[best];
-		/* Of all, those that nothing holds included. */
-		row->type.held_share =
-			(double)counts[best] / total * (double)row->drawn / (double)row->type.count;
-		paths[best] = NULL;
-	}
-	for (unsigned int k = 0; k < kinds; k++)
-		free(paths[k]);
+	for (uint64_t i = 0; !err && i < have; i++)
+		err = add_way(heap, &w, row->samples[i]);
+	for (unsigned int i = 0; !err && i < PYHEAP_WAYS; i++)
+		take_way(heap, &w, row, &row->type.ways[i]);
+	for (unsigned int k = 0; k < w.kinds; k++)
+		free(w.paths[k]);
 	return err;
 }
 
@@ -177,7 +201,7 @@ static int tell_types(struct py_heap *heap, struct row **order, size_t count, bo
 
 		err = py_type_name_fully(heap, index);
 		if (!err && holders && i < TYPES_HELD)
-			err = find_holder(heap, row);
+			err = find_holders(heap, row);
 		if (!err && holders && py_has_spot(heap, index))
 			err = find_spot(heap, row);
 		types[i] = row->type;
@@ -226,7 +250,8 @@ void py_census_done(struct pyheap_snapshot *snapshot)
 	struct pyheap_type *types = (struct pyheap_type *)(uintptr_t)snapshot->types;
 
 	for (size_t i = 0; i < snapshot->type_count; i++) {
-		free((char *)(uintptr_t)types[i].held_by);
+		for (size_t k = 0; k < PYHEAP_WAYS; k++)
+			free((char *)(uintptr_t)types[i].ways[k].path);
 		free((char *)(uintptr_t)types[i].function);
 		free((char *)(uintptr_t)types[i].file);
 	}

@@ -33,6 +33,15 @@ struct pyheap_options {
 	uint64_t memory_bytes; /* our own bound */
 };
 
+#define PYHEAP_WAYS 4
+
+/* From a root to objects of a type. */
+struct pyheap_way {
+	const char *path; /* "__main__.REGISTRY.by_id[*]"; "" if not known */
+	double share;     /* of the objects looked at, that are held so */
+	uint64_t buffer; /* the block of malloc in which what holds them has grown (spot.h); 0: not known */
+};
+
 /* Objects of one type: an instance of a subclass is one of that only. */
 struct pyheap_type {
 	uint64_t address;      /* of the type object */
@@ -45,9 +54,8 @@ struct pyheap_type {
 	 * other in circles, and go with the next collection. */
 	uint64_t overcounted_count, overcounted_bytes;
 	uint64_t overcounted_itself; /* of these: to the objects themselves */
-	/* "__main__.REGISTRY.by_id[*]": the commonest shortest way from a root; "" if not known */
-	const char *held_by;
-	double held_share; /* of the objects looked at, that are held so */
+	/* What holds them: the commonest ways first; those that are not known have share 0. */
+	struct pyheap_way ways[PYHEAP_WAYS];
 	/* Of objects that belong to a line (spot.h): the commonest; "" and 0 if there is none. */
 	const char *function, *file;
 	uint32_t line;

@@ -26,6 +26,21 @@ static const char *pack_string(struct strbuf *out, const char *string)
 	return (const char *)(uintptr_t)at;
 }
 
+/* The type itself stands in @out already, the @index-th behind so many bytes. */
+static void pack_type(struct strbuf *out, size_t before, size_t index,
+		      const struct pyheap_type *from)
+{
+	struct pyheap_type type = *from;
+
+	type.name = pack_string(out, from->name);
+	type.function = pack_string(out, from->function);
+	type.file = pack_string(out, from->file);
+	for (size_t i = 0; i < PYHEAP_WAYS; i++)
+		type.ways[i].path = pack_string(out, from->ways[i].path);
+	if (!out->failed)
+		memcpy(out->buf + before + index * sizeof(type), &type, sizeof(type));
+}
+
 static void pack_all(struct strbuf *out, const struct pyheap_snapshot *from)
 {
 	struct packed packed = {.snapshot = *from};
@@ -33,19 +48,8 @@ static void pack_all(struct strbuf *out, const struct pyheap_snapshot *from)
 	strbuf_add(out, &packed, sizeof(packed));
 	if (from->type_count)
 		strbuf_add(out, from->types, from->type_count * sizeof(*from->types));
-	for (size_t i = 0; i < from->type_count && !out->failed; i++) {
-		const char *name = pack_string(out, from->types[i].name);
-		const char *held_by = pack_string(out, from->types[i].held_by);
-		const char *function = pack_string(out, from->types[i].function);
-		const char *file = pack_string(out, from->types[i].file);
-		struct pyheap_type *type =
-			(struct pyheap_type *)(void *)(out->buf + sizeof(packed)) + i;
-
-		type->name = name;
-		type->held_by = held_by;
-		type->function = function;
-		type->file = file;
-	}
+	for (size_t i = 0; i < from->type_count && !out->failed; i++)
+		pack_type(out, sizeof(packed), i, &from->types[i]);
 	packed.snapshot.reason = pack_string(out, from->reason);
 	packed.bytes = out->len;
 	if (!out->failed)
@@ -84,6 +88,17 @@ static bool unpack_string(const char *base, uint64_t first, uint64_t end, const 
 	return memchr(*string, 0, end - at);
 }
 
+static bool unpack_type(const char *base, uint64_t first, uint64_t end, struct pyheap_type *type)
+{
+	bool ok = unpack_string(base, first, end, &type->name) &&
+		  unpack_string(base, first, end, &type->function) &&
+		  unpack_string(base, first, end, &type->file);
+
+	for (size_t i = 0; ok && i < PYHEAP_WAYS; i++)
+		ok = unpack_string(base, first, end, &type->ways[i].path);
+	return ok;
+}
+
 static bool unpack_all(char *base, uint64_t bytes)
 {
 	struct packed *packed = (struct packed *)(void *)base;
@@ -97,10 +112,7 @@ static bool unpack_all(char *base, uint64_t bytes)
 	first = sizeof(*packed) + s->type_count * sizeof(*types);
 	ok = unpack_string(base, first, bytes, &s->reason);
 	for (size_t i = 0; ok && i < s->type_count; i++)
-		ok = unpack_string(base, first, bytes, &types[i].name) &&
-		     unpack_string(base, first, bytes, &types[i].held_by) &&
-		     unpack_string(base, first, bytes, &types[i].function) &&
-		     unpack_string(base, first, bytes, &types[i].file);
+		ok = unpack_type(base, first, bytes, &types[i]);
 	s->types = types;
 	return ok;
 }

@@ -7,6 +7,8 @@
 
 #include "process/python/code.h"
 
+#define STEPS_MAX 64 /* up */
+
 /* A code object, and an instruction of it. */
 struct place {
 	uint64_t code;
@@ -133,4 +135,37 @@ int py_spot_read(struct py_heap *heap, uint32_t object, struct py_spot *ret)
 	else
 		*ret = spot;
 	return err;
+}
+
+static uint64_t buffer_of(struct py_heap *heap, uint32_t object)
+{
+	static const uint16_t at[] = {[PY_LIST] = PYTHON_LIST_ITEMS,
+				      [PY_DICT] = PYTHON_DICT_KEYS,
+				      [PY_SET] = PYTHON_SET_TABLE,
+				      [PY_DEQUE] = PYTHON_DEQUE_RIGHT};
+	enum py_kind kind = py_type_of(heap, object)->kind;
+	uint64_t buffer = kind < sizeof(at) / sizeof(*at) && at[kind]
+				  ? word(heap, heap->objects.items[object].address + at[kind])
+				  : 0;
+
+	return buffer && !py_is_in_pool(heap, buffer) ? buffer : 0;
+}
+
+uint64_t py_holder_buffer(struct py_heap *heap, uint32_t object)
+{
+	for (unsigned int i = 0; i < STEPS_MAX; i++) {
+		const struct py_object *o = &heap->objects.items[object];
+		uint64_t buffer;
+
+		object = o->parent;
+		/* What holds modules grows when one is imported. */
+		if (object >= heap->objects.count || py_type_of(heap, object)->kind == PY_MODULE)
+			return 0;
+		/* But for the dict of an object's attributes. */
+		buffer = heap->objects.items[object].edge == PY_EDGE_DICT ? 0
+									  : buffer_of(heap, object);
+		if (buffer)
+			return buffer;
+	}
+	return 0;
 }

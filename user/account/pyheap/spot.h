@@ -15,6 +15,12 @@ struct py_spot {
 
 void py_spot_done(struct py_spot *spot);
 
+/*
+ * The block of malloc in which a container has grown that holds the object, or what holds that: the nearest one up to the root that
+ * has such a block, for short lists and dicts lie in pools. 0: none.
+ */
+uint64_t py_holder_buffer(struct py_heap *heap, uint32_t object);
+
 /* May objects of this type have one? */
 bool py_has_spot(const struct py_heap *heap, uint32_t type);
 /* -ENOENT: it has none; -ENOMEM. */

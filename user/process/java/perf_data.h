@@ -15,7 +15,7 @@
 
 struct java_perf_data {
 	uint64_t collections, collection_ns; /* of all collectors, since the process began */
-	uint64_t heap_used_bytes; /* as of the last collection, or nearly so */
+	uint64_t heap_used_bytes;            /* as of the last collection, or nearly so */
 };
 
 /* 0; -ENOENT: it has none; -EINVAL: not understood; -ESRCH, -EFAULT: gone. */
