@@ -103,7 +103,7 @@ hunt_kind()
 	assert (not windows or lines[0] == ("keep_row", 45)) and abs(finding["growth_bytes_per_second"] - 9600) < 960, (lines, finding)
 	report, finding, lines = first("circles")
 	assert finding["state"] == "leaking" and finding["type"] == "__main__.Circle", finding
-	assert (not windows or lines[0] == ("make_circle", 62)) and "gc.enable()" in finding["recommendation"], (lines, finding)
+	assert (not windows or lines[0] == ("make_circle", 80)) and "gc.enable()" in finding["recommendation"], (lines, finding)
 	report, finding, lines = first("extension")
 	assert finding["state"] == "leaking" and finding["type"] == "__main__.Packet", finding
 	assert (not windows or lines[0] == ("decode", 141)) and "Py_DECREF" in finding["recommendation"], (lines, finding)
