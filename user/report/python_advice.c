@@ -77,7 +77,9 @@ static void add_made(struct strbuf *sb, const struct report *report, const struc
 {
 	if (!f->stack.depth)
 		return;
-	strbuf_addstr(sb, ", made by ");
+	strbuf_addstr(sb, has_evidence(f, EVIDENCE_FILLED)    ? ", which grew in "
+			  : has_evidence(f, EVIDENCE_BELONGS) ? ", of "
+							      : ", made by ");
 	report_add_place(
 		sb, &report->frames[f->stack.frames[report_first_own_frame(report, f->stack)]]);
 }

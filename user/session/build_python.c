@@ -256,7 +256,7 @@ static void add_line(const struct session *session, const struct pylook *look,
 						    .kind = FRAME_PYTHON};
 		input->frame = &told->frame;
 		add_reason((struct evidence){EVIDENCE_BELONGS, now->line_share, 0}, &told->finding);
-	} else if (now) {
+	} else if (now && !told->finding.lost_count) { /* nothing holds what is lost */
 		input->trace =
 			trace_of_holder(session, input->pid, look->newest, way_of(look, type));
 		if (input->trace)
