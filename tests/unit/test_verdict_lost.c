@@ -307,6 +307,35 @@ static void where_every_call_is_seen_nothing_is_shared_out(void **state)
 	done(&w);
 }
 
+/* What was lost before is sure at once; what is being lost is not yet, and more than that. */
+static void old_losses_are_no_last_word_while_others_go_on(void **state)
+{
+	struct verdict *verdict;
+	struct world w;
+	bool waited = false;
+
+	(void)state;
+	init(&w);
+	for (unsigned int i = 0; i < 70; i++)
+		look(&w, 10, 0, 56);
+	for (unsigned int i = 10; i < 40; i++) {
+		allocate(&w, i, 1, true);
+		look(&w, i + 1, 0, 56);
+		verdict = judge(&w);
+		if (verdict->state == VERDICT_LOST && verdict->finding_count > 1) {
+			assert_false(verdict_is_firm(verdict));
+			waited = true;
+		}
+		verdict_free(verdict);
+	}
+	assert_true(waited);
+	verdict = judge(&w);
+	assert_int_equal(verdict->state, VERDICT_LEAKING);
+	assert_true(verdict_is_firm(verdict));
+	verdict_free(verdict);
+	done(&w);
+}
+
 static void how_long_until_a_loss_has_its_line_is_told(void **state)
 {
 	struct verdict *verdict;
@@ -391,6 +420,7 @@ int main(void)
 		cmocka_unit_test(a_type_without_samples_goes_by_one_that_is_alike),
 		cmocka_unit_test(what_a_site_lost_before_it_was_followed_counts_with_it),
 		cmocka_unit_test(where_every_call_is_seen_nothing_is_shared_out),
+		cmocka_unit_test(old_losses_are_no_last_word_while_others_go_on),
 		cmocka_unit_test(how_long_until_a_loss_has_its_line_is_told),
 		cmocka_unit_test(few_looks_at_bursts_tell_a_wide_interval),
 		cmocka_unit_test(few_looks_at_an_even_loss_tell_a_narrow_interval),

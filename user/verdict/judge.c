@@ -571,19 +571,22 @@ static void judge_causes(struct verdict *v)
 /* RSS that grows while the sites do not say why must not pass as steady. */
 static void judge_unexplained(struct verdict *v)
 {
-	double rss = v->rss_growth_bytes_per_second;
+	double rss = v->rss_growth_bytes_per_second, told = v->growth_bytes_per_second;
 	bool rose = false;
 
+	/* What was lost once does not grow: what is only watched explains it. */
+	for (size_t i = 0; v->state == VERDICT_LOST && i < v->finding_count; i++)
+		if (v->findings[i].state == VERDICT_WATCHING)
+			told += v->findings[i].growth_bytes_per_second;
 	v->explained_percent = 100;
 	for (size_t i = 0; i < v->process_count; i++)
 		rose |= v->processes[i].rss_rose && counts(v, &v->processes[i]);
 	if (!rose || v->rss_growth_low <= 0)
 		return;
-	v->explained_percent = fmin(100, 100 * v->growth_bytes_per_second / rss);
+	v->explained_percent = fmin(100, 100 * told / rss);
 	if (v->explained_percent >= VERDICT_MIN_EXPLAINED_PERCENT)
 		return;
-	overall_evidence(v, EVIDENCE_UNEXPLAINED,
-			 (struct evidence){.value = rss - v->growth_bytes_per_second});
+	overall_evidence(v, EVIDENCE_UNEXPLAINED, (struct evidence){.value = rss - told});
 	if (v->state < VERDICT_WATCHING) {
 		v->state = VERDICT_WATCHING;
 		v->seconds_to_firm = fmax(0, VERDICT_FIRM_GROWTH_S - v->observed_seconds);
@@ -591,6 +594,17 @@ static void judge_unexplained(struct verdict *v)
 	}
 	if (v->state == VERDICT_WATCHING)
 		judge_causes(v);
+}
+
+/* What was lost once is sure soon, and is no last word while something else is being lost of which that is not yet so. */
+static void wait_for_losses(struct verdict *v)
+{
+	for (size_t i = 0; i < v->finding_count; i++) {
+		const struct finding *f = &v->findings[i];
+
+		if (f->state == VERDICT_WATCHING && f->lost_count)
+			v->seconds_to_firm = fmax(v->seconds_to_firm, f->seconds_to_firm);
+	}
 }
 
 static void judge_overall(struct verdict *v)
@@ -607,6 +621,8 @@ static void judge_overall(struct verdict *v)
 		v->seconds_to_firm = worst->seconds_to_firm;
 		if (worst->state == VERDICT_WARMING)
 			v->seconds_to_firm = fmax(0, VERDICT_FIRM_STEADY_S - v->observed_seconds);
+		if (worst->state == VERDICT_LOST)
+			wait_for_losses(v);
 		v->evidence_count = worst->evidence_count;
 		memcpy(v->evidence, worst->evidence, sizeof(v->evidence));
 	} else {
