@@ -253,19 +253,25 @@ static void what_a_site_lost_before_it_was_followed_counts_with_it(void **state)
 	done(&w);
 }
 
+/* 20 losses, one of them sampled from stack 1; then 10 of calls of @stack, which are followed. */
+static void sample_once_then_follow(struct world *w, stack_id stack)
+{
+	init_looked(w);
+	sample(w, 3, 1);
+	end_window(w);
+	look(w, 20, 0, 56);
+	for (unsigned int i = 20; i < 30; i++)
+		allocate(w, i, stack, true);
+	look(w, 30, 0, 56);
+}
+
 /* The block of a sample was freed unseen, and one of the followed call's lies in its place. */
 static void a_single_sample_is_no_answer_where_a_followed_call_loses_the_like(void **state)
 {
 	struct world w;
 
 	(void)state;
-	init_looked(&w);
-	sample(&w, 3, 1);
-	end_window(&w);
-	look(&w, 20, 0, 56);
-	for (unsigned int i = 20; i < 30; i++)
-		allocate(&w, i, 2, true);
-	look(&w, 30, 0, 56);
+	sample_once_then_follow(&w, 2);
 	assert_int_equal(shared(&w, 1).fresh_count, 1);
 	assert_int_equal(shared(&w, 0).fresh_count, 19);
 	/* What it was sampled from may be the followed call itself. */
@@ -281,13 +287,7 @@ static void a_single_sample_of_a_call_that_is_followed_since_tells_what_it_lost_
 	struct world w;
 
 	(void)state;
-	init_looked(&w);
-	sample(&w, 3, 1);
-	end_window(&w);
-	look(&w, 20, 0, 56);
-	for (unsigned int i = 20; i < 30; i++)
-		allocate(&w, i, 1, true);
-	look(&w, 30, 0, 56);
+	sample_once_then_follow(&w, 1);
 	assert_int_equal(shared(&w, 0).fresh_count, 0);
 	done(&w);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "account/stack/python_words.h"
+#include "base/saturate.h"
 #include "base/strbuf.h"
 #include "report/build.h"
 
@@ -376,12 +377,6 @@ static int intern_one(struct report_builder *b, const struct report_frame *frame
 	int err = intern_frame(b, frame, &number);
 
 	return err ? err : report_store_stack(&b->store, &number, 1, ret_stack);
-}
-
-static void add_saturating(uint64_t *sum, uint64_t value)
-{
-	if (__builtin_add_overflow(*sum, value, sum))
-		*sum = UINT64_MAX;
 }
 
 static int add_histogram(struct report_builder *b, struct build_histogram *sum,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/hashmap.h"
+#include "base/saturate.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
 
@@ -101,12 +102,6 @@ static int find_entry(struct matcher *m, const char *allocator, size_t *ret_entr
 		return -ENOMEM;
 	*ret_entry = m->entries.count - 1;
 	return 0;
-}
-
-static void add_saturating(uint64_t *sum, uint64_t value)
-{
-	if (__builtin_add_overflow(*sum, value, sum))
-		*sum = UINT64_MAX;
 }
 
 static int add_report(struct matcher *m, const struct report *report, bool second)

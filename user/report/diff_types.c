@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/hashmap.h"
+#include "base/saturate.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
 #include "report/diff.h"
@@ -14,12 +15,6 @@ struct types {
 	VEC(struct diff_type) items;
 	struct strmap by_name; /* language, size and name -> index + 1 */
 };
-
-static void add_saturating(uint64_t *sum, uint64_t value)
-{
-	if (__builtin_add_overflow(*sum, value, sum))
-		*sum = UINT64_MAX;
-}
 
 /* @like: of which type; adds @amount to one side of it. */
 static int add_type(struct types *types, const struct diff_type *like, bool second,

@@ -9,21 +9,6 @@
 #include "capture/probe/probe_internal.h"
 #include "holdfast.skel.h"
 
-static int add_place(const struct elf_file *elf, const struct usdt_probe *place,
-		     struct probe_list *list)
-{
-	uint64_t offset, semaphore = 0;
-	int err = elf_file_address_to_offset(elf, place->address, &offset);
-
-	if (!err && place->semaphore)
-		err = elf_file_address_to_offset(elf, place->semaphore, &semaphore);
-	if (!err)
-		err = vec_push(&list->offsets, offset);
-	if (!err)
-		err = vec_push(&list->cookies, 0);
-	return err ? err : vec_push(&list->semaphores, semaphore);
-}
-
 struct request {
 	struct probe *probe;
 	struct probed_process *process;
@@ -38,8 +23,14 @@ static int attach_places(const struct request *request, const struct bpf_program
 							     .pid = request->process->pid};
 	int err = 0;
 
-	for (size_t i = 0; !err && i < count; i++)
-		err = add_place(request->module->elf, &places[i], &list);
+	for (size_t i = 0; !err && i < count; i++) {
+		struct usdt_offsets offsets;
+
+		err = usdt_offsets(request->module->elf, places[i].address, places[i].semaphore,
+				   &offsets);
+		if (!err)
+			err = probe_list_add_usdt(&list, &offsets, 0);
+	}
 	return err ? err
 		   : links_attach_program(request->probe, bpf_program__fd(program), HOOK_ENTRY,
 					  &list, &request->process->collection_links);

@@ -140,6 +140,16 @@ bool probe_plan_has(const struct allocator_set *set, size_t first, size_t index)
 int usdts_attach(struct probe *probe, const struct allocator_set *set,
 		 struct probed_process *process, struct probe_attached *attached);
 
+/* Where a place that a program declares, and its semaphore (0: none), are in the file; by their addresses as linked. */
+struct usdt_offsets {
+	uint64_t place, semaphore;
+};
+
+int usdt_offsets(const struct elf_file *elf, uint64_t address, uint64_t semaphore,
+		 struct usdt_offsets *ret);
+int probe_list_add_usdt(struct probe_list *list, const struct usdt_offsets *offsets,
+			uint64_t cookie);
+
 /* Closes all at once, each in a process of its own: a close waits 35-80 ms for the kernel. */
 void links_close(struct fd_vec *links);
 

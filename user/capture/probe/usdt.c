@@ -46,6 +46,26 @@ static int site_number(struct probe *probe, const struct hf_usdt_site *site, uin
 	return err;
 }
 
+int usdt_offsets(const struct elf_file *elf, uint64_t address, uint64_t semaphore,
+		 struct usdt_offsets *ret)
+{
+	int err = elf_file_address_to_offset(elf, address, &ret->place);
+
+	ret->semaphore = 0;
+	return err || !semaphore ? err
+				 : elf_file_address_to_offset(elf, semaphore, &ret->semaphore);
+}
+
+int probe_list_add_usdt(struct probe_list *list, const struct usdt_offsets *offsets,
+			uint64_t cookie)
+{
+	int err = vec_push(&list->offsets, offsets->place);
+
+	if (!err)
+		err = vec_push(&list->cookies, cookie);
+	return err ? err : vec_push(&list->semaphores, offsets->semaphore);
+}
+
 static int add_place(struct probe *probe, const struct allocator_function *f,
 		     struct probe_list *list)
 {
@@ -56,19 +76,13 @@ static int add_place(struct probe *probe, const struct allocator_function *f,
 		.function = f->cookie.function,
 		.op = f->cookie.op,
 	};
-	uint64_t offset, semaphore = 0;
+	struct usdt_offsets offsets;
 	uint32_t number;
-	int err = elf_file_address_to_offset(elf, f->address, &offset);
+	int err = usdt_offsets(elf, f->address, f->usdt.semaphore, &offsets);
 
-	if (!err && f->usdt.semaphore)
-		err = elf_file_address_to_offset(elf, f->usdt.semaphore, &semaphore);
 	if (!err)
 		err = site_number(probe, &site, &number);
-	if (!err)
-		err = vec_push(&list->offsets, offset);
-	if (!err)
-		err = vec_push(&list->cookies, number);
-	return err ? err : vec_push(&list->semaphores, semaphore);
+	return err ? err : probe_list_add_usdt(list, &offsets, number);
 }
 
 /* Those of one module, from the @first one on. */

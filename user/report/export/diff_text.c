@@ -32,14 +32,31 @@ static void add_side(struct text_out *t, const char *name, const struct report *
 	strbuf_addch(t->out, '\n');
 }
 
+/* What stands behind the change, of a site or a type. */
+static void add_rest(struct text_out *t, enum diff_kind kind, bool rises, const struct strbuf *held,
+		     const struct strbuf *what)
+{
+	text_state_color(t, rises ? VERDICT_GROWING : VERDICT_STEADY);
+	strbuf_addf(t->out, "%-7s", diff_kind_name(kind));
+	text_plain(t);
+	strbuf_addf(t->out, " %-24s ", held->buf);
+	text_add_cut(t, what->buf, t->style.width > 80 ? t->style.width - 54 : 26, false);
+	strbuf_addch(t->out, '\n');
+}
+
+static void add_held(struct strbuf *sb, uint64_t a_bytes, uint64_t b_bytes)
+{
+	strbuf_add_human_bytes(sb, a_bytes);
+	strbuf_addstr(sb, " -> ");
+	strbuf_add_human_bytes(sb, b_bytes);
+}
+
 static void add_entry(struct text_out *t, const struct diff_entry *e)
 {
 	struct strbuf rate = STRBUF_INIT, place = STRBUF_INIT, held = STRBUF_INIT;
 
 	units_add_rate(&rate, e->change_bytes_per_second);
-	strbuf_add_human_bytes(&held, e->a.outstanding_bytes);
-	strbuf_addstr(&held, " -> ");
-	strbuf_add_human_bytes(&held, e->b.outstanding_bytes);
+	add_held(&held, e->a.outstanding_bytes, e->b.outstanding_bytes);
 	if (e->stack.depth) {
 		uint32_t own = report_first_own_frame(e->of, e->stack);
 		const struct report_frame *frame = &e->of->frames[e->stack.frames[own]];
@@ -49,12 +66,7 @@ static void add_entry(struct text_out *t, const struct diff_entry *e)
 		strbuf_addstr(&place, "(no stack)");
 	}
 	strbuf_addf(t->out, " %16s  ", rate.buf);
-	text_state_color(t, e->change_bytes_per_second > 0 ? VERDICT_GROWING : VERDICT_STEADY);
-	strbuf_addf(t->out, "%-7s", diff_kind_name(e->kind));
-	text_plain(t);
-	strbuf_addf(t->out, " %-24s ", held.buf);
-	text_add_cut(t, place.buf, t->style.width > 80 ? t->style.width - 54 : 26, false);
-	strbuf_addch(t->out, '\n');
+	add_rest(t, e->kind, e->change_bytes_per_second > 0, &held, &place);
 	strbuf_done(&rate);
 	strbuf_done(&place);
 	strbuf_done(&held);
@@ -96,9 +108,7 @@ static void add_type(struct text_out *t, const struct diff_type *type, bool is_f
 
 	strbuf_addch(&change, type->change_bytes < 0 ? '-' : '+');
 	strbuf_add_human_bytes(&change, (uint64_t)fabs(type->change_bytes));
-	strbuf_add_human_bytes(&held, type->a.bytes);
-	strbuf_addstr(&held, " -> ");
-	strbuf_add_human_bytes(&held, type->b.bytes);
+	add_held(&held, type->a.bytes, type->b.bytes);
 	strbuf_add_printable(&what, type->type, strlen(type->type));
 	if (!type->python) {
 		strbuf_addstr(&what, " of ");
@@ -106,12 +116,7 @@ static void add_type(struct text_out *t, const struct diff_type *type, bool is_f
 	}
 	strbuf_addf(&what, ", %+.0f %s", more, type->python ? "objects" : "blocks");
 	strbuf_addf(t->out, "%-6s%11s  ", is_first ? "TYPES" : "", change.buf);
-	text_state_color(t, type->change_bytes > 0 ? VERDICT_GROWING : VERDICT_STEADY);
-	strbuf_addf(t->out, "%-7s", diff_kind_name(type->kind));
-	text_plain(t);
-	strbuf_addf(t->out, " %-24s ", held.buf);
-	text_add_cut(t, what.buf, t->style.width > 80 ? t->style.width - 54 : 26, false);
-	strbuf_addch(t->out, '\n');
+	add_rest(t, type->kind, type->change_bytes > 0, &held, &what);
 	strbuf_done(&change);
 	strbuf_done(&held);
 	strbuf_done(&what);
