@@ -10,8 +10,10 @@
 
 void javas_update(struct member *member)
 {
-	if (member->java_first_ns ||
-	    java_perf_data_read(member->target->key.pid, &member->java_first))
+	int pid = member->target->key.pid;
+
+	if (member->java_first_ns || java_perf_data_find(pid, &member->java_area) ||
+	    java_perf_data_read(pid, &member->java_area, &member->java_first))
 		return;
 	member->java_last = member->java_first;
 	member->java_first_ns = member->java_last_ns = clock_now_ns();
@@ -26,7 +28,8 @@ void javas_read(struct member *member, struct sample *ret)
 {
 	struct java_perf_data now;
 
-	if (!member->java_first_ns || java_perf_data_read(member->target->key.pid, &now))
+	if (!member->java_first_ns ||
+	    java_perf_data_read(member->target->key.pid, &member->java_area, &now))
 		return;
 	member->java_last = now;
 	member->java_last_ns = clock_now_ns();

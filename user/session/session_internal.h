@@ -33,8 +33,9 @@ struct member {
 	bool python_looked_for;       /* in all code that is known */
 	struct probe_attached attached;
 	struct gauge *gauge;
-	struct look look;                            /* at its heap */
-	struct pylook pylook;                        /* at its objects of Python */
+	struct look look;     /* at its heap */
+	struct pylook pylook; /* at its objects of Python */
+	struct java_perf_area java_area;
 	struct java_perf_data java_first, java_last; /* what its JVM told of itself */
 	uint64_t java_first_ns, java_last_ns;        /* when; 0: there is none */
 	struct hf_collections pauses;                /* for its garbage, as timed so far */

@@ -128,12 +128,10 @@ int java_perf_data_parse(const uint8_t *bytes, size_t size, struct java_perf_dat
 	return 0;
 }
 
-int java_perf_data_read(int pid, struct java_perf_data *ret)
+int java_perf_data_find(int pid, struct java_perf_area *ret)
 {
 	_cleanup_(maps_done) struct maps maps = {0};
-	_cleanup_free_ uint8_t *bytes = NULL;
 	const struct mapping *found = NULL;
-	size_t size;
 	int err = maps_read(pid, &maps);
 
 	if (err)
@@ -143,12 +141,17 @@ int java_perf_data_read(int pid, struct java_perf_data *ret)
 			found = &maps.items[i];
 	if (!found)
 		return -ENOENT;
-	size = found->end - found->start;
-	if (size > BYTES_MAX)
-		return -EINVAL;
-	bytes = malloc(size);
+	*ret = (struct java_perf_area){found->start, found->end - found->start};
+	return ret->bytes > BYTES_MAX ? -EINVAL : 0;
+}
+
+int java_perf_data_read(int pid, const struct java_perf_area *area, struct java_perf_data *ret)
+{
+	_cleanup_free_ uint8_t *bytes = malloc(area->bytes);
+	int err;
+
 	if (!bytes)
 		return -ENOMEM;
-	err = process_read_memory(pid, found->start, bytes, size);
-	return err ? err : java_perf_data_parse(bytes, size, ret);
+	err = process_read_memory(pid, area->address, bytes, area->bytes);
+	return err ? err : java_perf_data_parse(bytes, area->bytes, ret);
 }

@@ -18,8 +18,15 @@ struct java_perf_data {
 	uint64_t heap_used_bytes;            /* as of the last collection, or nearly so */
 };
 
-/* 0; -ENOENT: it has none; -EINVAL: not understood; -ESRCH, -EFAULT: gone. */
-int java_perf_data_read(int pid, struct java_perf_data *ret);
+/* Where a process has it mapped: that does not change. */
+struct java_perf_area {
+	uint64_t address, bytes;
+};
+
+/* 0; -ENOENT: it has none; -EINVAL: larger than any; -ESRCH: gone. */
+int java_perf_data_find(int pid, struct java_perf_area *ret);
+/* 0; -EINVAL: not understood; -ESRCH, -EFAULT: gone. */
+int java_perf_data_read(int pid, const struct java_perf_area *area, struct java_perf_data *ret);
 /* The same of bytes. Hostile ones: -EINVAL. */
 int java_perf_data_parse(const uint8_t *bytes, size_t size, struct java_perf_data *ret);
 
