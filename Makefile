@@ -48,7 +48,8 @@ FUZZING := $(ASAN) -fsanitize=fuzzer-no-link
 BPFFLAGS := -target bpf -mcpu=v3 -O2 -g -D__TARGET_ARCH_x86 -Iinclude -Ibpf \
 	-I/usr/include/$(MULTIARCH) -ffile-prefix-map=$(CURDIR)=. -MMD -MP -Wall -Wextra \
 	$(filter -Werror,$(WARN))
-PKGS := libbpf libelf libdw zlib libzstd libxxhash jansson yaml-0.1 ncursesw libcap liblzma
+PKGS := libbpf libelf libdw zlib libzstd libxxhash jansson yaml-0.1 ncursesw libcap liblzma \
+	libmicrohttpd sqlite3 libcurl libseccomp
 LDLIBS = $(eval LDLIBS := -Wl,--as-needed $(shell pkg-config --libs $(PKGS)) -lZydis -liberty \
 	-lm -pthread)$(LDLIBS)
 LDFLAGS := -Wl,-z,relro,-z,now

@@ -7,7 +7,8 @@ set -eu
 
 build="gcc libc6-dev make pkg-config clang bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev libzstd-dev
 	libxxhash-dev libjansson-dev libyaml-dev libncurses-dev libiberty-dev libzydis-dev libcap-dev
-	libseccomp-dev liblzma-dev"
+	libseccomp-dev liblzma-dev libmicrohttpd-dev libsqlite3-dev libcurl4-gnutls-dev
+	libjs-dygraphs node-mithril"
 # checks · sanitizers and fuzzing · tests · allocators and programs that the tests look at
 test="g++ git clang-format clang-tidy llvm universal-ctags shellcheck
 	libclang-rt-14-dev
