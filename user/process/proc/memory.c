@@ -10,6 +10,7 @@
 #include "base/fileio.h"
 #include "base/strbuf.h"
 #include "process/proc/cgroup.h"
+#include "process/proc/memory_text.h"
 #include "process/proc/proc_text.h"
 
 #define FILE_MAX_BYTES      ((size_t)64 << 10)
@@ -28,19 +29,13 @@ static void add_kilobytes(struct text text, const char *key, uint64_t *sum)
 		*sum += bytes;
 }
 
-static int read_statm(int pid, struct process_memory *memory)
+int memory_parse_statm(struct text text, struct process_memory *memory)
 {
-	_cleanup_free_ char *data = NULL;
 	uint64_t page_bytes = (uint64_t)sysconf(_SC_PAGESIZE), pages[2];
-	struct text rest, word;
-	size_t size;
-	int err = proc_read(pid, "statm", FILE_MAX_BYTES, &data, &size);
+	struct text word;
 
-	if (err)
-		return err;
-	rest = (struct text){data, data + size};
 	for (int i = 0; i < 2; i++)
-		if (!text_next_word(&rest, &word) || !text_take_decimal(&word, &pages[i]))
+		if (!text_next_word(&text, &word) || !text_take_decimal(&word, &pages[i]))
 			return -EINVAL;
 	if (__builtin_mul_overflow(pages[0], page_bytes, &memory->vms_bytes) ||
 	    __builtin_mul_overflow(pages[1], page_bytes, &memory->rss_bytes))
@@ -49,38 +44,61 @@ static int read_statm(int pid, struct process_memory *memory)
 }
 
 /* A process without memory of its own (kernel thread, zombie) has none of these lines. */
+void memory_parse_status(struct text text, struct process_memory *memory)
+{
+	add_kilobytes(text, "RssAnon:", &memory->rss_anon_bytes);
+	add_kilobytes(text, "RssFile:", &memory->rss_file_bytes);
+	add_kilobytes(text, "RssShmem:", &memory->rss_shmem_bytes);
+}
+
+void memory_parse_rollup(struct text text, struct process_memory *memory)
+{
+	add_kilobytes(text, "Pss:", &memory->pss_bytes);
+	add_kilobytes(text, "Swap:", &memory->swap_bytes);
+	add_kilobytes(text, "Private_Clean:", &memory->uss_bytes);
+	add_kilobytes(text, "Private_Dirty:", &memory->uss_bytes);
+	add_kilobytes(text, "Private_Hugetlb:", &memory->uss_bytes);
+}
+
+static int read_text(int pid, const char *name, char **ret_data, struct text *ret)
+{
+	size_t size;
+	int err = proc_read(pid, name, FILE_MAX_BYTES, ret_data, &size);
+
+	if (!err)
+		*ret = (struct text){*ret_data, *ret_data + size};
+	return err;
+}
+
+static int read_statm(int pid, struct process_memory *memory)
+{
+	_cleanup_free_ char *data = NULL;
+	struct text text;
+	int err = read_text(pid, "statm", &data, &text);
+
+	return err ? err : memory_parse_statm(text, memory);
+}
+
 static int read_status_memory(int pid, struct process_memory *memory)
 {
 	_cleanup_free_ char *data = NULL;
 	struct text text;
-	size_t size;
-	int err = proc_read(pid, "status", FILE_MAX_BYTES, &data, &size);
+	int err = read_text(pid, "status", &data, &text);
 
-	if (err)
-		return err;
-	text = (struct text){data, data + size};
-	add_kilobytes(text, "RssAnon:", &memory->rss_anon_bytes);
-	add_kilobytes(text, "RssFile:", &memory->rss_file_bytes);
-	add_kilobytes(text, "RssShmem:", &memory->rss_shmem_bytes);
-	return 0;
+	if (!err)
+		memory_parse_status(text, memory);
+	return err;
 }
 
 static int read_rollup(int pid, struct process_memory *memory)
 {
 	_cleanup_free_ char *data = NULL;
 	struct text text;
-	size_t size;
-	int err = proc_read(pid, "smaps_rollup", FILE_MAX_BYTES, &data, &size);
+	int err = read_text(pid, "smaps_rollup", &data, &text);
 
-	if (err)
-		return err;
-	text = (struct text){data, data + size};
-	add_kilobytes(text, "Pss:", &memory->pss_bytes);
-	add_kilobytes(text, "Swap:", &memory->swap_bytes);
-	add_kilobytes(text, "Private_Clean:", &memory->uss_bytes);
-	add_kilobytes(text, "Private_Dirty:", &memory->uss_bytes);
-	add_kilobytes(text, "Private_Hugetlb:", &memory->uss_bytes);
-	return 0;
+	if (!err)
+		memory_parse_rollup(text, memory);
+	return err;
 }
 
 int process_memory_read(int pid, bool full, struct process_memory *ret)
