@@ -129,6 +129,35 @@ static void bodies_are_read(void **state)
 	end(&f);
 }
 
+static void a_client_may_ask_before_it_sends(void **state)
+{
+	static const char head[] =
+		"POST /api/v1/targets/7/gc HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+		"application/json\r\nExpect: 100-continue\r\nContent-Length: ";
+	_cleanup_(strbuf_done) struct strbuf reply = STRBUF_INIT, text = STRBUF_INIT;
+	_cleanup_close_ int fd = -1, refused = -1;
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	start(&f);
+	fd = dial(&f);
+	strbuf_addf(&text, "%s12\r\nConnection: close\r\n\r\n", head);
+	push(fd, text.buf);
+	pull_until(&f, fd, &reply, "HTTP/1.1 100 Continue\r\n\r\n");
+	push(fd, "{\"name\":\"x\"}");
+	pull_to_end(&f, fd, &reply);
+	assert_non_null(strstr(reply.buf, "HTTP/1.1 201"));
+	refused = dial(&f);
+	strbuf_reset(&text);
+	strbuf_addf(&text, "%s9999999\r\n\r\n", head);
+	push(refused, text.buf);
+	strbuf_reset(&reply);
+	pull_to_end(&f, refused, &reply);
+	assert_int_equal(status_in(&reply), 413);
+	end(&f);
+}
+
 static void bodies_are_bounded(void **state)
 {
 	static const char head[] = "POST /api/v1/targets/7/gc",
@@ -426,6 +455,7 @@ int main(void)
 		cmocka_unit_test(values_come_checked),
 		cmocka_unit_test(all_wrong_parameters_are_told_at_once),
 		cmocka_unit_test(bodies_are_read),
+		cmocka_unit_test(a_client_may_ask_before_it_sends),
 		cmocka_unit_test(bodies_are_bounded),
 		cmocka_unit_test(large_answers_are_packed_for_who_takes_it),
 		cmocka_unit_test(answers_are_bounded_together),

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Server-sent events: order, bounds, slow clients, clients that go. */
+#include <sys/resource.h>
+
 #include "http_fixture.h"
 
 static const char ask_stream[] = "GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -216,6 +218,43 @@ static void all_of_a_long_replay_arrives_in_order(void **state)
 	end(&f);
 }
 
+static uint64_t cpu_ns(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (uint64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * NS_PER_S +
+	       (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * NS_PER_US;
+}
+
+static void nobody_spins_while_everybody_waits(void **state)
+{
+	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
+	_cleanup_(strbuf_done) struct strbuf reply = STRBUF_INIT;
+	_cleanup_close_ int idle = -1, half = -1, later = -1, stream = -1;
+	struct fixture f;
+	uint64_t before;
+
+	(void)state;
+	begin(&f);
+	start(&f);
+	idle = dial(&f);
+	half = dial(&f);
+	later = dial(&f);
+	push(half,
+	     "POST /api/v1/targets/7/gc HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+	     "Content-Length: 100\r\n\r\n{");
+	push(later, "GET /later HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	stream = open_stream(&f, &reply);
+	turn_until(&f, f.later_count == 1);
+	before = cpu_ns();
+	turn(&f, NS_PER_S);
+	assert_true(cpu_ns() - before < NS_PER_S / 10);
+	error_set(&error, HF_E_BUDGET, "enough");
+	http_answer_error(f.later[0], &error);
+	end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +264,7 @@ int main(void)
 		cmocka_unit_test(who_does_not_read_is_dropped),
 		cmocka_unit_test(a_client_that_goes_is_noticed),
 		cmocka_unit_test(more_streams_than_allowed_are_refused),
+		cmocka_unit_test(nobody_spins_while_everybody_waits),
 		cmocka_unit_test(all_of_a_long_replay_arrives_in_order),
 	};
 
