@@ -29,6 +29,7 @@ from .model import (
     PerformanceThresholdExceeded,
     ProfilingSession,
     SessionStatistics,
+    SpanUsage,
 )
 from .operation import Operation
 from .profiler import AdvancedMemoryProfiler
@@ -56,6 +57,7 @@ __all__ = [
     "PerformanceThresholdExceeded",
     "ProfilingSession",
     "SessionStatistics",
+    "SpanUsage",
     "__version__",
     "memory_profile",
     "memory_profiling_session",

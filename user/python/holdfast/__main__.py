@@ -16,6 +16,7 @@ METHODS: Dict[str, Callable[[AdvancedMemoryProfiler], Any]] = {
     "usage": lambda profiler: profiler.get_current_memory_usage(),
     "trends": lambda profiler: profiler.get_memory_trends(),
     "components": lambda profiler: profiler.get_component_memory_usage(),
+    "spans": lambda profiler: profiler.get_span_memory_usage(),
     "leaks": lambda profiler: profiler.get_active_leaks(),
     "health": lambda profiler: profiler.health(),
     "gc": lambda profiler: profiler.force_garbage_collection().result(),
@@ -25,7 +26,8 @@ EPILOG = """\
 words that ask the agent (JSON on stdout):
   usage PID        memory of a process now       trends PID      over the last hour
   components PID   by component                  leaks PID       that are active
-  gc PID           force a collection            health          of the agent's targets
+  spans PID        by span                       gc PID          force a collection
+  health           of the agent's targets
   events [PID]     as they happen, until Ctrl-C
 words that need none:
   report FILE      what a report says, in a few lines

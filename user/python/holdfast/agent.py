@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import urllib.parse
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, TypeVar, Union
 
 from . import procfs
 from .backend import Backend
@@ -18,6 +18,7 @@ from .model import (
     MemoryTrends,
     MemoryUsage,
     ProfilingSession,
+    SpanUsage,
     as_list,
     collection_from,
     component_from,
@@ -25,12 +26,15 @@ from .model import (
     leak_from,
     parse_time,
     session_from,
+    span_from,
     trends_from,
     usage_from,
 )
 from .transport import Transport
 
 SAME_START_S = 10.0
+
+R = TypeVar("R")
 
 
 def _quote(text: str) -> str:
@@ -101,18 +105,28 @@ class AgentBackend(Backend):
     def component(self, name: str) -> ComponentUsage:
         return component_from(self.call("GET", f"{self._path}/components/{_quote(name)}"))
 
-    def leaks(self) -> List[Leak]:
-        found: List[Leak] = []
+    def spans(self) -> List[SpanUsage]:
+        return self._pages(f"{self._path}/spans", {}, "spans", span_from)
+
+    def _pages(
+        self, path: str, query: Dict[str, str], key: str, make: Callable[[Any], R]
+    ) -> List[R]:
+        """All rows of a list that comes in pages."""
+        found: List[R] = []
         cursor: Optional[str] = None
         while True:
-            query = {"target": str(self.target_id), "state": "active", "limit": "1000"}
+            asked = dict(query, limit="1000")
             if cursor is not None:
-                query["cursor"] = cursor
-            answer = self.call("GET", "/api/v1/leaks?" + urllib.parse.urlencode(query))
-            found += [leak_from(row) for row in as_list(answer.get("leaks"), "leaks")]
+                asked["cursor"] = cursor
+            answer = self.call("GET", f"{path}?{urllib.parse.urlencode(asked)}")
+            found += [make(row) for row in as_list(answer.get(key), key)]
             before, cursor = cursor, answer.get("next_cursor")
             if not isinstance(cursor, str) or not cursor or cursor == before:
                 return found
+
+    def leaks(self) -> List[Leak]:
+        query = {"target": str(self.target_id), "state": "active"}
+        return self._pages("/api/v1/leaks", query, "leaks", leak_from)
 
     def clear(self, leak_id: Optional[str]) -> int:
         if leak_id is None:

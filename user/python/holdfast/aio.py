@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, Union, overload
 
 from .events import DEFAULT_KINDS, EventStream
-from .model import ComponentUsage, Health, Leak, MemoryTrends, MemoryUsage, ProfilingSession
+from .model import (
+    ComponentUsage,
+    Health,
+    Leak,
+    MemoryTrends,
+    MemoryUsage,
+    ProfilingSession,
+    SpanUsage,
+)
 from .operation import Operation
 from .transport import PathLike
 
@@ -40,6 +48,9 @@ class AsyncMethods:
             return profiler.get_component_memory_usage(name)
 
         return await Operation(work, "components")
+
+    async def get_span_memory_usage(self, span: Optional[str] = None) -> List[SpanUsage]:
+        return await Operation(lambda: self._profiler.get_span_memory_usage(span), "spans")
 
     async def get_memory_trends(self, window_minutes: float = 60) -> MemoryTrends:
         return await Operation(lambda: self._profiler.get_memory_trends(window_minutes), "trends")

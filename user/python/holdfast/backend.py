@@ -15,6 +15,7 @@ from .model import (
     MemoryTrends,
     MemoryUsage,
     ProfilingSession,
+    SpanUsage,
 )
 
 
@@ -35,6 +36,10 @@ class Backend(abc.ABC):
 
     @abc.abstractmethod
     def component(self, name: str) -> ComponentUsage:
+        ...
+
+    @abc.abstractmethod
+    def spans(self) -> List[SpanUsage]:
         ...
 
     @abc.abstractmethod

@@ -31,6 +31,7 @@ from .model import (
     MemoryUsage,
     ProfilingSession,
     SessionStatistics,
+    SpanUsage,
     format_time,
     megabytes,
 )
@@ -248,6 +249,9 @@ class LocalBackend(Backend):
         return known or ComponentUsage(
             name=name, current_memory_mb=None, peak_memory_mb=None, growth_rate_mb_per_min=None
         )
+
+    def spans(self) -> List[SpanUsage]:
+        return []
 
     def leaks(self) -> List[Leak]:
         return []

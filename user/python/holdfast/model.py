@@ -77,6 +77,17 @@ class ComponentUsage(Record):
     growth_rate_mb_per_min: Optional[float]
 
 
+class SpanUsage(Record):
+    """Memory that was allocated within one span (a session, a request, a plugin ...) and is held."""
+
+    span: str
+    key: str
+    outstanding_bytes: int
+    outstanding_count: int
+    peak_bytes: int
+    allocs: int
+
+
 class MemoryTrends(Record):
     """Lists of equal length, oldest first; None where a value is unknown."""
 
@@ -278,6 +289,19 @@ def component_from(answer: Any) -> ComponentUsage:
     for key in ("current_memory_mb", "peak_memory_mb", "growth_rate_mb_per_min"):
         component[key] = number(component.get(key), key)
     return component
+
+
+def span_from(answer: Any) -> SpanUsage:
+    """Each of GET …/spans."""
+    span = SpanUsage(as_object(answer, "a span"))
+    for key in ("span", "key"):
+        if span.get(key) is None:
+            raise _answer_error(f"a span has no {key}")
+        span[key] = str(span[key])
+    span["outstanding_bytes"] = needed(span.get("outstanding_bytes"), "outstanding_bytes")
+    for key in ("outstanding_count", "peak_bytes", "allocs"):
+        span[key] = number(span.get(key), key)
+    return span
 
 
 def trends_from(answer: Mapping[str, Any]) -> MemoryTrends:

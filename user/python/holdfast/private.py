@@ -104,7 +104,7 @@ class PrivateAgent:
         try:
             self._wait_until_ready()
         except BaseException:
-            self.end(0)
+            self.end(1.0)
             raise
 
     def _start(
@@ -198,8 +198,8 @@ class PrivateAgent:
         try:
             if os.getpid() == self.owner:
                 os.write(self._pipe, b"q")
-        except OSError:
-            pass  # the keeper was killed, and the agent with it
+        except OSError:  # the keeper was killed, and the agent with it
+            shutil.rmtree(self.directory, ignore_errors=True)
         os.close(self._pipe)
         if os.getpid() != self.owner:
             return

@@ -45,6 +45,7 @@ from .model import (
     MemoryTrends,
     MemoryUsage,
     ProfilingSession,
+    SpanUsage,
 )
 from .operation import Operation
 from .private import PrivateAgent, registry
@@ -415,14 +416,14 @@ class AdvancedMemoryProfiler:
         """Does the failure mean that the agent can't be asked any more (about this target)?"""
         if not isinstance(backend, AgentBackend):
             return False
-        if error.code in ("HF-E-NOAGENT", "HF-E-TIMEOUT"):
+        if error.code == "HF-E-TIMEOUT":
             return True
-        if error.status != 404:
+        if error.code != "HF-E-NOAGENT" and error.status != 404:
             return False
-        try:
+        try:  # one connection that broke is no end of the agent, one component that is not there neither
             self._ask(backend.transport)
         except HoldfastError as second:
-            return second.status == 404
+            return second.code in ("HF-E-NOAGENT", "HF-E-TIMEOUT") or second.status == 404
         return False
 
     def _call(self, ask: Callable[[Backend], T]) -> T:
@@ -471,6 +472,14 @@ class AdvancedMemoryProfiler:
             return self._call(lambda backend: backend.components())
         component = _text("name", name)
         return self._call(lambda backend: backend.component(component))
+
+    def get_span_memory_usage(self, span: Optional[str] = None) -> List[SpanUsage]:
+        """Memory by span (as the agent's configuration names them: a user's session, a plugin, a
+        step ...) and key: what was allocated within it and is held. All, or those of one name."""
+        if span is not None:
+            _text("span", span)
+        rows = self._call(lambda backend: backend.spans())
+        return [row for row in rows if span is None or row.span == span]
 
     def get_memory_trends(self, window_minutes: float = 60) -> MemoryTrends:
         """timestamps, rss_mb, vms_mb, heap_mb: lists of one length, oldest first; and
@@ -558,7 +567,8 @@ class AdvancedMemoryProfiler:
             return self._stop(started)
         named = session_id or ""
         return self._operation(
-            lambda: self._keep(self._call(lambda backend: backend.stop(named))), "stop_profiling"
+            lambda: self._keep(self._of_session(named, lambda backend: backend.stop(named))),
+            "stop_profiling",
         )
 
     def _stop(self, started: _Started) -> "Operation[ProfilingSession]":
@@ -630,11 +640,10 @@ class AdvancedMemoryProfiler:
         """Ask whoever has the session: it may have begun before an agent came or went."""
         if not _text("session_id", session_id):
             raise HoldfastError("HF-E-USAGE", "session_id is empty")
-        self._current()
-        local = self._local
+        current, local = self._current(), self._local
         if local is not None and local.has(session_id):
             return ask(local)
-        return self._call(ask)
+        return ask(current)
 
     def save_report(self, session_id: str, path: PathLike) -> str:
         """Write the session's report (holdfast.report/1, JSON) to `path`, compressed if that ends in

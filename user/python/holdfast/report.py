@@ -189,7 +189,7 @@ def _record(cls: Type[R], value: Any, where: str) -> R:
     """A dictionary with the declared entries of plain types."""
     if not isinstance(value, dict):
         raise _Damage(f"{where} is no object")
-    for key, kind in cls.__annotations__.items():
+    for key, kind in getattr(cls, "__annotations__", {}).items():
         types = _KINDS.get(str(kind))
         if types is None:
             continue  # looked at by _report()

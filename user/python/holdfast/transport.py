@@ -81,11 +81,23 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self.sock.settimeout(self.timeout)
-            self.sock.connect(self._path)
+            self._connect_when_there_is_room()
         except BaseException:
             self.sock.close()
             self.sock = None
             raise
+
+    def _connect_when_there_is_room(self) -> None:
+        """A socket with a timeout is not waited for by the kernel where too many others wait."""
+        deadline = time.monotonic() + (self.timeout or 0)
+        while True:
+            try:
+                self.sock.connect(self._path)
+                return
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise socket.timeout("timed out") from None
+                time.sleep(0.005)
 
 
 def check_token(token: str, whence: str) -> str:
@@ -202,6 +214,13 @@ class Transport:
                 "it is busy or stopped, or something else listens there",
                 "try again, or give a longer timeout",
             )
+        if isinstance(error, http.client.IncompleteRead):
+            return HoldfastError(
+                "HF-E-NOAGENT",
+                f"the agent at {where} broke off in its answer",
+                "it was ended or restarted",
+                "try again",
+            )
         if isinstance(error, http.client.RemoteDisconnected) or not isinstance(
             error, http.client.HTTPException
         ):
@@ -281,11 +300,7 @@ class Transport:
                 if time.monotonic() > deadline:
                     raise socket.timeout("the answer comes too slowly")
         except (OSError, http.client.HTTPException) as error:
-            failure = self.failure(error)
-            if isinstance(error, http.client.IncompleteRead):
-                failure.what = f"the agent at {self.address.text} broke off in its answer"
-                failure.code, failure.why = "HF-E-NOAGENT", "it was ended or restarted"
-            raise failure from error
+            raise self.failure(error) from error
         if len(data) > MOST_JSON_BYTES:
             raise HoldfastError(
                 "HF-E-ANSWER", f"the answer of {self.address.text} is longer than 64 MiB"
