@@ -320,6 +320,14 @@ def get_status(state, query, body):
             "sampling_interval_s": state.interval, "notes": []}
 
 
+def get_metrics(state, query, body):
+    names = ("rss_bytes", "vms_bytes", "heap_objects", "leaks_detected", "gc_collections")
+    text = "".join(
+        f"# TYPE memory_profiler_{name} gauge\nmemory_profiler_{name} 1\n" for name in names
+    )
+    return text.encode(), "text/plain; version=0.0.4"
+
+
 def get_report(state, query, body, session):
     state.session(session)
     with open(REPORT, "rb") as file:
@@ -346,6 +354,7 @@ S = "/api/v1/sessions/([^/]+)"
 ROUTES = [
     ("GET", "/-/ready", get_ready),
     ("GET", "/healthz", get_health),
+    ("GET", "/metrics", get_metrics),
     ("GET", "/api/v1/status", get_status),
     ("GET", T, lambda s, q, b, target: s.target_json(target)),
     ("GET", T + "/usage", get_usage),

@@ -188,6 +188,38 @@ class CommandLine(ClientTest):
         self.assertIn(holdfast.report.load(REPORT).verdict.state, done.stdout)
 
 
+class Acceptance(ClientTest):
+    """The script that meets the real agent runs, and tells truth from its opposite."""
+
+    def call(self, *arguments):
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "acceptance.py")
+        return subprocess.run(
+            [sys.executable, script, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            timeout=120, check=False, universal_newlines=True,
+        )
+
+    def test_what_a_fake_can_answer(self):
+        agent = self.agent()
+        good = "agent,usage,contexts,trends,metrics"
+        done = self.call("--url", agent.url, "--only", good)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
+        self.assertEqual(done.stdout.count("\nok "), 5, done.stdout)
+
+    def test_what_it_can_not(self):
+        agent = self.agent()
+        bad = "objects,sessions,collection,files"  # numbers that are made up
+        done = self.call("--url", agent.url, "--only", bad, "--patience", "0.1")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stdout.count("\nnot ok "), 4, done.stdout)
+
+    def test_its_configuration(self):
+        done = self.call("--print-config", "--pid", "4312")
+        self.assertIn("    - pid: 4312\n", done.stdout)
+        self.assertIn("core_engine", done.stdout)
+        for key in ("enable_gc_monitoring", "enabled_backends", "spans", "alerts", "budget"):
+            self.assertIn(f"\n  {key}:", done.stdout)
+
+
 class Typing(ClientTest):
     USE = """
 from typing import Dict, List, Optional
