@@ -88,6 +88,13 @@ class ClientTest(unittest.TestCase):
             profiler.connect().result()
         return profiler
 
+    def other_process(self):
+        """The pid of another process of ours, that sleeps."""
+        child = subprocess.Popen(["sleep", "300"])
+        self.addCleanup(child.wait)
+        self.addCleanup(child.kill)
+        return child.pid
+
     def python(self, text, **environ):
         """Another interpreter of the same kind that runs a text; its completed process."""
         values = {name: value for name, value in os.environ.items() if name not in OURS}

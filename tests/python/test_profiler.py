@@ -98,7 +98,7 @@ class Usage(ClientTest):
         agent, profiler = self.pair()
         me = os.getpid()
         first, second = agent.state.add_leak(me), agent.state.add_leak(me, "plugin", 0.25)
-        agent.state.add_leak(os.getppid(), "of another process")
+        agent.state.add_leak(self.other_process(), "of another process")
         leaks = profiler.get_active_leaks()
         self.assertEqual([leak["leak_id"] for leak in leaks], [first, second])
         self.assertEqual(leaks[0].component, "core_engine")
@@ -154,16 +154,16 @@ class Usage(ClientTest):
         self.assertEqual(health.profiler["status"], "ok")
 
     def test_other_processes(self):
-        agent = self.agent()
-        parent = self.profiler(url=agent.url, pid=os.getppid())
-        expected = gauges(os.getppid())[0] / MIB
+        agent, other = self.agent(), self.other_process()
+        parent = self.profiler(url=agent.url, pid=other)
+        expected = gauges(other)[0] / MIB
         self.assertAlmostEqual(parent.get_current_memory_usage().rss_mb, expected, delta=2)
-        number = agent.state.targets[os.getppid()]
+        number = agent.state.targets[other]
         by_number = self.profiler(url=agent.url, target=number)
         self.assertAlmostEqual(by_number.get_current_memory_usage().rss_mb, expected, delta=2)
-        self.assertEqual(by_number.pid, os.getppid())
-        by_text = self.profiler(url=agent.url, target=f"pid-{os.getppid()}")
-        self.assertEqual(by_text.pid, os.getppid())
+        self.assertEqual(by_number.pid, other)
+        by_text = self.profiler(url=agent.url, target=f"pid-{other}")
+        self.assertEqual(by_text.pid, other)
 
     def test_wrong_arguments(self):
         make = holdfast.AdvancedMemoryProfiler
