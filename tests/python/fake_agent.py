@@ -202,7 +202,7 @@ class State:
 
     def start_session(self, body):
         unknown = set(body) - {"target", "session_name", "description"}
-        if unknown or not isinstance(body.get("target"), int):
+        if unknown or not isinstance(body.get("target"), str):
             raise Failure(400, "HF-E-USAGE", "a session needs a target")
         pid, number = self.target(str(body["target"]))
         session_id = os.urandom(8).hex()

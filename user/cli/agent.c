@@ -3,17 +3,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "agent/agent.h"
 #include "base/cleanup.h"
-#include "base/log.h"
 #include "cli/cli.h"
 #include "cli/output.h"
-
-/* Watches until a signal. For now it only says that it is not there: the agent's author replaces this. */
-static int run_agent(const struct config *config, struct hf_error *error)
-{
-	(void)config;
-	return command_check_built(&command_rows[COMMAND_agent], error);
-}
 
 static int write_text(struct strbuf *out, FILE *to, struct hf_error *error)
 {
@@ -85,22 +78,12 @@ static int check_file(const char *path, struct hf_error *error)
 }
 
 /* All that is wrong is told before the error itself: nobody asks a service twice. */
-static int load_and_run(const struct config *config, struct hf_error *error)
+static int run(const struct config *config, struct hf_error *error)
 {
 	_cleanup_(config_problems_done) struct config_problems problems = CONFIG_PROBLEMS_INIT;
 	_cleanup_(strbuf_done) struct strbuf out = STRBUF_INIT;
-	enum log_level level;
-	struct config loaded;
-	int result = config_load_agent(config->config_path, config, &loaded, &problems, error);
+	int result = agent_run(config, &problems, error);
 
-	if (!result) {
-		/* the file was not read yet when main() looked */
-		if (loaded.log_level && !log_level_parse(loaded.log_level, &level))
-			log_set_level(level);
-		result = run_agent(&loaded, error);
-		config_done(&loaded);
-		return result;
-	}
 	if (config_problems_count(&problems) > 1) {
 		config_problems_print(&problems, &out);
 		write_text(&out, stderr, error);
@@ -117,5 +100,5 @@ int command_agent(struct config *config, struct hf_error *error)
 		return result;
 	if (config->print_defaults)
 		return print_defaults(error);
-	return config->check ? check_file(path, error) : load_and_run(config, error);
+	return config->check ? check_file(path, error) : run(config, error);
 }

@@ -328,6 +328,11 @@ static int on_timer(void *user, uint32_t expirations)
 	return 0;
 }
 
+void session_set_budget(struct session *session, double percent)
+{
+	session->options.budget_percent = percent;
+}
+
 int session_add_fd(struct session *session, int fd, int (*fn)(void *user, uint32_t events),
 		   void *user)
 {
@@ -425,6 +430,44 @@ int session_snapshot(struct session *session, size_t site_max, struct report **r
 	};
 
 	return session->members.count ? build_snapshot(session, &build, ret) : -ESRCH;
+}
+
+struct interim {
+	struct session *session;
+	struct build_options build;
+	struct report *report;
+	int err;
+};
+
+static void build_interim(struct accounts *accounts, void *user)
+{
+	struct interim *interim = user;
+
+	(void)accounts;
+	interim->err = build_report(interim->session, &interim->build, &interim->report);
+}
+
+int session_interim_report(struct session *session, size_t site_max, struct report **ret)
+{
+	struct interim interim = {.session = session, .err = -EBUSY};
+	struct report *names = NULL;
+	int err = session_snapshot(session, site_max, &names);
+
+	report_free(names);
+	if (err)
+		return err;
+	if (!session->verdict)
+		return -EAGAIN;
+	interim.build = (struct build_options){
+		.site_max = site_max,
+		.now_ns = clock_now_ns(),
+		.verdict = session->verdict,
+	};
+	ingest_call(session->ingest, build_interim, &interim);
+	if (interim.err)
+		return interim.err;
+	*ret = interim.report;
+	return 0;
 }
 
 int session_report(struct session *session, struct report **ret, struct hf_error *error)

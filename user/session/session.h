@@ -84,6 +84,8 @@ typedef bool (*session_tick_fn)(void *user, struct session *session,
 /* @for_ns 0: without end. *ret_end tells why it returned. 0 or -errno. */
 int session_run(struct session *session, uint64_t for_ns, session_tick_fn tick, void *user,
 		enum session_end *ret_end);
+/* From the next tick on. */
+void session_set_budget(struct session *session, double percent);
 /* How it keeps to the budget now, as a line; at a tick. */
 void session_plan(const struct session *session, struct strbuf *ret);
 /* Descriptor for an own source (a keyboard) while session_run() runs; @fn returns non-zero to end it. */
@@ -96,6 +98,11 @@ int session_end_error(const struct session *session, enum session_end end, struc
 
 /* The sites that hold most now, with names, while the session runs. Caller frees with report_free(). */
 int session_snapshot(struct session *session, size_t site_max, struct report **ret);
+/*
+ * The whole report as it would be now, while the session runs; the largest @site_max sites (0: all) and those with findings. Names are looked up
+ * first, so that the ingest thread waits for little more than the copying.
+ */
+int session_interim_report(struct session *session, size_t site_max, struct report **ret);
 
 /* After session_detach(). */
 int session_report(struct session *session, struct report **ret, struct hf_error *err);

@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/fileio.h"
-#include "process/proc/memory_text.h"
+#include "process/proc/memory_internal.h"
 
 /* The longest of these files: some 60 lines of status, with lists of CPUs and groups. */
 #define TEXT_MAX_BYTES 16384

@@ -10,7 +10,7 @@
 #include "base/fileio.h"
 #include "base/strbuf.h"
 #include "process/proc/cgroup.h"
-#include "process/proc/memory_text.h"
+#include "process/proc/memory_internal.h"
 #include "process/proc/proc_text.h"
 
 #define FILE_MAX_BYTES      ((size_t)64 << 10)

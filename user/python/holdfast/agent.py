@@ -142,7 +142,7 @@ class AgentBackend(Backend):
         return collection_from(self.call("POST", f"{self._path}/gc", body, timeout))
 
     def start(self, name: str, description: str) -> ProfilingSession:
-        body = {"target": self.target_id, "session_name": name, "description": description}
+        body = {"target": str(self.target_id), "session_name": name, "description": description}
         return session_from(self.call("POST", "/api/v1/sessions", body))
 
     def stop(self, session_id: str) -> ProfilingSession:

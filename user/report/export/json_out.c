@@ -219,3 +219,19 @@ void json_out_null(struct json_out *json, const char *name)
 	lead_in(json, name);
 	sink_puts(json->sink, "null");
 }
+
+void json_out_raw(struct json_out *json, const char *name, const char *text)
+{
+	lead_in(json, name);
+	sink_puts(json->sink, text);
+}
+
+void json_out_members(struct json_out *json, const char *object)
+{
+	size_t len = strlen(object);
+
+	if (len <= 2)
+		return;
+	lead_in(json, NULL);
+	sink_write(json->sink, object + 1, len - 2);
+}

@@ -37,5 +37,9 @@ void json_out_int(struct json_out *json, const char *name, int64_t number);
 void json_out_double(struct json_out *json, const char *name, double number);
 void json_out_bool(struct json_out *json, const char *name, bool value);
 void json_out_null(struct json_out *json, const char *name);
+/* A value that is JSON already; ours, so it is not looked at. */
+void json_out_raw(struct json_out *json, const char *name, const char *text);
+/* The members of such an object, "{...}" without blanks around it, into the one that was begun. */
+void json_out_members(struct json_out *json, const char *object);
 
 #endif

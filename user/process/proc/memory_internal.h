@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The texts of /proc/PID/statm, status and smaps_rollup, taken apart: proc(5). Private to this folder. */
-#ifndef HOLDFAST_PROC_MEMORY_TEXT_H
-#define HOLDFAST_PROC_MEMORY_TEXT_H
+#ifndef HOLDFAST_PROC_MEMORY_INTERNAL_H
+#define HOLDFAST_PROC_MEMORY_INTERNAL_H
 
 #include "process/proc/memory.h"
 #include "process/proc/proc_text.h"

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agent/broker/broker.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cmocka_all.h"
+
+struct rules {
+	int allowed_pid, reloads;
+};
+
+static bool may(void *user, int pid)
+{
+	const struct rules *rules = user;
+
+	return pid == rules->allowed_pid;
+}
+
+/* Runs in the broker: what it changes there, nobody here sees. */
+static int reload(void *user)
+{
+	struct rules *rules = user;
+
+	rules->allowed_pid = 0;
+	return rules->reloads++ ? -EINVAL : 0;
+}
+
+static struct broker *start(struct rules *rules)
+{
+	const struct broker_options options = {may, reload, rules};
+	struct broker *broker;
+
+	assert_int_equal(broker_new(&options, &broker, NULL), 0);
+	return broker;
+}
+
+static void opens_what_may_be_watched_and_nothing_else(void **state)
+{
+	struct rules rules = {.allowed_pid = getpid()};
+	struct broker *broker = start(&rules);
+	struct process_handle handle = PROCESS_HANDLE_INIT;
+	struct process_memory memory;
+	char *exe;
+
+	(void)state;
+	assert_int_equal(broker_open(broker, getpid(), &handle, &exe), 0);
+	assert_non_null(strstr(exe, "test_agent_broker"));
+	assert_int_equal(handle.key.pid, getpid());
+	assert_int_equal(process_handle_memory(&handle, false, &memory), 0);
+	assert_true(memory.rss_bytes > 0);
+	free(exe);
+	process_handle_done(&handle);
+	assert_int_equal(broker_open(broker, getppid(), &handle, &exe), -EPERM);
+	assert_int_equal(broker_open(broker, 0x7ffffff0, &handle, &exe), -ESRCH);
+	assert_int_equal(broker_open(broker, -1, &handle, &exe), -ESRCH);
+	broker_free(broker);
+}
+
+static void reloaded_rules_hold_and_a_failed_reload_is_told(void **state)
+{
+	struct rules rules = {.allowed_pid = getpid()};
+	struct broker *broker = start(&rules);
+	struct process_handle handle = PROCESS_HANDLE_INIT;
+	char *exe;
+
+	(void)state;
+	assert_int_equal(broker_reload(broker), 0);
+	assert_int_equal(broker_open(broker, getpid(), &handle, &exe), -EPERM);
+	assert_int_equal(broker_reload(broker), -EINVAL);
+	assert_int_equal(rules.allowed_pid, getpid());
+	broker_free(broker);
+}
+
+static void job_starts_only_on_what_may_be_watched(void **state)
+{
+	struct rules rules = {.allowed_pid = getpid()};
+	struct broker *broker = start(&rules);
+	struct process_stat stat;
+	struct job_request request = {.kind = JOB_COLLECT};
+	pid_t job;
+	int fd;
+
+	(void)state;
+	assert_int_equal(process_stat_read(getppid(), &stat), 0);
+	request.key = stat.key;
+	assert_int_equal(broker_start(broker, &request, &job, &fd), -EPERM);
+	assert_int_equal(process_stat_read(getpid(), &stat), 0);
+	request.key = stat.key;
+	request.key.start_ticks++;
+	assert_int_equal(broker_start(broker, &request, &job, &fd), -ESRCH);
+	request.key = stat.key;
+	request.kind = 99;
+	assert_int_equal(broker_start(broker, &request, &job, &fd), -EINVAL);
+	broker_free(broker);
+}
+
+/* Messages of a job, as they come. */
+struct heard {
+	int count;
+	uint32_t last;
+};
+
+static int hear(void *user, uint32_t kind, const void *bytes, size_t size)
+{
+	struct heard *heard = user;
+
+	(void)bytes;
+	(void)size;
+	heard->count++;
+	heard->last = kind;
+	return 0;
+}
+
+static void job_says_what_it_could_not_do_and_ends(void **state)
+{
+	struct rules rules = {.allowed_pid = getpid()};
+	struct broker *broker = start(&rules);
+	struct process_stat stat;
+	struct job_request request = {.kind = JOB_COLLECT, .wait_ns = 1, .memory_bytes = 1 << 24};
+	struct job_channel channel;
+	struct heard heard = {0};
+	pid_t job;
+	int fd, err = 0;
+
+	(void)state;
+	assert_int_equal(process_stat_read(getpid(), &stat), 0);
+	request.key = stat.key;
+	/* This is no Python. */
+	assert_int_equal(broker_start(broker, &request, &job, &fd), 0);
+	job_channel_init(&channel, fd);
+	while (!err) {
+		struct pollfd polled = {.fd = fd, .events = POLLIN};
+
+		assert_true(poll(&polled, 1, 20000) > 0);
+		err = job_channel_read(&channel, hear, &heard);
+	}
+	assert_int_equal(err, -EPIPE);
+	assert_int_equal(heard.count, 1);
+	assert_int_equal(heard.last, JOB_ERROR);
+	job_channel_done(&channel);
+	broker_free(broker);
+}
+
+static void ends_with_its_owner_whatever_becomes_of_that(void **state)
+{
+	pid_t owner = fork(), broker_id;
+	int pipes[2];
+
+	(void)state;
+	if (owner == 0)
+		_exit(0);
+	waitpid(owner, NULL, 0);
+	assert_int_equal(pipe(pipes), 0);
+	owner = fork();
+	if (owner == 0) {
+		struct rules rules = {.allowed_pid = 1};
+		struct broker *broker = start(&rules);
+		pid_t pid = broker_pid(broker);
+
+		if (write(pipes[1], &pid, sizeof(pid)) != sizeof(pid))
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	assert_int_equal(read(pipes[0], &broker_id, sizeof(broker_id)), sizeof(broker_id));
+	kill(owner, SIGKILL);
+	waitpid(owner, NULL, 0);
+	/* It is a child of init now, or of a reaper that may leave it a zombie. */
+	for (int i = 0; i < 500; i++) {
+		struct process_stat stat;
+
+		if (process_stat_read(broker_id, &stat) || stat.state == 'Z')
+			return;
+		usleep(10000);
+	}
+	fail_msg("the broker lives on");
+}
+
+static void stream_of_nonsense_is_refused(void **state)
+{
+	const uint32_t huge[2] = {JOB_REPORT, 0xffffffff};
+	struct job_channel channel;
+	struct heard heard = {0};
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	job_channel_init(&channel, ends[0]);
+	assert_int_equal(job_channel_read(&channel, hear, &heard), 0);
+	assert_int_equal(job_send(ends[1], JOB_TICK, "abc", 3), 0);
+	assert_int_equal(job_channel_read(&channel, hear, &heard), 0);
+	assert_int_equal(heard.count, 1);
+	assert_int_equal(write(ends[1], huge, sizeof(huge)), sizeof(huge));
+	assert_int_equal(job_channel_read(&channel, hear, &heard), -EBADMSG);
+	close(ends[1]);
+	job_channel_done(&channel);
+}
+
+static void error_survives_the_stream_also_where_it_is_cut(void **state)
+{
+	struct hf_error sent = HF_ERROR_INIT, got = HF_ERROR_INIT;
+	const char cut[] = "\x05\0\0\0what\0wh";
+
+	(void)state;
+	error_set(&sent, HF_E_PERM, "no");
+	job_read_error(cut, sizeof(cut) - 1, &got);
+	assert_string_equal(got.what.buf, "what");
+	assert_string_equal(got.why.buf, "");
+	job_read_error("", 0, &got);
+	assert_int_equal(got.code, HF_E_INTERNAL);
+	error_done(&sent);
+	error_done(&got);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(opens_what_may_be_watched_and_nothing_else),
+		cmocka_unit_test(reloaded_rules_hold_and_a_failed_reload_is_told),
+		cmocka_unit_test(job_starts_only_on_what_may_be_watched),
+		cmocka_unit_test(job_says_what_it_could_not_do_and_ends),
+		cmocka_unit_test(ends_with_its_owner_whatever_becomes_of_that),
+		cmocka_unit_test(stream_of_nonsense_is_refused),
+		cmocka_unit_test(error_survives_the_stream_also_where_it_is_cut),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

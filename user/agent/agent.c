@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agent/agent.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/agent_internal.h"
+#include "agent/leaks.h"
+#include "agent/sessions.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#define COMMIT_NS    (2 * NS_PER_S)
+#define FULL_NS      (60 * NS_PER_S) /* PSS and USS at least so often */
+#define FULL_SHARE   0.002           /* of a CPU, for that */
+#define COST_NS      (10 * NS_PER_S)
+#define STOP_WAIT_NS (5 * NS_PER_S) /* for jobs to detach, at the end */
+#define SELF_PERCENT 1.0            /* what the agent itself may take of a core */
+
+/* In the broker: it has rules of its own, from a configuration that it reads itself. */
+struct broker_side {
+	const struct config *cli;
+	struct config config;
+	struct target_rules *rules;
+};
+
+static bool broker_may(void *user, int pid)
+{
+	const struct broker_side *side = user;
+
+	return target_rules_match_pid(side->rules, pid);
+}
+
+static int load(const struct config *cli, struct config *ret, struct target_rules **ret_rules,
+		struct config_problems *problems, struct hf_error *error)
+{
+	struct config config;
+	int err = config_load_agent(cli->config_path, cli, &config, problems, error);
+
+	if (err)
+		return err;
+	err = target_rules_new(&config.agent.targets, ret_rules);
+	if (err) {
+		config_done(&config);
+		return error_set_errno(error, HF_E_INTERNAL, -err, "the rules of targets: %s",
+				       strerror(-err));
+	}
+	*ret = config;
+	return 0;
+}
+
+/* The rules borrow from a config; so that is not moved while they live. */
+static int load_side(struct broker_side *side, struct config_problems *problems,
+		     struct hf_error *error)
+{
+	struct config config;
+	struct target_rules *rules;
+	int err = load(side->cli, &config, &rules, problems, error);
+
+	if (err)
+		return err;
+	target_rules_free(side->rules);
+	config_done(&side->config);
+	side->config = config;
+	side->rules = rules;
+	return 0;
+}
+
+static int broker_reread(void *user)
+{
+	struct config_problems problems = CONFIG_PROBLEMS_INIT;
+	int err = load_side(user, &problems, NULL);
+
+	config_problems_done(&problems);
+	return err;
+}
+
+/* The processes of ours that no rule is meant for: those that look at others. */
+static bool is_ours(void *user, int pid)
+{
+	const struct agent *agent = user;
+
+	if (pid == broker_pid(agent->broker))
+		return true;
+	for (size_t i = 0; i < agent->jobs.count; i++)
+		if (agent->jobs.items[i]->pid == pid)
+			return true;
+	return false;
+}
+
+static int open_process(void *user, int pid, struct process_handle *ret_handle, char **ret_exe)
+{
+	const struct agent *agent = user;
+
+	return broker_open(agent->broker, pid, ret_handle, ret_exe);
+}
+
+static uint64_t own_cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+static void measure_cost(struct agent *agent, uint64_t now_ns)
+{
+	struct agent_cost *cost = &agent->cost;
+	uint64_t cpu_ns = own_cpu_ns();
+
+	cost->tracing_percent = 0;
+	for (size_t i = 0; i < agent->jobs.count; i++)
+		cost->tracing_percent += agent->jobs.items[i]->tick.overhead_percent;
+	if (now_ns - cost->since_ns < COST_NS)
+		return;
+	cost->cpu_percent =
+		(double)(cpu_ns - cost->cpu_ns) * 100 / (double)(now_ns - cost->since_ns);
+	if (cost->since_ns && (cost->cpu_percent > SELF_PERCENT) != agent->over_budget) {
+		_cleanup_(strbuf_done) struct strbuf text = STRBUF_INIT;
+
+		agent->over_budget = !agent->over_budget;
+		strbuf_addf(&text,
+			    "the agent itself took %.2f %% of a core; it is to stay below %g",
+			    cost->cpu_percent, SELF_PERCENT);
+		event_tell(agent,
+			   &(struct event){
+				   .kind = agent->over_budget ? "PerformanceThresholdExceeded"
+							      : "PerformanceThresholdEnded",
+				   .severity = agent->over_budget ? EVENT_WARNING : EVENT_INFO,
+				   .text = text.buf,
+				   .detail = "{\"threshold\":\"budget\"}",
+			   });
+	}
+	cost->since_ns = now_ns;
+	cost->cpu_ns = cpu_ns;
+}
+
+/* A store that was begun anew knows nothing of what is active. */
+static void mend_store(struct agent *agent)
+{
+	struct store_state state;
+
+	store_state(agent->store, &state);
+	if (state.damaged_files == agent->damaged_files)
+		return;
+	agent->damaged_files = state.damaged_files;
+	leaks_put_all(agent);
+	sessions_put_all(agent);
+	event_tell(agent, &(struct event){
+				  .kind = "StoreSetAside",
+				  .severity = EVENT_WARNING,
+				  .text = state.set_aside ? state.set_aside : state.text,
+			  });
+}
+
+/* Slower, as long as it takes too much: half as often. */
+static void pace(struct agent *agent)
+{
+	uint64_t interval_ns = agent->config->sampling_interval_ns;
+
+	if (agent->over_budget)
+		interval_ns *= 2;
+	if (interval_ns == agent->interval_ns)
+		return;
+	agent->interval_ns = interval_ns;
+	loop_set_timer(agent->loop, agent->pass_fd, interval_ns, interval_ns);
+}
+
+static int on_pass(void *user, uint32_t expirations)
+{
+	struct agent *agent = user;
+	uint64_t now_ns = clock_now_ns(), wall_ns = clock_wall_ns();
+	int err = process_watch_pass(agent->watch, now_ns);
+
+	(void)expirations;
+	if (err)
+		log_warn_err(err, "/proc can't be read");
+	for (size_t i = 0; i < process_watch_count(agent->watch); i++) {
+		struct agent_target *target = agent_target(process_watch_at(agent->watch, i));
+
+		if (target)
+			target_judge(target, now_ns, wall_ns);
+	}
+	agent->passes++;
+	sessions_tick(agent, now_ns);
+	tracing_tick(agent, now_ns);
+	jobs_check(agent, now_ns);
+	measure_cost(agent, now_ns);
+	pace(agent);
+	return 0;
+}
+
+static int on_upkeep(void *user, uint32_t expirations)
+{
+	struct agent *agent = user;
+	bool more;
+
+	(void)expirations;
+	store_commit(agent->store);
+	store_retain(agent->store, clock_wall_ns(), clock_now_ns(), &more);
+	mend_store(agent);
+	return 0;
+}
+
+static void configure_store(struct agent *agent)
+{
+	struct store_options options = {0};
+	struct retention retention;
+
+	config_retention(agent->config, &retention);
+	options.max_bytes = retention.max_bytes;
+	options.raw_age_ns = retention.raw_ns;
+	options.minutes_age_ns = retention.minutes_ns;
+	options.days_age_ns = retention.days_ns;
+	options.profiles_per_target = (uint32_t)retention.profiles;
+	store_configure(agent->store, &options);
+}
+
+/* What can't change while it runs. */
+static int check_fixed(const struct config *old, const struct config *new, struct hf_error *error)
+{
+	const char *what = strcmp(old->listen, new->listen) != 0 ? "listen"
+			   : strcmp(old->store, new->store) != 0 ? "store"
+								 : NULL;
+
+	if (!what)
+		return 0;
+	error_set(error, HF_E_CONFIG, "%s can't change while the agent runs", what);
+	return error_fix(error, "restart the agent: what it has stored stays");
+}
+
+static int hash_of_token(const struct config *config, char ret_hex[TOKEN_HASH_BYTES * 2 + 1],
+			 struct hf_error *error)
+{
+	uint8_t hash[TOKEN_HASH_BYTES];
+	int err;
+
+	*ret_hex = '\0';
+	if (!config->token_file)
+		return 0;
+	err = token_file_read(config->token_file, hash);
+	if (err)
+		return error_set_errno(error, HF_E_CONFIG, -err, "token_file %s can't be read: %s",
+				       config->token_file, strerror(-err));
+	for (size_t i = 0; i < TOKEN_HASH_BYTES; i++)
+		snprintf(ret_hex + 2 * i, 3, "%02x", hash[i]);
+	return 0;
+}
+
+static int apply(struct agent *agent, struct config *config, struct target_rules *rules,
+		 struct hf_error *error)
+{
+	char token[TOKEN_HASH_BYTES * 2 + 1];
+	int err = check_fixed(agent->config, config, error);
+
+	if (!err)
+		err = hash_of_token(config, token, error);
+	if (!err)
+		err = http_server_set_token(agent->http, token, error);
+	if (!err && broker_reload(agent->broker))
+		err = error_set(error, HF_E_CONFIG, "the broker can't read the configuration");
+	if (err)
+		return err;
+	process_watch_set_rules(agent->watch, rules);
+	target_rules_free(agent->rules);
+	agent->rules = rules;
+	config_done(agent->config);
+	*agent->config = *config;
+	process_watch_pass(agent->watch, clock_now_ns());
+	for (size_t i = 0; i < process_watch_count(agent->watch); i++)
+		if (agent_target(process_watch_at(agent->watch, i)))
+			target_configure(agent_target(process_watch_at(agent->watch, i)));
+	configure_store(agent);
+	return 0;
+}
+
+int agent_reload(struct agent *agent, struct config_problems *problems, struct hf_error *error)
+{
+	struct target_rules *rules = NULL;
+	struct config config;
+	int err = load(agent->cli, &config, &rules, problems, error);
+
+	if (err)
+		return err;
+	err = apply(agent, &config, rules, error);
+	if (err) {
+		target_rules_free(rules);
+		config_done(&config);
+		return err;
+	}
+	event_tell(agent, &(struct event){.kind = "ConfigurationReloaded",
+					  .text = "the configuration was read anew"});
+	return 0;
+}
+
+static void reload_for_signal(struct agent *agent)
+{
+	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
+	_cleanup_(config_problems_done) struct config_problems problems = CONFIG_PROBLEMS_INIT;
+	_cleanup_(strbuf_done) struct strbuf text = STRBUF_INIT;
+
+	if (!agent_reload(agent, &problems, &error))
+		return;
+	config_problems_print(&problems, &text);
+	log_error("the configuration is wrong, the old one stays: %s\n%s", error.what.buf,
+		  text.buf);
+}
+
+static int on_signal(void *user, uint32_t number)
+{
+	struct agent *agent = user;
+
+	if (number == SIGHUP) {
+		reload_for_signal(agent);
+		return 0;
+	}
+	log_info("signal %u: the agent ends", number);
+	return 1;
+}
+
+static int add_sources(struct agent *agent)
+{
+	sigset_t signals;
+	int err;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	err = loop_add_signals(agent->loop, &signals, on_signal, agent, &agent->signal_fd);
+	agent->interval_ns = agent->config->sampling_interval_ns;
+	if (!err)
+		err = loop_add_timer(agent->loop, agent->interval_ns, on_pass, agent,
+				     &agent->pass_fd);
+	if (!err)
+		err = loop_add_timer(agent->loop, COMMIT_NS, on_upkeep, agent, &agent->upkeep_fd);
+	return err;
+}
+
+static int start_watch(struct agent *agent)
+{
+	const struct watch_options options = {
+		.rules = agent->rules,
+		.open = open_process,
+		.came = target_came,
+		.went = target_went,
+		.skip = is_ours,
+		.user = agent,
+		.full_ns = FULL_NS,
+		.full_share = FULL_SHARE,
+	};
+
+	return process_watch_new(&options, &agent->watch);
+}
+
+static int start_store(struct agent *agent, struct hf_error *error)
+{
+	const struct store_options options = {.directory = agent->config->store};
+	struct store_state state;
+	int err = store_open(&options, &agent->store, error);
+
+	if (err)
+		return err;
+	configure_store(agent);
+	store_state(agent->store, &state);
+	agent->damaged_files = state.damaged_files;
+	if (state.set_aside)
+		log_warn("the store was damaged; it is kept as %s", state.set_aside);
+	leaks_load(agent);
+	sessions_load(agent);
+	return 0;
+}
+
+static int start_http(struct agent *agent, struct hf_error *error)
+{
+	char token[TOKEN_HASH_BYTES * 2 + 1];
+	const struct http_options options = {
+		.listen = agent->config->listen,
+		.token_sha256 = token,
+		.limits = HTTP_LIMITS_DEFAULT,
+		.table = api_table(),
+		.user = agent,
+	};
+	int err = hash_of_token(agent->config, token, error);
+
+	return err ? err : http_server_new(agent->loop, &options, &agent->http, error);
+}
+
+/* Each target takes five descriptors. */
+static void raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static int start(struct agent *agent, struct broker_side *side, struct hf_error *error)
+{
+	const struct broker_options broker = {broker_may, broker_reread, side};
+	int err = broker_new(&broker, &agent->broker, error);
+
+	if (err)
+		return err;
+	err = loop_new(&agent->loop);
+	if (!err)
+		err = start_watch(agent);
+	if (err)
+		return error_set_errno(error, HF_E_INTERNAL, -err, "the agent can't start: %s",
+				       strerror(-err));
+	err = start_store(agent, error);
+	if (!err)
+		err = start_http(agent, error);
+	if (err)
+		return err;
+	err = add_sources(agent);
+	return err ? error_set_errno(error, HF_E_INTERNAL, -err, "the agent can't start: %s",
+				     strerror(-err))
+		   : 0;
+}
+
+/* Jobs detach, and send what they have; whoever does not in time is left to the broker. */
+static void stop_jobs(struct agent *agent)
+{
+	uint64_t until_ns = clock_now_ns() + STOP_WAIT_NS;
+
+	for (size_t i = 0; i < agent->jobs.count; i++)
+		job_stop(agent->jobs.items[i]);
+	while (agent->jobs.count && clock_now_ns() < until_ns)
+		loop_run_for(agent->loop, 50 * NS_PER_MS);
+	while (agent->jobs.count)
+		job_free(agent->jobs.items[agent->jobs.count - 1]);
+	vec_done(&agent->jobs);
+}
+
+static void forget_targets(struct agent *agent)
+{
+	for (size_t i = 0; agent->watch && i < process_watch_count(agent->watch); i++)
+		target_forget(process_watch_at(agent->watch, i));
+}
+
+static void stop(struct agent *agent)
+{
+	if (agent->loop && agent->pass_fd)
+		loop_remove(agent->loop, agent->pass_fd);
+	stop_jobs(agent);
+	if (agent->store)
+		sessions_free(agent);
+	http_server_free(agent->http);
+	forget_targets(agent);
+	process_watch_free(agent->watch);
+	store_close(agent->store);
+	leaks_free(agent);
+	vec_done(&agent->streams);
+	loop_free(agent->loop);
+	broker_free(agent->broker);
+}
+
+static int run(struct agent *agent, struct broker_side *side, struct hf_error *error)
+{
+	int err = start(agent, side, error);
+
+	if (err)
+		return err;
+	agent->started_ns = clock_now_ns();
+	agent->started_wall_ns = clock_wall_ns();
+	log_info("the agent serves %s, and keeps its data in %s", http_server_address(agent->http),
+		 store_path(agent->store));
+	on_pass(agent, 1);
+	err = loop_run(agent->loop);
+	return err < 0 ? error_set_errno(error, HF_E_INTERNAL, -err, "the agent's loop: %s",
+					 strerror(-err))
+		       : 0;
+}
+
+/* The file was not read yet when main() looked. */
+static void set_log_level(const struct config *config)
+{
+	enum log_level level;
+
+	if (config->log_level && !log_level_parse(config->log_level, &level))
+		log_set_level(level);
+}
+
+int agent_run(const struct config *cli, struct config_problems *problems, struct hf_error *error)
+{
+	struct broker_side side = {.cli = cli};
+	struct agent agent = {.cli = cli, .config = &side.config};
+	int err;
+
+	raise_limits();
+	config_init(&side.config);
+	err = load_side(&side, problems, error);
+	agent.rules = side.rules;
+	if (!err)
+		set_log_level(&side.config);
+	if (!err)
+		err = run(&agent, &side, error);
+	stop(&agent);
+	target_rules_free(agent.rules);
+	config_done(&side.config);
+	return err;
+}

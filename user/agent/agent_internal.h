@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of this folder share about the agent. Everything here belongs to its one thread. */
+#ifndef HOLDFAST_AGENT_INTERNAL_H
+#define HOLDFAST_AGENT_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "account/gauge/trend.h"
+#include "agent/alarm.h"
+#include "agent/broker/broker.h"
+#include "agent/http/http.h"
+#include "agent/store/store.h"
+#include "agent/trace_plan.h"
+#include "agent/watch/watch.h"
+#include "base/loop.h"
+#include "base/vec.h"
+#include "config/config.h"
+#include "report/report.h"
+#include "session/collection.h"
+
+#define AGENT_MIB 1048576.0
+
+struct agent;
+struct agent_target;
+
+/* A job under way (agent/broker/job.h). */
+struct agent_job {
+	struct agent *agent;
+	struct agent_target *target; /* NULL: its target has ended */
+	uint64_t target_id;
+	pid_t pid;
+	enum job_kind kind;
+	struct job_channel channel;
+	uint64_t began_ns, heard_ns; /* CLOCK_MONOTONIC; when it said something last */
+	struct job_tick tick;        /* the newest */
+	bool stopping, ended;        /* STOP was said; END or ERROR came */
+	bool started;                /* it has attached */
+	bool goes_on;                /* TRACE: without a time of its own */
+	const char *reason;          /* growth, session, request, ... of the profiles it makes */
+	bool report_asked;           /* and it has not come yet */
+	uint64_t kept_ns,
+		profile; /* CLOCK_MONOTONIC: when a profile was stored last; its id; 0: none was */
+	/* Who waits for a collection, or NULL. */
+	struct http_request *request;
+};
+
+VEC_STRUCT(agent_job_vec, struct agent_job *);
+
+/* Memory of one component, by the newest profile. */
+struct agent_component {
+	char *name;
+	uint64_t outstanding_bytes, peak_bytes;
+	double growth_bytes_per_second;
+};
+
+VEC_STRUCT(agent_component_vec, struct agent_component);
+
+/* What only jobs can tell. STORE_UNKNOWN: nobody has. */
+struct agent_inside {
+	uint64_t heap_live_bytes, heap_used_bytes, heap_free_bytes, heap_objects, gc_collections;
+	double fragmentation_percent;
+	char *python; /* version; NULL: no Python, or not known */
+};
+
+/* A watched process, as the agent sees it. */
+struct agent_target {
+	struct agent *agent;
+	struct watched *watched;
+	uint64_t id;      /* the store's */
+	const char *name; /* the rule's, or its comm */
+	struct target_settings settings;
+	struct alarm_limits limits;
+	struct alarm alarms[ALARM_KIND_COUNT];
+	struct trend growth; /* over growth_window_ns */
+	bool growth_known;
+	uint64_t fitted_ns;
+	struct trace_state trace;
+	struct agent_job *job; /* TRACE; NULL: it is not traced */
+	struct agent_inside inside;
+	struct agent_component_vec components;
+	uint64_t profile;      /* newest; 0: none */
+	unsigned int sessions; /* running on it */
+};
+
+struct agent_session;
+struct agent_leak;
+VEC_STRUCT(agent_session_vec, struct agent_session *);
+VEC_STRUCT(agent_leak_vec, struct agent_leak *);
+
+struct agent_stream;
+VEC_STRUCT(agent_stream_vec, struct agent_stream *);
+
+struct agent_cost {
+	uint64_t since_ns, cpu_ns; /* of the agent itself, when it was looked at last */
+	double cpu_percent;
+	double tracing_percent; /* what jobs cost their targets now */
+};
+
+struct agent {
+	const struct config *cli; /* what command line and environment say */
+	struct config *config;    /* in force */
+	struct loop *loop;
+	struct broker *broker;
+	struct target_rules *rules;
+	struct process_watch *watch;
+	struct store *store;
+	struct http_server *http;
+	int pass_fd, upkeep_fd, signal_fd; /* timers and signals in the loop */
+	uint64_t started_ns, started_wall_ns;
+	uint64_t passes, interval_ns;
+	struct agent_job_vec jobs;
+	struct agent_session_vec sessions; /* running, or about to end */
+	struct agent_leak_vec leaks;       /* active, and cleared ones that may come back */
+	struct agent_stream_vec streams;
+	struct agent_cost cost;
+	uint64_t damaged_files; /* store_state() as it was */
+	bool over_budget;
+	uint64_t ended_targets; /* since the agent began */
+};
+
+/* agent.c: all or nothing. @problems: all that is wrong with the file. */
+int agent_reload(struct agent *agent, struct config_problems *problems, struct hf_error *error);
+
+/* target.c */
+void target_came(void *agent, struct watched *watched);
+void target_went(void *agent, struct watched *watched, const char *reason);
+/* The agent ends: the process goes on. */
+void target_forget(struct watched *watched);
+struct agent_target *agent_target(const struct watched *watched);
+/* By its id, running ones only; NULL. */
+struct agent_target *target_by_id(const struct agent *agent, uint64_t id);
+/* After each pass: growth, alarms, sample into the store. */
+void target_judge(struct agent_target *target, uint64_t now_ns, uint64_t wall_ns);
+/* Mode and thresholds by the rules that hold now. */
+void target_configure(struct agent_target *target);
+const char *target_state_name(const struct agent_target *target);
+double target_growth(const struct agent_target *target);
+/* How far back "does it grow?" looks. */
+uint64_t growth_window_ns(const struct agent *agent);
+
+/* jobs.c */
+int job_start(struct agent *agent, struct agent_target *target, const struct job_request *request,
+	      const char *reason, struct agent_job **ret);
+void job_stop(struct agent_job *job);
+/* Those that do not speak any more are killed. */
+void jobs_check(struct agent *agent, uint64_t now_ns);
+void job_free(struct agent_job *job);
+
+/* tracing.c: whom to trace now. */
+void tracing_tick(struct agent *agent, uint64_t now_ns);
+/* Somebody asks for it: for so long. 0, or HF_E_UNSUPPORTED: its mode does not. */
+int tracing_ask(struct agent_target *target, uint64_t for_ns, struct hf_error *error);
+/* Its mode traces at all. */
+bool tracing_allowed(const struct agent_target *target);
+/* It could not be traced, or its job died: not again for a while. */
+void tracing_failed(struct agent_target *target, const struct hf_error *error);
+/* Its trace has ended, in whatever way; the job is freed afterwards. */
+void tracing_over(struct agent_job *job);
+
+/* profiles.c: a job's report came. */
+void profile_take(struct agent_job *job, const void *bytes, size_t size);
+
+/* leaks.c; the rest is in agent/leaks.h. Active ones: of @target, or 0: of all. */
+size_t leaks_active(const struct agent *agent, uint64_t target);
+
+/* sessions.c; the rest is in agent/sessions.h. */
+/* The target is gone; the trace of @target runs, or can't; a report of @job has come. */
+void sessions_target_went(struct agent *agent, const struct agent_target *target);
+void sessions_traced(struct agent *agent, const struct agent_target *target);
+void sessions_reported(const struct agent_job *job);
+
+/* events.c */
+enum event_severity { EVENT_INFO, EVENT_WARNING, EVENT_CRITICAL };
+
+struct event {
+	const char *kind; /* one of PRODUCT.md's, or ours */
+	enum event_severity severity;
+	const struct agent_target *target; /* NULL: none */
+	const char *text;
+	const char *detail; /* JSON object; NULL: {} */
+};
+
+/* Kept, and told to all who listen. */
+void event_tell(struct agent *agent, const struct event *event);
+/* MemoryOperationStarted and ...Completed: @operation is session, trace, scan or gc. */
+void event_operation(struct agent *agent, const struct agent_target *target, bool completed,
+		     const char *operation, const char *text);
+
+/* api_events.c: what is new goes to all open streams. */
+void streams_pump(struct agent *agent);
+
+/* api_actions.c: a collection is over. */
+void gc_answer(struct agent_job *job, const struct collection *collection);
+
+/* api.c */
+const struct http_table *api_table(void);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The agent's side of the broker. */
+#include "agent/broker/broker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "agent/broker/broker_internal.h"
+
+struct broker {
+	int fd; /* -1: it is not to be asked any more */
+	pid_t pid;
+};
+
+static int fail(struct hf_error *error, int err)
+{
+	return error_set_errno(error, HF_E_INTERNAL, -err, "the broker can't be started: %s",
+			       strerror(-err));
+}
+
+/* An answer that does not come would stop the agent's loop for good. */
+static int limit_waiting(int fd)
+{
+	const struct timeval limit = {.tv_sec = (time_t)(BROKER_WAIT_NS / 1000000000)};
+
+	return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) < 0 ||
+			       setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit)) < 0
+		       ? -errno
+		       : 0;
+}
+
+int broker_new(const struct broker_options *options, struct broker **ret, struct hf_error *error)
+{
+	_cleanup_free_ struct broker *broker = calloc(1, sizeof(*broker));
+	int ends[2], err;
+
+	if (!broker)
+		return fail(error, -ENOMEM);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return fail(error, -errno);
+	broker->fd = ends[0];
+	broker->pid = fork();
+	if (broker->pid == 0) {
+		close(ends[0]);
+		broker_serve(options, ends[1]);
+		_exit(0);
+	}
+	err = broker->pid < 0 ? -errno : 0;
+	close(ends[1]);
+	if (!err)
+		err = limit_waiting(broker->fd);
+	if (err) {
+		close(broker->fd);
+		return fail(error, err);
+	}
+	*ret = no_free_ptr(broker);
+	return 0;
+}
+
+static void give_up(struct broker *broker)
+{
+	if (broker->fd >= 0)
+		close(broker->fd);
+	broker->fd = -1;
+}
+
+void broker_free(struct broker *broker)
+{
+	if (!broker)
+		return;
+	give_up(broker);
+	waitpid(broker->pid, NULL, 0);
+	free(broker);
+}
+
+pid_t broker_pid(const struct broker *broker)
+{
+	return broker->pid;
+}
+
+/* @ret_fds: room for BROKER_FDS_MAX. After an answer that did not come in time the next one would be that. */
+static int ask(struct broker *broker, const struct broker_ask *question,
+	       struct broker_answer *ret_answer, int *ret_fds, size_t *ret_fd_count)
+{
+	int err = broker->fd < 0 ? -EPIPE : 0;
+
+	*ret_fd_count = 0;
+	if (!err)
+		err = broker_wire_send(broker->fd, question, sizeof(*question), NULL, 0);
+	if (!err)
+		err = broker_wire_receive(broker->fd, ret_answer, sizeof(*ret_answer), ret_fds,
+					  ret_fd_count);
+	if (err)
+		give_up(broker);
+	return err;
+}
+
+/* Of those that carry no descriptors. */
+static int ask_plainly(struct broker *broker, const struct broker_ask *question)
+{
+	struct broker_answer answer;
+	int fds[BROKER_FDS_MAX], err;
+	size_t count;
+
+	err = ask(broker, question, &answer, fds, &count);
+	while (count)
+		close(fds[--count]);
+	return err ? err : answer.err;
+}
+
+static int take_handle(const struct broker_answer *answer, const int *fds, size_t count,
+		       struct process_handle *ret)
+{
+	struct process_handle handle = PROCESS_HANDLE_INIT;
+	size_t taken = 0;
+
+	for (int i = 0; i < PROCESS_HANDLE_FILE_COUNT; i++)
+		if (answer->fds >> i & 1 && taken < count)
+			handle.fds[i] = fds[taken++];
+	while (taken < count)
+		close(fds[--count]);
+	handle.key = answer->key;
+	*ret = handle;
+	return 0;
+}
+
+int broker_open(struct broker *broker, int pid, struct process_handle *ret_handle, char **ret_exe)
+{
+	const struct broker_ask question = {.kind = BROKER_OPEN, .pid = pid};
+	struct broker_answer answer;
+	int fds[BROKER_FDS_MAX], err;
+	size_t count;
+	char *exe;
+
+	err = ask(broker, &question, &answer, fds, &count);
+	if (!err)
+		err = answer.err;
+	exe = err ? NULL : strndup(answer.exe, sizeof(answer.exe) - 1);
+	if (!err && !exe)
+		err = -ENOMEM;
+	if (err) {
+		while (count)
+			close(fds[--count]);
+		return err;
+	}
+	*ret_exe = exe;
+	return take_handle(&answer, fds, count, ret_handle);
+}
+
+int broker_start(struct broker *broker, const struct job_request *request, pid_t *ret_job,
+		 int *ret_fd)
+{
+	const struct broker_ask question = {
+		.kind = BROKER_START, .pid = request->key.pid, .job = *request};
+	struct broker_answer answer;
+	int fds[BROKER_FDS_MAX], err;
+	size_t count;
+
+	err = ask(broker, &question, &answer, fds, &count);
+	if (!err)
+		err = answer.err;
+	if (!err && count != 1)
+		err = -EBADMSG;
+	if (err) {
+		while (count)
+			close(fds[--count]);
+		return err;
+	}
+	*ret_job = answer.job;
+	*ret_fd = fds[0];
+	return 0;
+}
+
+int broker_kill(struct broker *broker, pid_t job)
+{
+	return ask_plainly(broker, &(struct broker_ask){.kind = BROKER_KILL, .pid = job});
+}
+
+int broker_reload(struct broker *broker)
+{
+	return ask_plainly(broker, &(struct broker_ask){.kind = BROKER_RELOAD});
+}

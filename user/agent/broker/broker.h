@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The process that keeps the privileges, so that the agent, which talks to networks and keeps the books, needs none.
+ *
+ *	broker_new(&options, &broker, err)	forks it; before there is a thread, and before anything foreign is read
+ *	broker_open(broker, pid, ...)		descriptors of a process's files, and where its program lies
+ *	broker_start(broker, &request, ...)	a job on it (agent/broker/job.h)
+ *	broker_kill(broker, job)		one that does not answer any more
+ *	broker_reload(broker)			the configuration changed
+ *	broker_free(broker)			it ends, and its jobs with it
+ *
+ * Whatever is asked for, the broker looks itself whether that process may be watched (options.may, called there). Its requests are
+ * plain data of fixed size; it parses nothing but /proc's own texts. It ends when the agent does, in whatever way; its jobs get SIGTERM then.
+ *
+ * One owner, main thread; each call waits for the answer (20 us; a START 0.3 ms), BROKER_WAIT_NS at most.
+ */
+#ifndef HOLDFAST_BROKER_BROKER_H
+#define HOLDFAST_BROKER_BROKER_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "agent/broker/job.h"
+#include "base/cleanup.h"
+#include "base/err.h"
+#include "process/proc/handle.h"
+
+#define BROKER_WAIT_NS  5000000000ULL
+#define BROKER_JOBS_MAX 64 /* at once */
+
+struct broker_options {
+	/* In the broker: may this process be watched? */
+	bool (*may)(void *user, int pid);
+	/* In the broker: reads the rules anew. 0, or -errno: they stay. */
+	int (*reload)(void *user);
+	void *user;
+};
+
+struct broker;
+
+int broker_new(const struct broker_options *options, struct broker **ret, struct hf_error *error);
+void broker_free(struct broker *broker);
+DEFINE_CLEANUP(struct broker *, broker_free);
+
+/*
+ * All return 0; -EPERM: the process may not be watched; -ESRCH: it is gone; -EPIPE: the broker is; -ETIMEDOUT: it does not answer,
+ * and won't be asked again; -errno.
+ */
+
+/* The handle is the caller's. @ret_exe: on the heap; "": not known. */
+int broker_open(struct broker *broker, int pid, struct process_handle *ret_handle, char **ret_exe);
+/* @ret_fd: the agent's end of the job's stream, the caller's. -EBUSY: BROKER_JOBS_MAX run. */
+int broker_start(struct broker *broker, const struct job_request *request, pid_t *ret_job,
+		 int *ret_fd);
+/* SIGKILL. -ESRCH: it is no job of the broker's. */
+int broker_kill(struct broker *broker, pid_t job);
+int broker_reload(struct broker *broker);
+pid_t broker_pid(const struct broker *broker);
+
+#endif

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * One piece of work on one process, done in a process of its own: tracing, a look at a heap, a forced collection. What a target does to it
+ * (or it to itself, over the target's files and memory) stays there.
+ *
+ * The agent's end is a stream socket of messages {kind u32, size u32, bytes}, in host order: both ends are this program.
+ *
+ *	job -> agent	STARTED, then TICK (struct job_tick) every interval, REPORT (holdfast.report/1, gzip) now and then, COLLECTION
+ *			(struct collection); at the end END or ERROR (three texts, each ended by NUL, after the error's code)
+ *	agent -> job	ASK_REPORT, BUDGET (a double, percent), STOP
+ *
+ * An end of the stream without END or ERROR: it died.
+ */
+#ifndef HOLDFAST_BROKER_JOB_H
+#define HOLDFAST_BROKER_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/strbuf.h"
+#include "process/proc/process.h"
+
+/* X(upper, name): each has a function job_NAME() in jobs.c. */
+#define JOB_KINDS(X)    \
+	X(TRACE, trace) \
+	X(SCAN, scan)   \
+	X(COLLECT, collect)
+
+enum job_kind {
+#define X(upper, name) JOB_##upper,
+	JOB_KINDS(X)
+#undef X
+		JOB_KIND_COUNT
+};
+
+const char *job_kind_name(enum job_kind kind);
+
+/* Plain data: it goes through a socket. */
+struct job_request {
+	uint32_t kind; /* enum job_kind */
+	struct process_key key;
+	uint64_t interval_ns;  /* between TICKs */
+	uint64_t report_ns;    /* between REPORTs that nobody asked for; 0: none but the last */
+	uint64_t for_ns;       /* 0: until STOP */
+	double budget_percent; /* of one core */
+	uint64_t max_stop_ns;  /* of a look at the heap; 0: looks never stop it */
+	uint64_t memory_bytes; /* the job's own */
+	uint64_t wait_ns;      /* COLLECT: for a safe moment */
+	uint32_t site_max;     /* of a REPORT; 0: all */
+	bool exact, faults, follow, looks, trim;
+	bool until_firm; /* TRACE: ends with the first firm verdict */
+};
+
+enum job_message {
+	JOB_STARTED = 1,
+	JOB_TICK,
+	JOB_REPORT,
+	JOB_COLLECTION,
+	JOB_ERROR,
+	JOB_END,
+	/* to the job */
+	JOB_ASK_REPORT,
+	JOB_BUDGET,
+	JOB_STOP,
+};
+
+struct job_tick {
+	uint64_t elapsed_ns, rss_bytes;
+	uint64_t heap_live_bytes, heap_live_count; /* since the job began */
+	uint64_t events, lost_events;
+	uint64_t gc_collections, gc_collected; /* since the job began */
+	double gc_pause_ms;
+	double allocs_per_second, overhead_percent, growth_bytes_per_second;
+	uint32_t state; /* enum verdict_state */
+	bool heap_live_estimated, has_gc, firm, judged;
+};
+
+#define JOB_MESSAGE_MAX ((size_t)64 << 20)
+
+/* All of it, or -errno; blocks. -EPIPE: nobody is there. -EMSGSIZE. */
+int job_send(int fd, enum job_message kind, const void *bytes, size_t size);
+int job_send_error(int fd, const struct hf_error *error);
+
+/* The reading end. Bounded by JOB_MESSAGE_MAX and what is under way. */
+struct job_channel {
+	int fd; /* the channel's; closed by job_channel_done() */
+	struct strbuf in;
+};
+
+/* @bytes: valid during the call, aligned for anything, ended by a NUL that is not counted. Non-zero ends the reading and is returned. */
+typedef int (*job_message_fn)(void *user, uint32_t kind, const void *bytes, size_t size);
+
+void job_channel_init(struct job_channel *channel, int fd);
+void job_channel_done(struct job_channel *channel);
+/* Reads what is there without waiting. 0: more may come; -EPIPE: the stream has ended; -EBADMSG: nonsense came; -errno. */
+int job_channel_read(struct job_channel *channel, job_message_fn fn, void *user);
+/* What JOB_ERROR said. */
+void job_read_error(const void *bytes, size_t size, struct hf_error *ret);
+
+/* Does the work, in a process made for it; what it sends goes to @fd. */
+void job_run(const struct job_request *request, int fd);
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What jobs do. Each runs in a process of its own, which ends afterwards. */
+#include <errno.h>
+#include <string.h>
+
+#include "agent/broker/job.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "report/export/export.h"
+#include "session/collection.h"
+#include "session/scan.h"
+#include "session/session.h"
+
+#define RING_BYTES ((uint64_t)4 << 20) /* a budget bounds the events of a second */
+#define CONFIRM_NS (900 * NS_PER_MS)   /* between two looks of a scan */
+
+struct job {
+	const struct job_request *request;
+	struct job_channel channel;
+	struct session *session;
+	uint64_t reported_ns; /* since the session's beginning */
+	bool asked, stopped;
+	int err; /* the agent is not there any more */
+};
+
+static int write_packed(const void *user, struct sink *sink)
+{
+	return export_write(EXPORT_JSON, user, NULL, sink);
+}
+
+static int send_report(int fd, const struct report *report)
+{
+	_cleanup_(strbuf_done) struct strbuf packed = STRBUF_INIT;
+	int err = sink_pack(write_packed, report, &packed);
+
+	return err ? err : job_send(fd, JOB_REPORT, packed.buf, packed.len);
+}
+
+static int on_message(void *user, uint32_t kind, const void *bytes, size_t size)
+{
+	struct job *job = user;
+	double percent;
+
+	if (kind == JOB_BUDGET && size == sizeof(percent)) {
+		memcpy(&percent, bytes, size);
+		session_set_budget(job->session, percent);
+	}
+	job->asked |= kind == JOB_ASK_REPORT;
+	job->stopped |= kind == JOB_STOP;
+	return 0;
+}
+
+/* Non-zero ends the session's run. */
+static int on_readable(void *user, uint32_t events)
+{
+	struct job *job = user;
+	int err = job_channel_read(&job->channel, on_message, job);
+
+	(void)events;
+	if (err)
+		job->err = err;
+	return job->err || job->stopped;
+}
+
+static int send_tick(const struct job *job, const struct session_view *view)
+{
+	const struct verdict *verdict = view->verdict;
+	struct job_tick tick = {
+		.elapsed_ns = view->elapsed_ns,
+		.rss_bytes = view->rss_bytes,
+		.heap_live_bytes = view->held.bytes,
+		.heap_live_count = view->held.count,
+		.heap_live_estimated = view->held.estimated,
+		.events = view->events,
+		.lost_events = view->lost_events,
+		.gc_collections = view->gc_collections,
+		.gc_collected = view->gc_collected,
+		.gc_pause_ms = view->gc_pause_ms,
+		.has_gc = view->has_gc,
+		.allocs_per_second = view->allocs_per_second,
+		.overhead_percent = view->overhead_percent,
+		.judged = verdict,
+		.state = verdict ? (uint32_t)verdict->state : VERDICT_WATCHING,
+		.growth_bytes_per_second = verdict ? verdict->growth_bytes_per_second : 0,
+		.firm = verdict && verdict_is_firm(verdict),
+	};
+
+	return job_send(job->channel.fd, JOB_TICK, &tick, sizeof(tick));
+}
+
+static bool report_is_due(const struct job *job, const struct session_view *view)
+{
+	return job->asked || (job->request->report_ns &&
+			      view->elapsed_ns >= job->reported_ns + job->request->report_ns);
+}
+
+static int send_interim(struct job *job, const struct session_view *view)
+{
+	struct report *report = NULL;
+	int err = session_interim_report(job->session, job->request->site_max, &report);
+
+	if (err == -EAGAIN) /* too early; the next tick tries again */
+		return 0;
+	if (!err)
+		err = send_report(job->channel.fd, report);
+	report_free(report);
+	job->reported_ns = view->elapsed_ns;
+	job->asked = false;
+	return err;
+}
+
+static bool on_tick(void *user, struct session *session, const struct session_view *view)
+{
+	struct job *job = user;
+
+	(void)session;
+	job->err = send_tick(job, view);
+	if (!job->err && report_is_due(job, view))
+		job->err = send_interim(job, view);
+	return job->err || job->stopped ||
+	       (job->request->until_firm && view->verdict && verdict_is_firm(view->verdict));
+}
+
+static int trace(struct job *job, struct hf_error *error)
+{
+	const struct job_request *request = job->request;
+	const struct session_options options = {
+		.interval_ns = request->interval_ns,
+		.memory_bytes = request->memory_bytes,
+		.ring_bytes = request->exact ? 4 * RING_BYTES : RING_BYTES,
+		.budget_percent = request->budget_percent,
+		.exact = request->exact,
+		.faults = request->faults,
+		.follow = request->follow,
+		.looks = request->looks,
+		.no_stop = !request->max_stop_ns,
+		.max_stop_ns = request->max_stop_ns,
+		.tool_version = HF_VERSION,
+	};
+	enum session_end end;
+	int err = session_new(&options, &job->session, error);
+
+	if (!err)
+		err = session_attach(job->session, request->key.pid, error);
+	/* The pid was checked before: it is still that process only if it is so now. */
+	if (!err && process_key_check(request->key))
+		err = error_set(error, HF_E_NOPID, "process %d has ended", request->key.pid);
+	if (!err)
+		err = job_send(job->channel.fd, JOB_STARTED, NULL, 0);
+	if (!err)
+		err = session_add_fd(job->session, job->channel.fd, on_readable, job);
+	if (!err)
+		err = session_run(job->session, request->for_ns, on_tick, job, &end);
+	return err ? err : job->err;
+}
+
+static int job_trace(const struct job_request *request, int fd, struct hf_error *error)
+{
+	struct job job = {.request = request};
+	struct report *report = NULL;
+	int err;
+
+	job_channel_init(&job.channel, fd);
+	err = trace(&job, error);
+	if (!err) {
+		session_detach(job.session);
+		err = session_report(job.session, &report, error);
+	}
+	if (!err)
+		err = send_report(fd, report);
+	report_free(report);
+	session_free(job.session);
+	strbuf_done(&job.channel.in);
+	return err;
+}
+
+static int job_scan(const struct job_request *request, int fd, struct hf_error *error)
+{
+	const struct scan_options options = {
+		.gap_ns = CONFIRM_NS,
+		.no_stop = !request->max_stop_ns,
+		.max_stop_ns = request->max_stop_ns,
+		.memory_bytes = request->memory_bytes,
+		.tool_version = HF_VERSION,
+	};
+	struct report *report = NULL;
+	int err = scan_report(&options, &request->key.pid, 1, &report, error);
+
+	if (!err)
+		err = send_report(fd, report);
+	report_free(report);
+	return err;
+}
+
+static int job_collect(const struct job_request *request, int fd, struct hf_error *error)
+{
+	const struct collection_options options = {
+		.trim = request->trim,
+		.wait_ns = request->wait_ns,
+		.max_stop_ns = request->max_stop_ns,
+		.memory_bytes = request->memory_bytes,
+	};
+	struct collection collection;
+	int err = collection_run(&options, request->key.pid, &collection, error);
+
+	return err ? err : job_send(fd, JOB_COLLECTION, &collection, sizeof(collection));
+}
+
+void job_run(const struct job_request *request, int fd)
+{
+	static int (*const run[])(const struct job_request *, int, struct hf_error *) = {
+#define X(upper, name) [JOB_##upper] = job_##name,
+		JOB_KINDS(X)
+#undef X
+	};
+	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
+	int err = run[request->kind](request, fd, &error);
+
+	if (!err) {
+		job_send(fd, JOB_END, NULL, 0);
+		return;
+	}
+	if (!error_is_set(&error))
+		error_set_errno(&error, HF_E_INTERNAL, -err, "%s of process %d broke off: %s",
+				job_kind_name((enum job_kind)request->kind), request->key.pid,
+				strerror(-err));
+	log_debug("%s", error.what.buf);
+	job_send_error(fd, &error);
+}

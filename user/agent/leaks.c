@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "agent/leaks.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/leak_detail.h"
+#include "agent/store/leaks.h"
+#include "base/clock.h"
+#include "base/hashmap.h"
+#include "base/log.h"
+
+#define NEW_BLOCKS 8     /* lost since it was cleared */
+#define NEW_BYTES  65536 /* or grown by */
+#define ID_SEED    0x686f6c6466617374ULL
+
+static void leak_free(struct agent_leak *leak)
+{
+	free(leak->key);
+	free(leak->component);
+	free(leak->detail);
+	free(leak);
+}
+
+void leaks_free(struct agent *agent)
+{
+	for (size_t i = 0; i < agent->leaks.count; i++)
+		leak_free(agent->leaks.items[i]);
+	vec_done(&agent->leaks);
+}
+
+size_t leaks_active(const struct agent *agent, uint64_t target)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < agent->leaks.count; i++)
+		count += agent->leaks.items[i]->active &&
+			 (!target || agent->leaks.items[i]->target == target);
+	return count;
+}
+
+static struct agent_leak *find(const struct agent *agent, uint64_t target, const char *key)
+{
+	for (size_t i = 0; i < agent->leaks.count; i++) {
+		struct agent_leak *leak = agent->leaks.items[i];
+
+		if (leak->target == target && !strcmp(leak->key, key))
+			return leak;
+	}
+	return NULL;
+}
+
+static void put_into_store(const struct agent *agent, const struct agent_leak *leak)
+{
+	const struct store_leak row = {
+		.leak_id = leak->leak_id,
+		.target = leak->target,
+		.key = leak->key,
+		.component = leak->component,
+		.state = verdict_state_name(leak->state),
+		.detail = leak->detail,
+		.first_seen_ns = leak->first_seen_ns,
+		.last_seen_ns = leak->last_seen_ns,
+		.cleared_ns = leak->cleared_ns,
+		.outstanding_bytes = leak->outstanding_bytes,
+		.profile = leak->profile,
+		.growth_bytes_per_second = leak->growth_bytes_per_second,
+		.growth_low = leak->growth_low,
+		.growth_high = leak->growth_high,
+		.active = leak->active,
+	};
+	int err = store_put_leak(agent->store, &row);
+
+	if (err)
+		log_warn_err(err, "leak %s is not kept", leak->leak_id);
+}
+
+void leaks_put_all(struct agent *agent)
+{
+	for (size_t i = 0; i < agent->leaks.count; i++)
+		put_into_store(agent, agent->leaks.items[i]);
+}
+
+static bool is_leak(const struct report_finding *finding)
+{
+	return finding->state == VERDICT_LEAKING || finding->state == VERDICT_GROWING ||
+	       (finding->state == VERDICT_LOST && finding->lost_count >= LEAK_LOST_LEAST);
+}
+
+static bool replace_text(char **text, const char *by)
+{
+	char *copy = strdup(by);
+
+	if (!copy)
+		return false;
+	free(*text);
+	*text = copy;
+	return true;
+}
+
+static struct agent_leak *least_recent(const struct agent *agent, size_t *ret_index)
+{
+	struct agent_leak *least = NULL;
+
+	for (size_t i = 0; i < agent->leaks.count; i++) {
+		struct agent_leak *leak = agent->leaks.items[i];
+
+		if (least &&
+		    (leak->active > least->active ||
+		     (leak->active == least->active && leak->last_seen_ns >= least->last_seen_ns)))
+			continue;
+		least = leak;
+		*ret_index = i;
+	}
+	return least;
+}
+
+static struct agent_leak *leak_new(struct agent *agent, uint64_t target, const char *key,
+				   uint64_t wall_ns)
+{
+	struct agent_leak *leak = calloc(1, sizeof(*leak));
+	uint64_t seed = hash_u64(target, ID_SEED);
+	size_t oldest;
+
+	if (agent->leaks.count >= LEAKS_MOST) {
+		leak_free(least_recent(agent, &oldest));
+		vec_remove_unordered(&agent->leaks, oldest);
+	}
+	if (!leak || !replace_text(&leak->key, key) || vec_push(&agent->leaks, leak)) {
+		if (leak)
+			leak_free(leak);
+		return NULL;
+	}
+	snprintf(leak->leak_id, sizeof(leak->leak_id), "%016lx",
+		 (unsigned long)hash_bytes(key, strlen(key), seed));
+	leak->target = target;
+	leak->first_seen_ns = wall_ns;
+	return leak;
+}
+
+/* Of one that was cleared: has it gone on since? */
+static bool is_new_evidence(const struct agent_leak *leak, const struct agent_job *job,
+			    const struct report_finding *finding)
+{
+	bool same = leak->job == job->pid;
+
+	return finding->lost_count >= (same ? leak->cleared_lost : 0) + NEW_BLOCKS ||
+	       (finding->state == VERDICT_GROWING &&
+		finding->outstanding_bytes >= (same ? leak->cleared_bytes : 0) + NEW_BYTES);
+}
+
+static bool fill(struct agent_leak *leak, const struct agent_job *job, const struct report *report,
+		 const struct report_finding *finding)
+{
+	_cleanup_(strbuf_done) struct strbuf detail = STRBUF_INIT;
+	const struct leak_origin origin = {
+		.pid = finding->pid,
+		.target_name = job->target->name,
+		.recommend = job->agent->config->enable_recommendations,
+	};
+
+	leak_add_detail(&origin, report, finding, &detail);
+	if (detail.failed || !replace_text(&leak->detail, detail.buf) ||
+	    !replace_text(&leak->component, *finding->component ? finding->component : "other"))
+		return false;
+	leak->state = finding->state;
+	leak->growth_bytes_per_second = finding->growth_bytes_per_second;
+	leak->growth_low = finding->growth_low;
+	leak->growth_high = finding->growth_high;
+	leak->confidence = finding->confidence;
+	leak->outstanding_bytes = finding->outstanding_bytes;
+	leak->lost_count = finding->lost_count;
+	leak->profile = job->profile;
+	leak->job = job->pid;
+	return true;
+}
+
+static void tell_found(const struct agent_job *job, const struct agent_leak *leak,
+		       const struct report *report, const struct report_finding *finding)
+{
+	_cleanup_(strbuf_done) struct strbuf text = STRBUF_INIT, detail = STRBUF_INIT;
+
+	strbuf_addf(&detail,
+		    "{\"threshold\":\"leak\",\"leak_id\":\"%s\",\"state\":\"%s\","
+		    "\"value\":%.6g,\"limit\":0,\"unit\":\"MB/min\"}",
+		    leak->leak_id, verdict_state_name(leak->state),
+		    leak->growth_bytes_per_second * 60 / AGENT_MIB);
+	leak_add_summary(report, finding, &text);
+	event_tell(job->agent, &(struct event){
+				       .kind = "LeakDetected",
+				       .severity = leak->state == VERDICT_LEAKING ? EVENT_CRITICAL
+										  : EVENT_WARNING,
+				       .target = job->target,
+				       .text = text.buf,
+				       .detail = detail.buf,
+			       });
+}
+
+static void take_finding(struct agent_job *job, const struct report *report,
+			 const struct report_finding *finding, uint64_t wall_ns)
+{
+	struct agent *agent = job->agent;
+	struct agent_leak *leak = find(agent, job->target_id, finding->id);
+	bool news = !leak;
+
+	if (leak && leak->cleared_ns && !is_new_evidence(leak, job, finding))
+		return;
+	if (!leak)
+		leak = leak_new(agent, job->target_id, finding->id, wall_ns);
+	if (!leak || !fill(leak, job, report, finding)) {
+		log_error("out of memory: a leak of process %d is not told", finding->pid);
+		return;
+	}
+	news |= leak->cleared_ns != 0;
+	leak->active = true;
+	leak->cleared_ns = leak->cleared_bytes = leak->cleared_lost = 0;
+	leak->last_seen_ns = wall_ns;
+	put_into_store(agent, leak);
+	if (news)
+		tell_found(job, leak, report, finding);
+}
+
+void leaks_take(struct agent_job *job, const struct report *report, uint64_t wall_ns)
+{
+	for (size_t i = 0; i < report->finding_count; i++)
+		if (is_leak(&report->findings[i]))
+			take_finding(job, report, &report->findings[i], wall_ns);
+}
+
+size_t leaks_clear(struct agent *agent, const char *leak_id, uint64_t target)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < agent->leaks.count; i++) {
+		struct agent_leak *leak = agent->leaks.items[i];
+
+		if (!leak->active || (leak_id && strcmp(leak->leak_id, leak_id) != 0) ||
+		    (target && leak->target != target))
+			continue;
+		leak->active = false;
+		leak->cleared_ns = clock_wall_ns();
+		leak->cleared_bytes = leak->outstanding_bytes;
+		leak->cleared_lost = leak->lost_count;
+		put_into_store(agent, leak);
+		event_tell(agent, &(struct event){.kind = "LeakCleared",
+						  .target = target_by_id(agent, leak->target),
+						  .text = leak->leak_id});
+		count++;
+	}
+	return count;
+}
+
+static bool load_one(struct agent *agent, const struct store_leak *row)
+{
+	struct agent_leak *leak = leak_new(agent, row->target, row->key, row->first_seen_ns);
+
+	if (!leak || !replace_text(&leak->component, row->component) ||
+	    !replace_text(&leak->detail, row->detail))
+		return false;
+	if (verdict_state_parse(row->state, &leak->state))
+		leak->state = VERDICT_WATCHING;
+	memcpy(leak->leak_id, row->leak_id, strnlen(row->leak_id, sizeof(leak->leak_id) - 1) + 1);
+	leak->active = row->active;
+	leak->growth_bytes_per_second = row->growth_bytes_per_second;
+	leak->growth_low = row->growth_low;
+	leak->growth_high = row->growth_high;
+	leak->outstanding_bytes = row->outstanding_bytes;
+	leak->last_seen_ns = row->last_seen_ns;
+	leak->cleared_ns = row->cleared_ns;
+	leak->profile = row->profile;
+	return true;
+}
+
+void leaks_load(struct agent *agent)
+{
+	struct store_leak_query query = {.state = STORE_LEAKS_ACTIVE};
+	struct store_leaks leaks;
+	bool whole = true;
+
+	do {
+		int err = store_list_leaks(agent->store, &query, &leaks);
+
+		if (err) {
+			log_warn_err(err, "what leaked before can't be read");
+			return;
+		}
+		for (size_t i = 0; whole && i < leaks.count; i++)
+			whole = load_one(agent, &leaks.items[i]);
+		query.after = leaks.next;
+		store_leaks_done(&leaks);
+	} while (whole && query.after && agent->leaks.count < LEAKS_MOST);
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which targets are traced, within one budget of the machine. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/agent_internal.h"
+#include "agent/store/samples.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#define TICK_NS NS_PER_S
+#define TRACE_NS \
+	(400 *   \
+	 NS_PER_S) /* of one trace for growth: a leak is firm in seconds, what is reachable in 300 */
+#define REPORT_NS     (30 * NS_PER_S) /* between reports of one that goes on */
+#define JOB_MEMORY    ((uint64_t)96 << 20)
+#define TRACED_MOST   4 /* at once: each takes some 40 MiB while it lasts */
+#define LEAST_PERCENT 0.05
+#define FAILED_NS     (60 * NS_PER_S)
+
+static const struct agent_mode_row *mode_of(const struct agent_target *target)
+{
+	return &agent_mode_rows[target->settings.mode];
+}
+
+static bool threshold_crossed(const struct agent_target *target)
+{
+	for (int i = 0; i < ALARM_KIND_COUNT; i++)
+		if (target->alarms[i].firing)
+			return true;
+	return false;
+}
+
+/* Over thrice the window, if it is watched for so long; else over what there is. */
+static bool persists(const struct agent_target *target, uint64_t now_ns)
+{
+	struct trend trend;
+
+	return !history_fit(&target->watched->rss, now_ns, 3 * growth_window_ns(target->agent),
+			    &trend) &&
+	       trend.low > TRACE_GROWTH_LEAST;
+}
+
+static void read_signs(const struct agent_target *target, uint64_t now_ns, struct trace_signs *ret)
+{
+	const struct config *config = target->agent->config;
+
+	*ret = (struct trace_signs){
+		.when = config->enable_leak_detection ? mode_of(target)->traces : AGENT_NEVER,
+		.growing = target->growth_known && target->growth.low > TRACE_GROWTH_LEAST,
+		.suspected = threshold_crossed(target) ||
+			     (target->growth_known && target->growth.z > 1.96 &&
+			      target->growth.slope_per_second > TRACE_GROWTH_LEAST),
+		.session = target->sessions,
+		.growth_bytes_per_second = target_growth(target),
+		.now_ns = now_ns,
+	};
+	/* A session is traced wherever the mode traces at all. */
+	if (target->sessions && mode_of(target)->traces != AGENT_NEVER)
+		ret->when = mode_of(target)->traces;
+	ret->persistent = ret->growing && persists(target, now_ns);
+}
+
+static size_t traced_count(const struct agent *agent)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < agent->jobs.count; i++)
+		count += agent->jobs.items[i]->kind == JOB_TRACE;
+	return count;
+}
+
+/* Of one core: the budget, in equal parts for all that is traced. */
+static double share(const struct agent_target *target, size_t traced)
+{
+	double percent = target->settings.budget_percent / (double)(traced ? traced : 1);
+
+	return percent > LEAST_PERCENT ? percent : LEAST_PERCENT;
+}
+
+static void share_anew(const struct agent *agent)
+{
+	size_t traced = traced_count(agent);
+
+	for (size_t i = 0; i < agent->jobs.count; i++) {
+		const struct agent_job *job = agent->jobs.items[i];
+		double percent;
+
+		if (job->kind != JOB_TRACE || job->stopping || !job->target)
+			continue;
+		percent = share(job->target, traced);
+		job_send(job->channel.fd, JOB_BUDGET, &percent, sizeof(percent));
+	}
+}
+
+static int start(struct agent_target *target, int wanted)
+{
+	struct agent *agent = target->agent;
+	const struct agent_mode_row *mode = mode_of(target);
+	const struct agent_level_row *level = &agent_level_rows[target->settings.level];
+	bool goes_on = wanted >= TRACE_ALWAYS;
+	struct job_request request = {
+		.kind = JOB_TRACE,
+		.key = target->watched->handle.key,
+		.interval_ns = TICK_NS,
+		.report_ns = REPORT_NS,
+		.for_ns = goes_on ? 0 : TRACE_NS,
+		.budget_percent = share(target, traced_count(agent) + 1),
+		.max_stop_ns = target->settings.max_stop_ns,
+		.memory_bytes = JOB_MEMORY,
+		.site_max = level->sites_max > UINT32_MAX ? 0 : (uint32_t)level->sites_max,
+		.exact = mode->exact,
+		.faults = mode->mappings && config_has_backend(agent->config, AGENT_BACKEND_FAULTS),
+		.looks = mode->scans != AGENT_NEVER,
+		.until_firm = !goes_on,
+	};
+	int err = job_start(agent, target, &request, wanted == TRACE_ASKED ? "session" : "growth",
+			    &target->job);
+
+	if (err)
+		return err;
+	target->job->goes_on = goes_on;
+	share_anew(agent);
+	return 0;
+}
+
+static void begin(struct agent_target *target, int wanted)
+{
+	int err = start(target, wanted);
+
+	if (err) {
+		log_info("process %d can't be traced: %s", target->watched->handle.key.pid,
+			 strerror(-err));
+		target->trace.failed_until_ns = clock_now_ns() + FAILED_NS;
+		return;
+	}
+	event_operation(target->agent, target, false, "trace",
+			wanted == TRACE_ASKED    ? "it is traced, for somebody asked"
+			: wanted == TRACE_ALWAYS ? "it is traced, as its mode says"
+						 : "it is traced, for it grows");
+}
+
+/* The most urgent that is not traced yet. */
+static struct agent_target *most_urgent(const struct agent *agent, uint64_t now_ns, int *ret_wanted)
+{
+	struct agent_target *best = NULL;
+	double best_growth = 0;
+	int best_wanted = TRACE_NO;
+
+	for (size_t i = 0; i < process_watch_count(agent->watch); i++) {
+		struct agent_target *target = agent_target(process_watch_at(agent->watch, i));
+		struct trace_signs signs;
+		int wanted;
+
+		if (!target || target->job || !target->id)
+			continue;
+		/* Asked for, but it failed: not at once again. */
+		if (target->trace.failed_until_ns > now_ns)
+			continue;
+		read_signs(target, now_ns, &signs);
+		wanted = trace_wanted(&target->trace, &signs);
+		if (wanted > best_wanted || (wanted && wanted == best_wanted &&
+					     signs.growth_bytes_per_second > best_growth)) {
+			best = target;
+			best_wanted = wanted;
+			best_growth = signs.growth_bytes_per_second;
+		}
+	}
+	*ret_wanted = best_wanted;
+	return best;
+}
+
+/* One that goes on as long as it is wanted: somebody's session ended, the mode is another. */
+static void end_unwanted(const struct agent *agent, uint64_t now_ns)
+{
+	for (size_t i = 0; i < agent->jobs.count; i++) {
+		struct agent_job *job = agent->jobs.items[i];
+		struct trace_signs signs;
+
+		if (job->kind != JOB_TRACE || !job->target || !job->goes_on)
+			continue;
+		read_signs(job->target, now_ns, &signs);
+		if (trace_wanted(&job->target->trace, &signs) < TRACE_ALWAYS)
+			job_stop(job);
+	}
+}
+
+/* Makes room for who asks: of those that are traced for growth, one ends. */
+static bool make_room(const struct agent *agent, int wanted)
+{
+	if (traced_count(agent) < TRACED_MOST)
+		return true;
+	for (size_t i = 0; wanted == TRACE_ASKED && i < agent->jobs.count; i++) {
+		struct agent_job *job = agent->jobs.items[i];
+
+		if (job->kind != JOB_TRACE || job->goes_on)
+			continue;
+		job_stop(job);
+		break;
+	}
+	return false;
+}
+
+void tracing_tick(struct agent *agent, uint64_t now_ns)
+{
+	struct agent_target *target;
+	int wanted;
+
+	end_unwanted(agent, now_ns);
+	target = most_urgent(agent, now_ns, &wanted);
+	if (target && make_room(agent, wanted))
+		begin(target, wanted);
+}
+
+int tracing_ask(struct agent_target *target, uint64_t for_ns, struct hf_error *error)
+{
+	uint64_t until_ns = clock_now_ns() + for_ns;
+
+	if (!tracing_allowed(target)) {
+		error_set(error, HF_E_UNSUPPORTED, "mode %s traces nothing", mode_of(target)->name);
+		return error_fix(error,
+				 "set `mode: standard` or a higher one in the configuration");
+	}
+	if (target->trace.asked_until_ns < until_ns)
+		target->trace.asked_until_ns = until_ns;
+	target->trace.failed_until_ns = 0;
+	tracing_tick(target->agent, clock_now_ns());
+	return 0;
+}
+
+void tracing_failed(struct agent_target *target, const struct hf_error *error)
+{
+	_cleanup_(strbuf_done) struct strbuf text = STRBUF_INIT;
+
+	target->trace.failed_until_ns = clock_now_ns() + FAILED_NS;
+	sessions_traced(target->agent, target);
+	strbuf_addstr(&text, error->what.buf);
+	if (error->why.len)
+		strbuf_addf(&text, ": %s", error->why.buf);
+	event_tell(target->agent, &(struct event){
+					  .kind = "TraceFailed",
+					  .severity = EVENT_WARNING,
+					  .target = target,
+					  .text = text.buf,
+				  });
+}
+
+void tracing_over(struct agent_job *job)
+{
+	struct agent_target *target = job->target;
+	struct trace_signs signs;
+
+	read_signs(target, clock_now_ns(), &signs);
+	trace_ended(&target->trace, &signs, leaks_active(job->agent, target->id),
+		    job->agent->config->leak_detection_interval_ns);
+	target->inside.heap_live_bytes = STORE_UNKNOWN;
+	job->kind = JOB_KIND_COUNT; /* it takes no part of the budget any more */
+	share_anew(job->agent);
+	event_operation(job->agent, target, true, "trace", "it is not traced any more");
+}
+
+bool tracing_allowed(const struct agent_target *target)
+{
+	return mode_of(target)->traces != AGENT_NEVER;
+}
