@@ -2,8 +2,8 @@
 /*
  * Whole reports of a target, as bytes (gzip of JSON; the store does not look into them).
  *
- * Of each target the newest profiles_per_target are kept. Never forgotten: a target's newest, those of reason "oom", and
- * those that a session refers to.
+ * Of each target the newest profiles_per_target are kept. Not forgotten before the target is (retention.days after it ended): its
+ * newest, those of reason "oom", and those that a session refers to.
  */
 #ifndef HOLDFAST_AGENT_STORE_PROFILES_H
 #define HOLDFAST_AGENT_STORE_PROFILES_H

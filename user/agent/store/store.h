@@ -3,14 +3,13 @@
  * What the agent remembers: one SQLite file (WAL, synchronous=NORMAL) in a directory of its own.
  *
  * This header opens, commits, forgets and tells the state; what is kept has a header by kind: targets.h, samples.h,
- * snapshots.h, profiles.h, leaks.h, sessions.h, events.h. Measured (tests/bench/bench_store.c; 2 cores of a VM):
- * see samples.h and snapshots.h.
+ * snapshots.h, stacks.h, profiles.h, leaks.h, sessions.h, events.h. What it costs is told in samples.h and snapshots.h.
  *
  *	store_open(&options, &store, &err);
  *	store_put_target(store, &target, &id);		when one appears
  *	store_add_samples(store, samples, count);	every interval: into memory
  *	store_commit(store);				every few seconds: one transaction
- *	store_retain(store, wall_ns, monotonic_ns);	every second or so: at most about 20 ms of upkeep
+ *	store_retain(store, wall_ns, monotonic_ns, &more);	every second or so: at most about 20 ms of upkeep
  *	store_close(store);
  *
  * Owner: one thread; it is never used in a forked child. Times are wall time in ns since the epoch, at most INT64_MAX
@@ -24,8 +23,11 @@
  *	-EBADMSG	the file was found damaged just now: it is set aside as holdfast.db.damaged-TIME (its -wal too) and
  *		a fresh one begun, in which running targets keep their ids and what waited in memory is not lost. What
  *		is active of leaks and sessions should be put again: store_state().damaged_files tells that it happened.
+ *		The call that met it may be made again.
  *	-ENOENT no such id; -EROFS a writing call on a store opened read_only; -ENOMEM; -EINVAL; -E2BIG a text of more
- *		than STORE_MAX_TEXT_BYTES or a blob of more than STORE_MAX_BLOB_BYTES.
+ *		than STORE_MAX_TEXT_BYTES (a target's: 16 KiB) or a blob of more than STORE_MAX_BLOB_BYTES; -EBUSY another
+ *		process held the file for seconds (as the disk's errors).
+ * A list ends a page at its limit, or when it holds 16 MiB of text.
  *	A single blob that does not decode is left out and counted (bad_blobs).
  */
 #ifndef HOLDFAST_AGENT_STORE_H
@@ -71,8 +73,8 @@ int store_commit(struct store *store);
 
 /*
  * Upkeep in small steps, about 20 ms at most: packs samples, rolls them up and forgets by age, then by size (raw samples
- * become minutes early, minutes tens of minutes, then the oldest snapshots, profiles, events and points go), gives free
- * pages back. *ret_more: there is more to do now, call again soon; may be NULL.
+ * become minutes early, minutes tens of minutes, then the oldest snapshots (but of each target the last), profiles, events
+ * and points go), gives free pages back. *ret_more: there is more to do now, call again soon; may be NULL.
  *
  * Ages go by a clock that follows @wall_ns with mistrust: it goes on with @monotonic_ns, catches up with a wall clock
  * ahead of it nine times as fast as time passes, believes it altogether once it has been ahead for a day, and never runs
