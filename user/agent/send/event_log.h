@@ -7,7 +7,7 @@
 #ifndef HF_AGENT_SEND_EVENT_LOG_H
 #define HF_AGENT_SEND_EVENT_LOG_H
 
-#include "agent/send/send.h"
+#include "agent/send/parcel.h"
 #include "config/agent_config.h"
 
 void event_log_configure(const struct alert_log *rules);

@@ -13,8 +13,8 @@
  * send_stats() tells. Memory: at most SEND_QUEUE_BYTES a receiver, SEND_ROWS_BYTES a table of ClickHouse.
  *
  * A receiver gets one thing at a time, in order. Any 2xx: it has it. No answer within 10 s, 5xx, 408, 429: again, after
- * 1 s, 2 s, … 5 min (each less up to a half, by chance), not before what Retry-After says (an hour at most). Any other answer: it
- * will not have it, which is counted. Redirects are not followed; certificates are verified.
+ * 1 s, 2 s, … 5 min (each less up to a half, by chance), not before what Retry-After says (an hour at most). Any other
+ * answer: it will not have it, which is counted. Redirects are not followed; certificates are verified.
  *
  * Thread: all on the loop's. (libcurl looks up host names in a thread of its own, which touches nothing of ours.)
  */
@@ -25,6 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "agent/send/parcel.h"
 #include "base/cleanup.h"
 #include "base/err.h"
 #include "base/loop.h"
@@ -32,52 +33,32 @@
 
 struct sender_set;
 
-#define SEND_QUEUE_COUNT 1000
-#define SEND_QUEUE_BYTES (4u << 20)
-#define SEND_ROWS_BYTES  (4u << 20)
-
 struct send_options {
-	const char *
-		spool_path; /* folder of what waits for ClickHouse; made, 0700, when first needed */
-	const char *web_url;  /* of the agent's pages, for links in alerts; NULL: no links */
-	uint64_t spool_bytes; /* at most in it; 0: 128 MiB */
-	uint64_t spool_ns;    /* at most between its oldest and its newest batch; 0: an hour */
-	uint64_t retry_ns;    /* the first pause; 0: 1 s */
-	uint64_t timeout_ns;  /* of a request; 0: 10 s */
-	uint64_t alert_ns;    /* a firing alert is sent again after this; 0: a minute */
+	const char *spool_path; /* for what waits for ClickHouse; made, 0700, when first needed */
+	const char *web_url;    /* of the agent's pages, for links in alerts; NULL: no links */
+	uint64_t spool_bytes;   /* at most in it; 0: 128 MiB */
+	uint64_t spool_ns;      /* at most between its oldest and its newest batch; 0: an hour */
+	uint64_t retry_ns;      /* the first pause; 0: 1 s */
+	uint64_t timeout_ns;    /* of a request; 0: 10 s */
+	uint64_t alert_ns;      /* a firing alert is sent again after this; 0: a minute */
 };
 
 /* Copies the options. Nothing is sent anywhere before send_configure(). 0 or -errno. */
 int send_new(struct loop *loop, const struct send_options *options, struct sender_set **ret_set);
 
 /*
- * Receivers as the configuration has them: one that was there before (same URL, secret) keeps its queue and its numbers, one that
- * is gone loses them, a new Alertmanager gets what fires now. All or nothing: on failure (-errno with `err` set: the spool's folder cannot be used, or is
- * another agent's) all is as before. Copies what it needs.
+ * Receivers as the configuration has them: one that was there before (same URL, secret) keeps its queue and its
+ * numbers, one that is gone loses them, a new Alertmanager gets what fires now. All or nothing: on failure (-errno with
+ * `err` set: the spool's folder cannot be used, or is another agent's) all is as before. Copies what it needs.
  */
 int send_configure(struct sender_set *set, const struct agent_config *config, struct hf_error *err);
 
 /*
- * Tries for at most 2 s to send what waits. What waits for ClickHouse after that stays in the spool; the rest is lost. Not
- * from a handler of the loop. NULL is fine.
+ * Tries for at most 2 s to send what waits. What waits for ClickHouse after that stays in the spool; the rest is lost.
+ * Not from a handler of the loop. NULL is fine.
  */
 void send_free(struct sender_set *set);
 DEFINE_CLEANUP(struct sender_set *, send_free);
-
-enum send_severity { SEND_INFO, SEND_WARNING, SEND_CRITICAL };
-
-/* "info", "warning", "critical" */
-const char *send_severity_name(enum send_severity severity);
-
-struct send_event {
-	const char *name; /* "LeakDetected" */
-	enum send_severity severity;
-	const char *target; /* NULL: none */
-	int pid;            /* 0: none */
-	const char *text;
-	const char *json; /* the whole event, as webhooks get it */
-	size_t json_size;
-};
 
 /*
  * To every webhook, as POST of event->json (Content-Type: application/json) with
@@ -89,83 +70,27 @@ struct send_event {
  */
 void send_event(struct sender_set *set, const struct send_event *event);
 
-struct send_alert {
-	/* Labels: two alerts that have them all in common are one. NULL: without */
-	const char *name; /* never NULL */
-	enum send_severity severity;
-	const char *target, *component, *leak;
-	int pid; /* 0: without */
-	/* Annotations; NULL: without */
-	const char *summary, *description, *line, *recommendation;
-	const char *
-		web_path; /* of its page, behind options.web_url, begins with "/"; NULL: the URL itself */
-	uint64_t starts_ns; /* wall time */
-	uint64_t ends_ns;   /* 0: it fires */
-};
-
 /*
- * To every Alertmanager (API v2), with service, host and the fleet's labels: at once, and every minute while it fires; once more with its end. Each
- * is told to forget a firing one that it has not heard of for 4 minutes. At most SEND_QUEUE_COUNT are kept, those that have
- * ended go first.
+ * To every Alertmanager (API v2), with service, host and the fleet's labels: at once, and every minute while it fires;
+ * once more with its end. Each is told to forget a firing one that it has not heard of for 4 minutes. At most
+ * SEND_QUEUE_COUNT are kept, those that have ended go first.
  */
 void send_alert(struct sender_set *set, const struct send_alert *alert);
 
-#define SEND_UNKNOWN UINT64_MAX
-
-/* A process whose numbers are sent. */
-struct send_target {
-	const char *name;    /* service, where the configuration has none; never NULL */
-	const char *version; /* of the program; NULL: what the configuration says, or "" */
-	int pid;
-	uint64_t started_ns; /* wall time */
-};
-
-struct send_sample {
-	uint64_t time_ns; /* wall time */
-	uint64_t rss_bytes, pss_bytes, uss_bytes, vms_bytes, swap_bytes,
-		heap_live_bytes; /* SEND_UNKNOWN */
-};
-
-struct send_site {
-	const char *const *frames; /* functions, innermost first: they alone make the stack's id */
-	size_t frame_count;
-	const char *function; /* the one to show; NULL: the innermost */
-	const char *line;     /* "cache.c:118"; NULL: unknown */
-	uint64_t out_bytes, out_count, lost_bytes;
-};
-
 /*
- * Rows for ClickHouse; nothing where none is configured. They go into the spool as one batch per table every fleet.interval, or once there
- * are 10,000 or SEND_ROWS_BYTES of them; up to then they live in memory, from then on they survive kill -9 and power cuts. Batches leave in order. One that may
- * have arrived is sent again: the tables make one of equal rows.
+ * Rows for ClickHouse (schema.h); nothing where none is configured. They go into the spool as one batch per table every
+ * fleet.interval, or once there are 10,000 or SEND_ROWS_BYTES of them; up to then they live in memory, from then on they
+ * survive kill -9 and power cuts. Batches leave in order. One that may have arrived is sent again: the tables make one
+ * of equal rows.
  */
 void send_add_sample(struct sender_set *set, const struct send_target *target,
 		     const struct send_sample *sample);
 void send_add_sites(struct sender_set *set, const struct send_target *target, uint64_t time_ns,
 		    const struct send_site *sites, size_t count);
 
-struct send_profile {
-	uint64_t from_ns, until_ns; /* wall time */
-	const void *bytes;          /* pprof, gzip */
-	size_t size;
-};
-
 /* POST /ingest?name=SERVICE{host=…,pid=…,version=…}&from=&until=&format=pprof; nothing where none is configured. */
 void send_profile(struct sender_set *set, const struct send_target *target,
 		  const struct send_profile *profile);
-
-struct send_stats {
-	const char *kind; /* "webhook", "alertmanager", "clickhouse", "pyroscope" */
-	const char *
-		place; /* scheme, host, port of its URL: the rest may be secret. Lives until the next send_configure() */
-	uint64_t queued,
-		queued_bytes; /* now: events, alerts, batches, profiles; queued_bytes of them */
-	uint64_t sent, retried, dropped;
-	const char *last_error;   /* "": none yet. Lives until the loop turns */
-	uint64_t last_error_ns;   /* wall time; 0: never */
-	uint64_t last_success_ns; /* wall time; 0: never */
-	uint64_t failures_in_a_row;
-};
 
 size_t send_receiver_count(const struct sender_set *set);
 /* @index below the count; in the configuration's order. */
