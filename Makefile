@@ -137,11 +137,12 @@ $(O)/gen/holdfast.skel.h: $(O)/holdfast.bpf.o
 	@mkdir -p $(@D)
 	$(Q)bpftool gen skeleton $< name holdfast_bpf >$@
 
-# Generated from the table of settings: the file's name tells the generator what to print.
-$(GENERATED): $(O)/gen/%: user/config/options.def scripts/gen-options.awk user/man/holdfast.1.in
+# Generated from the tables of settings: the file's name tells the generator what to print.
+TABLES := user/config/options.def user/config/records.def
+$(GENERATED): $(O)/gen/%: $(TABLES) scripts/gen-options.awk user/man/holdfast.1.in
 	$(call say,GEN,$@)
 	@mkdir -p $(@D)
-	$(Q)awk -v output=$* -f scripts/gen-options.awk $< >$@
+	$(Q)awk -v output=$* -f scripts/gen-options.awk $(TABLES) >$@
 
 define asset
 $(O)/asset/$(call name_of,$(1)).o: $(1) scripts/embed.S

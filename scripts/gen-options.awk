@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What is generated from user/config/options.def: awk -v output=NAME -f this options.def
+# What is generated from the tables in user/config: awk -v output=NAME -f this options.def records.def
 #   holdfast.1            the man page; prose comes from user/man/holdfast.1.in
 #   holdfast.bash         completion for bash
 #   config.schema.json    JSON schema of the YAML file
@@ -30,6 +30,17 @@ function split_row(row,   i, c, quoted, n) {
 	return n
 }
 
+function take_field() {
+	owner[++fields] = part[1]
+	field_key[fields] = part[3]
+	field_kind[fields] = part[4]
+	field_range[fields] = part[5]
+	field_initial[fields] = part[6]
+	field_need[fields] = part[7]
+	field_example[fields] = part[8]
+	field_help[fields] = part[9]
+}
+
 function take_row(row,   n) {
 	n = split_row(row)
 	if (row ~ /^COMMAND/) {
@@ -49,6 +60,19 @@ function take_row(row,   n) {
 		special[part[2]] = special[part[2]] " " part[1] ": " part[3] "."
 		return
 	}
+	if (row ~ /^RECORD/) {
+		if (n != 3)
+			fail("RECORD with " n " columns: " row)
+		record[++records] = part[1]
+		record_name[part[1]] = part[2]
+		return
+	}
+	if (row ~ /^FIELD/) {
+		if (n != 9)
+			fail("FIELD with " n " columns: " row)
+		take_field()
+		return
+	}
 	if (n != 10)
 		fail("OPTION with " n " columns: " row)
 	name[++options] = part[2]
@@ -64,13 +88,17 @@ function take_row(row,   n) {
 	gsub(/-/, "_", key[options])
 }
 
-/^(COMMAND|OPTION|DEFAULT)[(]/ { row = "" ; in_row = 1 }
+/^(COMMAND|OPTION|DEFAULT|RECORD|FIELD)[(]/ { row = "" ; in_row = 1 }
 in_row {
 	row = row $0
 	if ($0 ~ /[)][ \t]*$/) {
 		take_row(row)
 		in_row = 0
 	}
+}
+
+function is_choice(kind_of) {
+	return kind_of == "CHOICE" || kind_of == "ENUM" || kind_of == "SET"
 }
 
 # --- man page
@@ -85,13 +113,12 @@ function troff(text) {
 }
 
 # Alternatives or a range, in words.
-function allowed(i,   text, two, word) {
-	text = range[i]
-	if (text == "" || kind[i] == "SWITCH")
+function allowed(text, kind_of,   two, word) {
+	if (text == "" || kind_of == "SWITCH" || kind_of == "BOOL" || kind_of ~ /^RECORD/)
 		return ""
-	if (kind[i] == "CHOICE") {
+	if (is_choice(kind_of)) {
 		gsub(/[|]/, ", ", text)
-		return "One of: " text ". "
+		return (kind_of == "SET" ? "All, or of: " : "One of: ") text ". "
 	}
 	split(text, two, "[|]")
 	word = two[2]
@@ -105,14 +132,43 @@ function man_option(i,   text) {
 	text = text "\\fB\\-\\-" troff(name[i]) "\\fR"
 	print text (arg[i] == "" ? "" : " \\fI" troff(arg[i]) "\\fR")
 	print troff(toupper(substr(help[i], 1, 1)) substr(help[i], 2)) "."
-	text = allowed(i)
+	text = allowed(range[i], kind[i])
 	if (initial[i] != "")
 		text = text "Default: " initial[i] "." special[field[i]] " "
-	if (kind[i] ~ /_LIST$/)
+	if (kind[i] ~ /_LIST$/ || kind[i] == "SET")
 		text = text "May be repeated. "
 	text = text (takers[i] == "*" ? "All commands." : "Commands: " takers[i] ".")
 	gsub(/ +$/, "", text)
 	print troff(text)
+}
+
+# The fields of a record, and those of the records in it, deeper.
+function man_record(tag,   i, text) {
+	for (i = 1; i <= fields; i++) {
+		if (owner[i] != tag)
+			continue
+		print ".TP"
+		print "\\fB" troff(field_key[i]) "\\fR"
+		text = toupper(substr(field_help[i], 1, 1)) substr(field_help[i], 2) ". "
+		text = text allowed(field_range[i], field_kind[i])
+		if (field_initial[i] != "")
+			text = text "Default: " field_initial[i] ". "
+		if (field_need[i] == "REQUIRED")
+			text = text "Needed. "
+		if (field_kind[i] == "RECORDS")
+			text = text "A list of mappings. "
+		if (field_kind[i] == "RECORD")
+			text = text "A mapping. "
+		if (field_example[i] != "")
+			text = text "Example: " field_example[i]
+		gsub(/ +$/, "", text)
+		print troff(text)
+		if (field_kind[i] ~ /^RECORD/) {
+			print ".RS"
+			man_record(field_range[i])
+			print ".RE"
+		}
+	}
 }
 
 function man_command(i) {
@@ -132,6 +188,8 @@ function print_man(   skeleton, line, i, got) {
 		else if (line == "@OPTIONS@")
 			for (i = 1; i <= options; i++)
 				man_option(i)
+		else if (line == "@RECORDS@")
+			man_record("agent_config")
 		else
 			print line
 	}
@@ -161,7 +219,7 @@ function print_bash(   c, i, text, values) {
 	print "\tcase $prev in"
 	for (i = 1; i <= options; i++) {
 		values = ""
-		if (kind[i] == "CHOICE" || kind[i] == "SWITCH")
+		if (is_choice(kind[i]) || kind[i] == "SWITCH" || kind[i] == "BOOL")
 			values = range[i]
 		gsub(/[|]/, " ", values)
 		text = "--" name[i] (letter[i] == "" ? "" : "|-" letter[i])
@@ -169,7 +227,7 @@ function print_bash(   c, i, text, values) {
 			print "\t" text ") COMPREPLY=($(compgen -W '" values "' -- \"$cur\")); return ;;"
 		else if (kind[i] ~ /PATH|OUTPUT/)
 			print "\t" text ") COMPREPLY=($(compgen -f -- \"$cur\")); return ;;"
-		else if (kind[i] != "FLAG")
+		else if (kind[i] != "FLAG" && kind[i] != "ACTION")
 			print "\t" text ") return ;;"
 	}
 	print "\tesac"
@@ -201,19 +259,70 @@ function json(text) {
 	return "\"" text "\""
 }
 
-function schema_type(i,   text) {
-	if (kind[i] == "FLAG" || kind[i] == "SWITCH")
+# The type of a value of one kind, with its choices.
+function schema_type(kind_of, choices) {
+	gsub(/[|]/, "\", \"", choices)
+	choices = "[\"" choices "\"]"
+	if (kind_of == "FLAG" || kind_of == "SWITCH" || kind_of == "BOOL")
 		return "\"type\": \"boolean\""
-	if (kind[i] == "SIZE" || kind[i] == "PERCENT" || kind[i] == "NUMBER")
-		return "\"type\": [\"string\", \"number\"]"
-	if (kind[i] == "CHOICE") {
-		text = json(range[i])
-		gsub(/[|]/, "\", \"", text)
-		return "\"enum\": [" text "]"
-	}
-	if (kind[i] ~ /_LIST$/)
+	if (kind_of == "CHOICE" || kind_of == "ENUM")
+		return "\"enum\": " choices
+	if (kind_of == "SET")
+		return "\"type\": [\"string\", \"array\"], \"items\": {\"enum\": " choices "}"
+	if (kind_of == "URL")
+		return "\"type\": \"string\", \"pattern\": \"^[Hh][Tt][Tt][Pp][Ss]?://\""
+	if (kind_of == "LABELS")
+		return "\"type\": \"object\", \"additionalProperties\": {\"type\": [\"string\", \"number\", \"boolean\"]}"
+	if (kind_of ~ /_LIST$/)
 		return "\"type\": [\"string\", \"array\"], \"items\": {\"type\": \"string\"}"
+	if (kind_of ~ /^(SIZE|PERCENT|NUMBER|SECONDS|MEGABYTES|MB_PER_MIN|NAME|HEX|USER)$/)
+		return "\"type\": [\"string\", \"number\"]"
 	return "\"type\": \"string\""
+}
+
+# The properties of a record, each on a line behind `indent`.
+function schema_fields(tag, indent,   i, text, comma) {
+	comma = ""
+	for (i = 1; i <= fields; i++) {
+		if (owner[i] != tag)
+			continue
+		text = text comma indent json(field_key[i]) ": {"
+		comma = ",\n"
+		if (field_kind[i] == "RECORD")
+			text = text schema_record(field_range[i], indent, "[\"object\", \"null\"]")
+		else if (field_kind[i] == "RECORDS")
+			text = text "\"type\": [\"array\", \"null\"], \"items\": {" \
+				schema_record(field_range[i], indent, "\"object\"") "}"
+		else
+			text = text schema_type(field_kind[i], field_range[i])
+		text = text ", \"description\": " json(field_help[i])
+		if (field_initial[i] != "")
+			text = text ", \"default\": " json(field_initial[i])
+		text = text "}"
+	}
+	return text
+}
+
+function schema_record(tag, indent, type,   i, text, required, needed) {
+	text = "\"type\": " type ", \"additionalProperties\": false, \"properties\": {\n"
+	text = text schema_fields(tag, indent "  ") "\n" indent "}"
+	for (i = 1; i <= fields; i++) {
+		if (owner[i] == tag && field_need[i] == "REQUIRED")
+			required = required (required == "" ? "" : ", ") json(field_key[i])
+		if (owner[i] == tag && field_need[i] == "NEEDED")
+			needed = needed (needed == "" ? "" : ", ") "{\"required\": [" json(field_key[i]) "]}"
+	}
+	if (required != "")
+		text = text ", \"required\": [" required "]"
+	if (needed != "")
+		text = text ", \"anyOf\": [" needed "]"
+	return text
+}
+
+function schema_default(i) {
+	if (kind[i] == "SWITCH")
+		return initial[i] == "on" ? "true" : "false"
+	return kind[i] == "BOOL" ? initial[i] : json(initial[i])
 }
 
 function print_schema(   i, text, comma) {
@@ -227,14 +336,16 @@ function print_schema(   i, text, comma) {
 	print "    \"additionalProperties\": false,"
 	print "    \"properties\": {"
 	for (i = 1; i <= options; i++) {
-		if (name[i] == "help" || name[i] == "config")
+		if (kind[i] == "ACTION" || name[i] == "config")
 			continue
-		text = comma "      " json(key[i]) ": {" schema_type(i) ", \"description\": " json(help[i])
+		text = comma "      " json(key[i]) ": {" schema_type(kind[i], range[i]) ", \"description\": " json(help[i])
 		if (initial[i] != "")
-			text = text ", \"default\": " (kind[i] == "SWITCH" ? (initial[i] == "on" ? "true" : "false") : json(initial[i]))
+			text = text ", \"default\": " schema_default(i)
 		printf "%s}", text
 		comma = ",\n"
 	}
+	if (fields)
+		printf ",\n%s", schema_fields("agent_config", "      ")
 	print "\n    }\n  }}\n}"
 }
 

@@ -115,6 +115,33 @@ page_data()
 	refuses 78 HF-E-CONFIG ps --config bad.yaml
 }
 
+@test "agent checks a file, and prints one that passes" {
+	ends 0 agent --print-defaults
+	cp "$BATS_TEST_TMPDIR/out" defaults.yaml
+	for key in 'mode: ' 'sampling_interval: ' '#targets:' '#      secret: ' '#for: '; do
+		grep -q "^  $key" defaults.yaml
+	done
+	ends 0 agent --check defaults.yaml
+	[ "$(wc -l < "$BATS_TEST_TMPDIR/out")" -eq 1 ]
+	grep -q '^defaults.yaml: fine: mode standard' "$BATS_TEST_TMPDIR/out"
+	ends 0 agent --check --config defaults.yaml
+	printf '%s\n' 'memory_profiling:' '  mode: fast' '  targets: [{comn: x}]' > wrong.yaml
+	ends 78 agent --check wrong.yaml
+	grep -q "^wrong.yaml:2:9: mode: 'fast' is not understood; it takes one of off, basic" "$BATS_TEST_TMPDIR/out"
+	grep -q "^wrong.yaml:3:14: a target has no 'comn'; did you mean comm?" "$BATS_TEST_TMPDIR/out"
+	[ ! -s "$BATS_TEST_TMPDIR/err" ]
+	refuses 66 HF-E-NOFILE agent --check nosuch.yaml
+	refuses 64 HF-E-USAGE agent --check
+	refuses 64 HF-E-USAGE agent defaults.yaml
+	refuses 64 HF-E-USAGE agent --check defaults.yaml --config defaults.yaml
+	refuses 78 HF-E-CONFIG agent --listen 0.0.0.0:7654
+	# Without --check all is told before the error.
+	ends 78 agent --config wrong.yaml
+	[ "$(grep -c '^wrong.yaml:' "$BATS_TEST_TMPDIR/err")" -eq 3 ]
+	refuses 78 HF-E-CONFIG ps --config wrong.yaml
+	grep -q '2 more' "$BATS_TEST_TMPDIR/err"
+}
+
 @test "commands that are not built yet say so" {
 	for command in "gc $pid" agent "ctl leaks"; do
 		# shellcheck disable=SC2086 # words

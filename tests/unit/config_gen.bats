@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What scripts/gen-options.awk makes of the table: complete, well-formed, the same in every awk.
 
-gen() { awk -v output="$1" -f scripts/gen-options.awk user/config/options.def; }
+tables='user/config/options.def user/config/records.def'
+# shellcheck disable=SC2086 # two files
+gen() { awk -v output="$1" -f scripts/gen-options.awk $tables; }
+fields() { sed -n "s/^FIELD($1, [a-z_]*, \"\([a-z_]*\)\".*/\1/p" user/config/records.def; }
 names() { sed -n 's/^OPTION([a-z_]*, "\([a-z-]*\)".*/\1/p' user/config/options.def; }
 commands() { sed -n 's/^COMMAND(\([a-z]*\),.*/\1/p' user/config/options.def; }
 page() { gen holdfast.1 | man -l --warnings=w -E UTF-8 - 2>"$BATS_TEST_TMPDIR/complaints" | col -b; }
@@ -48,6 +51,8 @@ page() { gen holdfast.1 | man -l --warnings=w -E UTF-8 - 2>"$BATS_TEST_TMPDIR/co
 	[ -z "$(complete_words holdfast ps --bu)" ]
 	[ "$(complete_words holdfast hunt --log-level d)" = debug ]
 	[ "$(complete_words holdfast hunt --faults of)" = off ]
+	[ "$(complete_words holdfast agent --mode pr)" = production ]
+	[ "$(complete_words holdfast agent --enable-leak-detection f)" = false ]
 	complete_words holdfast attach "$$" | grep -qx "$$"
 	[ -z "$(complete_words holdfast hunt --for 1)" ]
 }
@@ -58,11 +63,38 @@ page() { gen holdfast.1 | man -l --warnings=w -E UTF-8 - 2>"$BATS_TEST_TMPDIR/co
 s = json.load(open(sys.argv[1]))["properties"]["memory_profiling"]
 assert s["additionalProperties"] is False
 print("\n".join(s["properties"]))' "$BATS_TEST_TMPDIR/s" | sort)
-	[ "$keys" = "$(names | grep -vx -e help -e config | tr - _ | sort)" ]
+	[ "$keys" = "$({ names | grep -vx -e help -e config -e check -e print-defaults | tr - _
+		fields agent_config; } | sort)" ]
+}
+
+@test "schema: describes lists of mappings, with what they need" {
+	gen config.schema.json >"$BATS_TEST_TMPDIR/s"
+	python3 - "$BATS_TEST_TMPDIR/s" <<-'END'
+		import json, sys
+		s = json.load(open(sys.argv[1]))["properties"]["memory_profiling"]["properties"]
+		rule = s["targets"]["items"]
+		assert rule["additionalProperties"] is False
+		assert {"required": ["comm"]} in rule["anyOf"] and {"required": ["name"]} not in rule["anyOf"]
+		assert "debug" in rule["properties"]["mode"]["enum"]
+		assert s["components"]["items"]["required"] == ["name"]
+		hook = s["alerts"]["properties"]["webhook"]["items"]
+		assert hook["required"] == ["url"] and set(hook["properties"]) == {"url", "secret"}
+		assert s["mode"]["enum"][0] == "off" and s["mode"]["default"] == "standard"
+		assert s["enable_leak_detection"] ["type"] == "boolean"
+		assert "mmap" in s["enabled_backends"]["items"]["enum"]
+		assert s["fleet"]["properties"]["labels"]["type"] == "object"
+	END
+}
+
+@test "man page: has every key of the file" {
+	text=$(MANWIDTH=200 page)
+	for key in $(fields '[a-z_]*'); do
+		grep -Eq "^[[:blank:]]+$key([[:blank:]]|$)" <<<"$text" || { echo "$key is missing"; false; }
+	done
 }
 
 @test "a broken table is an error, not a wrong page" {
-	for row in 'OPTION(a, "b")' 'COMMAND(a, "b"' ''; do
+	for row in 'OPTION(a, "b")' 'COMMAND(a, "b"' 'FIELD(a, "b")' 'RECORD(a)' ''; do
 		run sh -c 'printf "%s\n" "$1" | awk -v output=holdfast.1 -f scripts/gen-options.awk' _ "$row"
 		[ "$status" -ne 0 ]
 	done
@@ -75,7 +107,8 @@ print("\n".join(s["properties"]))' "$BATS_TEST_TMPDIR/s" | sort)
 	for other in gawk 'busybox awk' original-awk; do
 		command -v "${other%% *}" >/dev/null || continue
 		for output in holdfast.1 holdfast.bash config.schema.json; do
-			$other -v output=$output -f scripts/gen-options.awk user/config/options.def |
+			# shellcheck disable=SC2086 # two files
+			$other -v output=$output -f scripts/gen-options.awk $tables |
 				cmp - <(gen $output)
 		done
 		tried=$((tried + 1))

@@ -397,7 +397,7 @@ static void commands_are_found_and_near_misses_suggested(void **state)
 	assert_null(command_find("nonsense", &err));
 	assert_non_null(strstr(err.fix.buf, "--help"));
 	assert_int_equal(command_check_built(&command_rows[COMMAND_hunt], &err), 0);
-	assert_int_equal(command_check_built(&command_rows[COMMAND_agent], &err), -ENOTSUP);
+	assert_int_equal(command_check_built(&command_rows[COMMAND_ctl], &err), -ENOTSUP);
 	assert_int_equal(error_exit_code(err.code), 69);
 	error_done(&err);
 }

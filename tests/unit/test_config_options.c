@@ -79,7 +79,7 @@ static void every_option_is_in_the_help_of_its_commands_and_in_no_other(void **s
 
 		*example = '\0';
 		for (size_t i = 0; i < OPTION_COUNT; i++) {
-			char name[40];
+			char name[64];
 			const char *at;
 
 			snprintf(name, sizeof(name), "--%s", option_rows[i].name);
@@ -169,7 +169,8 @@ static void ranges_and_defaults_are_values_of_their_kind(void **state)
 		if (*row->initial)
 			assert_int_equal(
 				value_set(&c, (enum option_id)i, row->initial, &place, &err), 0);
-		assert_int_equal(*row->arg != '\0', row->kind != OPTION_FLAG);
+		assert_int_equal(*row->arg != '\0',
+				 row->kind != OPTION_FLAG && row->kind != OPTION_ACTION);
 		if (dots) {
 			/* both ends are allowed themselves */
 			low = strndup(row->range, (size_t)(dots - row->range));
@@ -178,7 +179,8 @@ static void ranges_and_defaults_are_values_of_their_kind(void **state)
 			assert_int_equal(value_set(&c, (enum option_id)i, high, &place, &err), 0);
 			free(low);
 			free(high);
-		} else if (row->kind == OPTION_CHOICE) {
+		} else if (row->kind == OPTION_CHOICE || row->kind == OPTION_ENUM ||
+			   row->kind == OPTION_SET) {
 			assert_non_null(strchr(row->range, '|'));
 		} else {
 			assert_true(row->kind != OPTION_SIZE && row->kind != OPTION_DURATION &&

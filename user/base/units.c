@@ -145,6 +145,16 @@ int units_parse_u64(const char *text, uint64_t *ret_value)
 	return 0;
 }
 
+int units_parse_scaled(const char *text, uint64_t factor, uint64_t *ret_value)
+{
+	struct decimal d;
+	int err = parse_decimal(&text, &d);
+
+	if (err)
+		return err;
+	return *text ? -EINVAL : scale_decimal(&d, factor, ret_value);
+}
+
 /* SIZE at *at, which moves behind it. */
 static int parse_size_prefix(const char **at, uint64_t *ret_bytes)
 {

@@ -18,6 +18,8 @@
 #include "base/strbuf.h"
 
 int units_parse_u64(const char *text, uint64_t *ret_value);
+/* A bare number times `factor`, rounded down: "0.5" with 1000000000 is 500000000. */
+int units_parse_scaled(const char *text, uint64_t factor, uint64_t *ret_value);
 int units_parse_size(const char *text, uint64_t *ret_bytes);
 int units_parse_duration(const char *text, uint64_t *ret_ns);
 /* 2% gives 2.0. Not negative; the upper bound is the caller's. */

@@ -12,7 +12,7 @@ static const command_fn commands[COMMAND_COUNT] = {
 	[COMMAND_report] = command_report, [COMMAND_diff] = command_diff,
 	[COMMAND_ps] = command_ps,         [COMMAND_doctor] = command_doctor,
 	[COMMAND_record] = command_record, [COMMAND_scan] = command_scan,
-	[COMMAND_gc] = command_gc,
+	[COMMAND_gc] = command_gc,         [COMMAND_agent] = command_agent,
 };
 
 static int fail(struct hf_error *error)
@@ -38,9 +38,8 @@ static int run_command(const struct command_row *row, int argc, char **argv, str
 		config_print_help(row, stdout);
 		return 0;
 	}
-	result = command_check_built(row, error);
-	if (result)
-		return result;
+	if (!commands[row - command_rows])
+		return command_check_built(row, error);
 	if (config.log_level && !log_level_parse(config.log_level, &level))
 		log_set_level(level);
 	return commands[row - command_rows](&config, error);

@@ -82,10 +82,11 @@ extern const struct agent_mode_row agent_mode_rows[AGENT_MODE_COUNT];
 /* How long samples are kept at which resolution, and how much at most. */
 struct retention {
 	uint64_t raw_ns;     /* each sample */
-	uint64_t minutes_ns; /* one per minute */
-	uint64_t days_ns;    /* one per hour */
+	uint64_t minutes_ns; /* those of a minute each */
+	uint64_t days_ns;    /* the coarsest */
 	uint64_t profiles;   /* kept per target */
 	uint64_t max_bytes;  /* of the store */
+	size_t line, column; /* where it was given in the file; 0: nowhere */
 };
 
 #define AGENT_ALL_SITES UINT64_MAX
@@ -121,6 +122,7 @@ struct target_rule {
 	uint64_t warning_bytes;         /* RULE_INHERITS_BYTES; 0: none */
 	uint64_t critical_bytes;        /* RULE_INHERITS_BYTES; 0: none */
 	double growth_bytes_per_second; /* RULE_INHERITS_RATE; 0: none */
+	size_t line, column;            /* where the rule begins in the file */
 };
 
 /* Memory belongs to the first component all of whose conditions are met, or else to `other`. */

@@ -72,6 +72,11 @@ static bool looks_like_option(const char *text)
 	return !text[2] || option_find(text + 2, (size_t)(strchrnul(text + 2, '=') - text - 2));
 }
 
+static bool takes_nothing(const struct option_row *row)
+{
+	return row->kind == OPTION_FLAG || row->kind == OPTION_ACTION;
+}
+
 static bool is_number(const char *text)
 {
 	return *text && text[strspn(text, "0123456789")] == '\0';
@@ -128,11 +133,11 @@ static int parse_long(struct config *config, struct arguments *a, const char *te
 		return unknown_option(a, text, (size_t)(end - text), err);
 	if (!option_applies(row, a->command))
 		return wrong_command(a, row, err);
-	if (row->kind == OPTION_FLAG && value) {
+	if (takes_nothing(row) && value) {
 		error_set(err, HF_E_USAGE, "--%s takes no value", row->name);
 		return point_to_help(a->command, err);
 	}
-	if (row->kind == OPTION_FLAG)
+	if (takes_nothing(row))
 		value = "true";
 	else if (!value)
 		result = take_value(a, row, &value, err);
@@ -153,13 +158,13 @@ static int parse_short(struct config *config, struct arguments *a, const char *l
 				  *letters);
 			return point_to_help(a->command, err);
 		}
-		if (row->kind != OPTION_FLAG && letters[1])
+		if (!takes_nothing(row) && letters[1])
 			value = letters + 1;
-		else if (row->kind != OPTION_FLAG)
+		else if (!takes_nothing(row))
 			result = take_value(a, row, &value, err);
 		if (!result)
 			result = set_option(config, a, row, value, err);
-		if (result || row->kind != OPTION_FLAG || config->help)
+		if (result || !takes_nothing(row) || config->help)
 			return result;
 	}
 	return 0;
@@ -309,7 +314,7 @@ int config_parse_cli(struct config *config, const struct command_row *command, i
 		result = settings_apply_defaults(config, command, err);
 	if (!result)
 		result = settings_apply_environment(config, err);
-	if (!result)
+	if (!result && command != &command_rows[COMMAND_agent])
 		result = settings_apply_file(config, err);
 	return result ? result : check_outputs(config, err);
 }

@@ -3,7 +3,7 @@
 
 #include "config/options.h"
 
-#define NAME_MAX_LEN 32
+#define NAME_MAX_LEN 48
 
 static size_t least(size_t a, size_t b)
 {

@@ -17,25 +17,49 @@
 VEC_STRUCT(string_vec, char *);
 
 /* X(kind, type of the field in struct config) */
-#define OPTION_KINDS(X)                                                              \
-	X(FLAG, bool)                    /* no argument */                           \
-	X(SWITCH, bool)                  /* on or off */                             \
-	X(SIZE, uint64_t)                /* bytes */                                 \
-	X(DURATION, uint64_t)            /* ns; "forever" is 0 */                    \
-	X(PERCENT, double)               /* 2% is 2.0 */                             \
-	X(RATE, double)                  /* bytes per second */                      \
-	X(NUMBER, uint64_t)              /* "all" is UINT64_MAX */                   \
-	X(STRING, char *)                /* NULL: not given */                       \
-	X(PATH, char *)                  /* a file to read; NULL: not given */       \
-	X(OUTPUT, char *)                /* a file to write, "-" stdout */           \
-	X(OPT_OUTPUT, char *)            /* the same; "-" too if FILE is left out */ \
-	X(CHOICE, char *)                /* one of the choices; NULL: not given */   \
-	X(ALLOC_LIST, struct string_vec) /* repeatable; checked by alloc_spec.h */   \
+#define OPTION_KINDS(X)                                                                    \
+	X(FLAG, bool)          /* no argument */                                           \
+	X(ACTION, bool)        /* the same, on the command line only: it is no setting */  \
+	X(SWITCH, bool)        /* on or off */                                             \
+	X(BOOL, bool)          /* true or false */                                         \
+	X(SIZE, uint64_t)      /* bytes */                                                 \
+	X(DURATION, uint64_t)  /* ns; "forever" is 0 */                                    \
+	X(SECONDS, uint64_t)   /* ns; a bare number is seconds */                          \
+	X(PERCENT, double)     /* 2% is 2.0 */                                             \
+	X(RATE, double)        /* bytes per second */                                      \
+	X(NUMBER, uint64_t)    /* "all" is UINT64_MAX */                                   \
+	X(MEGABYTES, uint64_t) /* bytes, written as a number of 1,048,576 */               \
+	X(MB_PER_MIN, double)  /* bytes per second, written as such a number per minute */ \
+	X(STRING, char *)      /* NULL: not given */                                       \
+	X(PATH, char *)        /* a file to read, or a folder; NULL: not given */          \
+	X(OUTPUT, char *)      /* a file to write, "-" stdout */                           \
+	X(OPT_OUTPUT, char *)  /* the same; "-" too if FILE is left out */                 \
+	X(CHOICE, char *)      /* one of the choices; NULL: not given */                   \
+	X(ENUM, int)           /* place of the word among the choices; -1: not given */    \
+	X(SET, uint64_t)       /* repeatable; bit n: the n-th of the choices */            \
+	X(ADDRESS, char *)     /* for listen_address_parse() */                            \
+	X(ALLOC_LIST, struct string_vec) /* repeatable; checked by alloc_spec.h */         \
 	X(FREE_LIST, struct string_vec)
 
+/* More that the records of the YAML file have: X(kind), its type beside it. */
+#define RECORD_KINDS(X)                                                                \
+	X(NAME)      /* char *: a label: a text without control characters */          \
+	X(GLOB)      /* char *: for fnmatch(3) */                                      \
+	X(COMM_GLOB) /* char *: the same, of at most 15 bytes if it has no wildcard */ \
+	X(REGEX)     /* char *: POSIX extended */                                      \
+	X(USER)      /* int64_t: uid; -1: not given */                                 \
+	X(HEX)       /* char *: lower-case digits, 4 or more */                        \
+	X(URL)       /* char *: http or https */                                       \
+	X(FUNCTION)  /* char *: as in struct span_rule */                              \
+	X(ARGUMENT)  /* char *: arg1 to arg6, or an identifier */                      \
+	X(WORD_LIST) /* struct string_vec: words of small letters, digits, _ */        \
+	X(LABELS)    /* struct fleet_label_vec: mapping from identifiers to texts */   \
+	X(RECORD)    /* void *: no value: the record lies where the member is */       \
+	X(RECORDS)   /* void *: a vector of records */
+
 enum option_kind {
-#define OPTION_KIND_ENUM(kind, type) OPTION_##kind,
-	OPTION_KINDS(OPTION_KIND_ENUM) OPTION_KIND_COUNT
+#define OPTION_KIND_ENUM(kind, ...) OPTION_##kind,
+	OPTION_KINDS(OPTION_KIND_ENUM) RECORD_KINDS(OPTION_KIND_ENUM) OPTION_KIND_COUNT
 #undef OPTION_KIND_ENUM
 };
 
@@ -65,6 +89,7 @@ struct option_row {
 	enum option_group group;
 	const char *help;
 	size_t offset; /* of the field in struct config */
+	size_t size;   /* of that field */
 };
 
 extern const struct option_row option_rows[OPTION_COUNT];

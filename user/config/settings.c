@@ -8,10 +8,9 @@
 
 #include "base/cleanup.h"
 #include "base/fileio.h"
+#include "config/record_read.h"
 #include "config/value.h"
-#include "config/yaml.h"
 
-#define TOP_KEY        "memory_profiling"
 #define MAX_FILE_BYTES ((size_t)1 << 20)
 
 static int out_of_memory(struct hf_error *err)
@@ -33,7 +32,7 @@ int config_init(struct config *config)
 		if (err)
 			return err;
 	}
-	return 0;
+	return record_init(RECORD_agent_config, &config->agent);
 }
 
 int settings_apply_defaults(struct config *config, const struct command_row *command,
@@ -59,11 +58,16 @@ void config_done(struct config *config)
 		free(config->words.items[i]);
 	vec_done(&config->words);
 	vec_done(&config->pids);
+	record_clear(RECORD_agent_config, &config->agent);
 	*config = (struct config){.command_argv = NULL};
 }
 
-/* "no-follow" as "no_follow" or "NO_FOLLOW". */
-static void add_key(struct strbuf *out, const struct option_row *row, bool upper)
+bool settings_is_key(enum option_id id)
+{
+	return option_rows[id].kind != OPTION_ACTION && id != OPT_config_path;
+}
+
+void settings_add_key(struct strbuf *out, const struct option_row *row, bool upper)
 {
 	for (const char *c = row->name; *c; c++)
 		strbuf_addch(out, *c == '-' ? '_' : (char)(upper ? toupper(*c) : *c));
@@ -78,10 +82,10 @@ int settings_apply_environment(struct config *config, struct hf_error *err)
 		int result;
 
 		strbuf_addstr(&name, "HOLDFAST_");
-		add_key(&name, &option_rows[i], true);
+		settings_add_key(&name, &option_rows[i], true);
 		if (name.failed)
 			return out_of_memory(err);
-		value = i == OPT_help ? NULL : getenv(name.buf);
+		value = option_rows[i].kind == OPTION_ACTION ? NULL : getenv(name.buf);
 		if (!value || !*value)
 			continue;
 		place.text = name.buf;
@@ -93,87 +97,6 @@ int settings_apply_environment(struct config *config, struct hf_error *err)
 		}
 	}
 	return 0;
-}
-
-struct yaml_target {
-	struct config *config;
-	bool seen[OPTION_COUNT];
-};
-
-static int unknown_key(const struct yaml_entry *entry, struct hf_error *err)
-{
-	struct strbuf keys[OPTION_COUNT];
-	const char *names[OPTION_COUNT], *near;
-	size_t count = 0;
-
-	for (size_t i = 0; i < OPTION_COUNT; i++) {
-		if (i == OPT_help || i == OPT_config_path)
-			continue;
-		strbuf_init(&keys[count]);
-		add_key(&keys[count], &option_rows[i], false);
-		names[count] = keys[count].buf;
-		count++;
-	}
-	near = nearest_name(entry->key, names, count);
-	error_set(err, HF_E_CONFIG, "%s: there is no setting '%s'", entry->key_place, entry->key);
-	if (near)
-		error_fix(err, "did you mean %s? `man holdfast` lists the settings", near);
-	else
-		error_fix(err, "`man holdfast` lists the settings");
-	for (size_t i = 0; i < count; i++)
-		strbuf_done(&keys[i]);
-	return -EINVAL;
-}
-
-static bool key_matches(const struct option_row *row, const char *key)
-{
-	const char *name = row->name;
-
-	while (*name && *key == (*name == '-' ? '_' : *name)) {
-		name++;
-		key++;
-	}
-	return !*name && !*key;
-}
-
-static int apply_entry(void *user, const struct yaml_entry *entry, struct hf_error *err)
-{
-	struct yaml_target *target = user;
-	_cleanup_(strbuf_done) struct strbuf where = STRBUF_INIT;
-	struct value_place place = {CONFIG_FILE, NULL};
-	bool is_list;
-	size_t id = 0;
-
-	while (id < OPTION_COUNT && (id == OPT_help || id == OPT_config_path ||
-				     !key_matches(&option_rows[id], entry->key)))
-		id++;
-	if (id == OPTION_COUNT)
-		return unknown_key(entry, err);
-	if (target->seen[id] && !entry->index)
-		return error_set(err, HF_E_CONFIG, "%s: the setting %s stands here a second time",
-				 entry->key_place, entry->key);
-	target->seen[id] = true;
-	is_list = option_rows[id].kind == OPTION_ALLOC_LIST ||
-		  option_rows[id].kind == OPTION_FREE_LIST;
-	if (entry->in_sequence && !is_list)
-		return error_set(err, HF_E_CONFIG, "%s: %s takes one value, not a list",
-				 entry->place, entry->key);
-	if (!entry->value)
-		return 0;
-	strbuf_addf(&where, "%s: %s", entry->place, entry->key);
-	if (where.failed)
-		return out_of_memory(err);
-	place.text = where.buf;
-	return value_set(target->config, (enum option_id)id, entry->value, &place, err);
-}
-
-int config_apply_yaml(struct config *config, const char *name, const char *text, size_t size,
-		      struct hf_error *err)
-{
-	struct yaml_target target = {.config = config};
-	struct yaml_source source = {.name = name, .text = text, .size = size, .top_key = TOP_KEY};
-
-	return yaml_read(&source, apply_entry, &target, err);
 }
 
 static int cannot_read(const char *path, int result, struct hf_error *err)
@@ -192,19 +115,40 @@ static int cannot_read(const char *path, int result, struct hf_error *err)
 	return error_why(err, "%s", strerrordesc_np(-result));
 }
 
+int settings_read_file(const char *path, struct config *config, struct config_problems *problems,
+		       struct hf_error *err)
+{
+	struct config_text text = {.name = path};
+	_cleanup_free_ char *content = NULL;
+	int result = file_read(path, MAX_FILE_BYTES, &content, &text.size);
+
+	if (result)
+		return cannot_read(path, result, err);
+	text.text = content;
+	return config_apply_yaml(config, &text, problems) ? out_of_memory(err) : 0;
+}
+
+int settings_refuse(const char *path, const struct config_problems *problems, struct hf_error *err)
+{
+	size_t more = config_problems_count(problems) - 1;
+
+	config_problems_error(problems, err);
+	if (!path)
+		return error_fix(err, "`man holdfast` describes the settings");
+	if (!more)
+		return error_fix(err, "correct the file; `man holdfast` describes the settings");
+	return error_fix(err, "correct the file; %zu more: `holdfast agent --check %s` tells all",
+			 more, path);
+}
+
 int settings_apply_file(struct config *config, struct hf_error *err)
 {
-	_cleanup_free_ char *text = NULL;
-	size_t size;
-	int result;
+	_cleanup_(config_problems_done) struct config_problems problems = CONFIG_PROBLEMS_INIT;
+	int result = 0;
 
-	if (!config->config_path)
-		return 0;
-	result = file_read(config->config_path, MAX_FILE_BYTES, &text, &size);
-	if (result)
-		return cannot_read(config->config_path, result, err);
-	result = config_apply_yaml(config, config->config_path, text, size, err);
-	if (result && error_is_set(err) && !err->fix.len)
-		error_fix(err, "correct the file; `man holdfast` describes the settings");
+	if (config->config_path)
+		result = settings_read_file(config->config_path, config, &problems, err);
+	if (!result && config_problems_count(&problems))
+		result = settings_refuse(config->config_path, &problems, err);
 	return result;
 }

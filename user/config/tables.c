@@ -18,6 +18,7 @@ const struct option_row option_rows[OPTION_COUNT] = {
 		.group = OPTION_GROUP_##group_,                                                \
 		.help = (help_),                                                               \
 		.offset = offsetof(struct config, field_),                                     \
+		.size = sizeof(((struct config *)0)->field_),                                  \
 	},
 #include "config/options.def"
 #undef DEFAULT

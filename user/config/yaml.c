@@ -7,14 +7,21 @@
 
 #include "base/cleanup.h"
 
+#define DEPTH_MAX       16
+#define NODES_MAX       10000
+#define ARENA_MAX_BYTES ((uint64_t)64 << 20)
+
+/* Told as a problem already; nothing more can be read. */
+#define READING_ENDS (-EBADMSG)
+
 struct reader {
 	yaml_parser_t parser;
 	yaml_event_t event; /* the one looked at; owned */
 	bool has_event;
-	const struct yaml_source *source;
-	yaml_entry_fn fn;
-	void *user;
-	struct hf_error *err;
+	const struct config_text *text;
+	struct yaml_tree *tree;
+	struct config_problems *problems;
+	size_t nodes;
 };
 
 static void reader_done(struct reader *r)
@@ -24,30 +31,53 @@ static void reader_done(struct reader *r)
 	yaml_parser_delete(&r->parser);
 }
 
-static void add_place(struct strbuf *out, const struct reader *r, const yaml_mark_t *mark)
+static struct config_place place_of(const struct reader *r, const yaml_mark_t *mark)
 {
-	strbuf_addf(out, "%s:%zu:%zu", r->source->name, mark->line + 1, mark->column + 1);
+	return (struct config_place){r->text->name, mark->line + 1, mark->column + 1};
 }
 
-static int fail_at(const struct reader *r, const yaml_mark_t *mark, const char *what)
+static int tell(const struct reader *r, const yaml_mark_t *mark, const char *what, const char *why)
 {
-	_cleanup_(strbuf_done) struct strbuf place = STRBUF_INIT;
+	const struct config_place place = place_of(r, mark);
 
-	add_place(&place, r, mark);
-	return error_set(r->err, HF_E_CONFIG, "%s: %s", place.buf, what);
+	return config_problems_add_at(r->problems, &place, what, why);
 }
 
-/* The parser's own error. It tells a place for syntax, an offset only for bad UTF-8. */
-static int fail_syntax(const struct reader *r)
+/* Like tell(), of something that ends the reading. */
+static int end_with(const struct reader *r, const yaml_mark_t *mark, const char *what,
+		    const char *why)
+{
+	return tell(r, mark, what, why) ? -ENOMEM : READING_ENDS;
+}
+
+/* Columns count characters, as libyaml's do. */
+static yaml_mark_t mark_at(const struct config_text *text, size_t offset)
+{
+	yaml_mark_t mark = {.index = offset};
+
+	for (size_t i = 0; i < offset && i < text->size; i++) {
+		if (text->text[i] == '\n') {
+			mark.line++;
+			mark.column = 0;
+		} else if (((unsigned char)text->text[i] & 0xc0) != 0x80) {
+			mark.column++;
+		}
+	}
+	return mark;
+}
+
+/* The parser's own error. It tells a place for syntax, an offset only for what is no character. */
+static int end_with_syntax(const struct reader *r)
 {
 	const yaml_parser_t *p = &r->parser;
+	yaml_mark_t mark = p->problem_mark;
 
 	if (p->error == YAML_MEMORY_ERROR)
-		return error_set_errno(r->err, HF_E_INTERNAL, ENOMEM, "out of memory");
+		return -ENOMEM;
 	if (p->error == YAML_READER_ERROR)
-		return error_set(r->err, HF_E_CONFIG, "%s: byte %zu: %s", r->source->name,
-				 p->problem_offset, p->problem ? p->problem : "not UTF-8");
-	return fail_at(r, &p->problem_mark, p->problem ? p->problem : "not YAML");
+		mark = mark_at(r->text, p->problem_offset);
+	return end_with(r, &mark, p->problem ? p->problem : "this is not YAML",
+			p->context ? p->context : "");
 }
 
 static int next_event(struct reader *r)
@@ -56,138 +86,151 @@ static int next_event(struct reader *r)
 		yaml_event_delete(&r->event);
 	r->has_event = false;
 	if (!yaml_parser_parse(&r->parser, &r->event))
-		return fail_syntax(r);
+		return end_with_syntax(r);
 	r->has_event = true;
 	return 0;
 }
 
-/* The scalar at hand, which ends with a NUL; NULL and an error if it holds another one. */
-static const char *scalar_text(const struct reader *r)
+/* The scalar's text; NULL with 0 if it holds a NUL, which has been told. */
+static int copy_scalar(const struct reader *r, const char **ret)
 {
 	const char *text = (const char *)r->event.data.scalar.value;
+	size_t len = r->event.data.scalar.length;
 
-	if (!memchr(text, 0, r->event.data.scalar.length))
-		return text;
-	fail_at(r, &r->event.start_mark, "a NUL character is not allowed");
-	return NULL;
+	*ret = NULL;
+	if (memchr(text, 0, len))
+		return tell(r, &r->event.start_mark, "a NUL character is not allowed", "");
+	*ret = arena_strndup(&r->tree->arena, text, len);
+	return *ret ? 0 : -ENOMEM;
 }
 
-static int give_scalar(struct reader *r, struct yaml_entry *entry)
+static void append(struct yaml_node *parent, struct yaml_node *node)
 {
-	_cleanup_(strbuf_done) struct strbuf place = STRBUF_INIT;
-
-	if (r->event.type == YAML_ALIAS_EVENT)
-		return fail_at(r, &r->event.start_mark, "aliases are not supported");
-	if (r->event.type != YAML_SCALAR_EVENT)
-		return fail_at(r, &r->event.start_mark, "a plain value is wanted here");
-	entry->value = scalar_text(r);
-	if (!entry->value)
-		return -EINVAL;
-	add_place(&place, r, &r->event.start_mark);
-	if (place.failed)
-		return error_set_errno(r->err, HF_E_INTERNAL, ENOMEM, "out of memory");
-	entry->place = place.buf;
-	return r->fn(r->user, entry, r->err);
+	if (parent->last)
+		parent->last->next = node;
+	else
+		parent->first = node;
+	parent->last = node;
 }
 
-static int read_sequence(struct reader *r, struct yaml_entry *entry)
-{
-	int err;
+static int read_children(struct reader *r, struct yaml_node *node, unsigned int depth);
 
-	entry->in_sequence = true;
+/* A node for the event at hand, without what is below it. */
+static int make_node(struct reader *r, unsigned int depth, struct yaml_node **ret)
+{
+	struct yaml_node *node;
+	int err = 0;
+
+	if (depth > DEPTH_MAX)
+		return end_with(r, &r->event.start_mark, "this is nested too deeply",
+				"16 levels are enough for every setting");
+	if (++r->nodes > NODES_MAX)
+		return end_with(r, &r->event.start_mark, "there are too many values",
+				"a file may hold 10,000");
+	node = arena_zalloc(&r->tree->arena, sizeof(*node));
+	if (!node)
+		return -ENOMEM;
+	node->place = place_of(r, &r->event.start_mark);
+	node->whole = true;
+	if (r->event.type == YAML_SCALAR_EVENT) {
+		err = copy_scalar(r, &node->text);
+		node->kind = node->text ? YAML_NODE_TEXT : YAML_NODE_BAD;
+	} else if (r->event.type == YAML_SEQUENCE_START_EVENT) {
+		node->kind = YAML_NODE_LIST;
+	} else if (r->event.type == YAML_MAPPING_START_EVENT) {
+		node->kind = YAML_NODE_MAP;
+	} else {
+		err = tell(r, &r->event.start_mark, "aliases are not supported",
+			   "write the value out");
+	}
+	*ret = node;
+	return err;
+}
+
+static int read_list(struct reader *r, struct yaml_node *list, unsigned int depth)
+{
 	for (;;) {
-		err = next_event(r);
+		struct yaml_node *node;
+		int err = next_event(r);
+
 		if (err || r->event.type == YAML_SEQUENCE_END_EVENT)
-			break;
-		err = give_scalar(r, entry);
+			return err;
+		err = make_node(r, depth + 1, &node);
 		if (err)
-			break;
-		entry->index++;
+			return err;
+		append(list, node);
+		err = read_children(r, node, depth + 1);
+		if (err)
+			return err;
 	}
-	if (err || entry->index)
-		return err;
-	entry->value = NULL;
-	entry->place = entry->key_place;
-	return r->fn(r->user, entry, r->err);
 }
 
-/* With the key's event at hand. */
-static int read_entry(struct reader *r)
+/*
+ * The key at hand, which stays empty where it is none: then a problem has been told, and the value
+ * belongs to nothing.
+ */
+static int read_key(struct reader *r, const struct yaml_node *map, unsigned int depth,
+		    struct yaml_node *ret)
 {
-	_cleanup_(strbuf_done) struct strbuf key = STRBUF_INIT, key_place = STRBUF_INIT;
-	struct yaml_entry entry = {.index = 0};
-	const char *text;
-	int err;
+	_cleanup_(strbuf_done) struct strbuf what = STRBUF_INIT;
+	struct yaml_node *node;
+	int err = 0;
 
-	if (r->event.type != YAML_SCALAR_EVENT)
-		return fail_at(r, &r->event.start_mark, "the name of a setting is wanted here");
-	text = scalar_text(r);
-	if (!text)
-		return -EINVAL;
-	strbuf_addstr(&key, text);
-	add_place(&key_place, r, &r->event.start_mark);
-	if (key.failed || key_place.failed)
-		return error_set_errno(r->err, HF_E_INTERNAL, ENOMEM, "out of memory");
-	entry.key = key.buf;
-	entry.key_place = key_place.buf;
-	err = next_event(r);
-	if (err)
+	ret->key_place = place_of(r, &r->event.start_mark);
+	if (r->event.type != YAML_SCALAR_EVENT) {
+		err = tell(r, &r->event.start_mark, "the name of a setting is wanted here",
+			   "write `name: value`");
+		if (!err)
+			err = make_node(r, depth + 1, &node);
+		return err ? err : read_children(r, node, depth + 1);
+	}
+	err = copy_scalar(r, &ret->key);
+	if (err || !ret->key || !yaml_find(map, ret->key))
 		return err;
-	return r->event.type == YAML_SEQUENCE_START_EVENT ? read_sequence(r, &entry)
-							  : give_scalar(r, &entry);
+	strbuf_addf(&what, "the setting %s stands here a second time", ret->key);
+	ret->key = NULL;
+	if (what.failed)
+		return -ENOMEM;
+	return tell(r, &r->event.start_mark, what.buf, "remove one of them");
 }
 
-static int read_settings(struct reader *r)
+static int read_map(struct reader *r, struct yaml_node *map, unsigned int depth)
 {
-	int err = next_event(r);
-
-	if (err)
-		return err;
-	/* `memory_profiling:` with nothing below it */
-	if (r->event.type == YAML_SCALAR_EVENT && r->event.data.scalar.length == 0)
-		return next_event(r);
-	if (r->event.type != YAML_MAPPING_START_EVENT)
-		return fail_at(r, &r->event.start_mark,
-			       "settings are wanted here, as `name: value`");
 	for (;;) {
-		err = next_event(r);
+		struct yaml_node *node, key = {.key = NULL};
+		int err = next_event(r);
+
+		if (err || r->event.type == YAML_MAPPING_END_EVENT)
+			return err;
+		err = read_key(r, map, depth, &key);
+		if (!err)
+			err = next_event(r);
+		if (!err)
+			err = make_node(r, depth + 1, &node);
 		if (err)
 			return err;
-		if (r->event.type == YAML_MAPPING_END_EVENT)
-			return next_event(r);
-		err = read_entry(r);
+		node->key = key.key;
+		node->key_place = key.key_place;
+		if (node->key)
+			append(map, node);
+		err = read_children(r, node, depth + 1);
 		if (err)
 			return err;
 	}
 }
 
-static int fail_top(const struct reader *r)
+/* What is below a node that has been made of the event at hand. */
+static int read_children(struct reader *r, struct yaml_node *node, unsigned int depth)
 {
-	fail_at(r, &r->event.start_mark, "the settings must stand below one key");
-	return error_fix(r->err, "begin the file with `%s:` and indent the settings below it",
-			 r->source->top_key);
-}
+	int err = 0;
 
-static int read_document(struct reader *r)
-{
-	int err = next_event(r);
-
-	if (err)
-		return err;
-	if (r->event.type != YAML_MAPPING_START_EVENT)
-		return fail_top(r);
-	err = next_event(r);
-	if (err)
-		return err;
-	if (r->event.type != YAML_SCALAR_EVENT ||
-	    strcmp((const char *)r->event.data.scalar.value, r->source->top_key) != 0)
-		return fail_top(r);
-	err = read_settings(r);
-	if (err)
-		return err;
-	if (r->event.type != YAML_MAPPING_END_EVENT)
-		return fail_top(r);
-	return next_event(r); /* the document's end */
+	node->whole = false;
+	if (node->kind == YAML_NODE_LIST)
+		err = read_list(r, node, depth);
+	else if (node->kind == YAML_NODE_MAP)
+		err = read_map(r, node, depth);
+	node->whole = !err;
+	return err;
 }
 
 /* Nothing but comments is an empty configuration. */
@@ -197,26 +240,51 @@ static int read_stream(struct reader *r)
 
 	if (!err)
 		err = next_event(r);
-	if (!err && r->event.type == YAML_DOCUMENT_START_EVENT) {
-		err = read_document(r);
-		if (!err)
-			err = next_event(r);
-	}
+	if (err || r->event.type == YAML_STREAM_END_EVENT)
+		return err;
+	err = next_event(r); /* behind the document's start */
+	if (!err)
+		err = make_node(r, 0, &r->tree->root);
+	if (!err)
+		err = read_children(r, r->tree->root, 0);
+	if (!err)
+		err = next_event(r); /* the document's end */
+	if (!err)
+		err = next_event(r);
 	if (!err && r->event.type != YAML_STREAM_END_EVENT)
-		err = fail_at(r, &r->event.start_mark, "a second document is not supported");
+		err = tell(r, &r->event.start_mark, "a second document is not supported",
+			   "a file holds one");
 	return err;
 }
 
-int yaml_read(const struct yaml_source *source, yaml_entry_fn fn, void *user, struct hf_error *err)
+int yaml_tree_read(const struct config_text *text, struct yaml_tree *ret,
+		   struct config_problems *problems)
 {
-	struct reader r = {.source = source, .fn = fn, .user = user, .err = err};
-	int result;
+	struct reader r = {.text = text, .tree = ret, .problems = problems};
+	int err;
 
+	*ret = (struct yaml_tree){.root = NULL};
+	arena_init(&ret->arena, ARENA_MAX_BYTES);
 	if (!yaml_parser_initialize(&r.parser))
-		return error_set_errno(err, HF_E_INTERNAL, ENOMEM, "out of memory");
+		return -ENOMEM;
 	yaml_parser_set_encoding(&r.parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&r.parser, (const unsigned char *)source->text, source->size);
-	result = read_stream(&r);
+	yaml_parser_set_input_string(&r.parser, (const unsigned char *)text->text, text->size);
+	err = read_stream(&r);
 	reader_done(&r);
-	return result;
+	return err == READING_ENDS ? 0 : err;
+}
+
+void yaml_tree_done(struct yaml_tree *tree)
+{
+	arena_done(&tree->arena);
+	tree->root = NULL;
+}
+
+const struct yaml_node *yaml_find(const struct yaml_node *map, const char *key)
+{
+	for (const struct yaml_node *node = map->first; node; node = node->next) {
+		if (!strcmp(node->key, key))
+			return node;
+	}
+	return NULL;
 }

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * yaml.h - reads `top_key: {key: value, key: [value, value]}` with libyaml, streaming.
+ * yaml.h - a YAML text as a small tree whose nodes know their places. Used inside config/.
  *
- * No aliases, nesting or second document; each is an error with line and column, HF_E_CONFIG.
- * Repeated keys are the caller's to refuse. libyaml's own limits bound the depth; the text's size is the caller's limit.
+ * Read with libyaml. No aliases, no second document, no key that is not a plain text or that stands
+ * twice in a mapping, no NUL characters; bounded in depth and number of nodes. (The text's size is
+ * the caller's to bound.) Each is a problem with its place, and the rest is read on as far as that
+ * makes sense: what comes before an error of syntax is in the tree.
+ *
+ * Ownership: the tree owns its nodes and their texts.
  */
 #ifndef HF_CONFIG_YAML_H
 #define HF_CONFIG_YAML_H
@@ -11,28 +15,40 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/err.h"
+#include "base/arena.h"
+#include "config/config.h"
+#include "config/problems.h"
 
-/* One value of a key; a sequence gives one call per element. Strings are valid during the call. */
-struct yaml_entry {
-	const char *key;
-	const char *value; /* NULL: an empty sequence */
-	bool in_sequence;
-	size_t index;          /* of the element; 0 for a scalar */
-	const char *place;     /* "file.yaml:3:7", of the value */
-	const char *key_place; /* the same, of the key */
+enum yaml_node_kind {
+	YAML_NODE_BAD, /* a problem has been told of it: to be passed over */
+	YAML_NODE_TEXT,
+	YAML_NODE_LIST,
+	YAML_NODE_MAP
 };
 
-/* 0 to go on, or a negative errno with *err set. */
-typedef int (*yaml_entry_fn)(void *user, const struct yaml_entry *entry, struct hf_error *err);
-
-struct yaml_source {
-	const char *name; /* of the file, for messages */
-	const char *text;
-	size_t size;
-	const char *top_key;
+struct yaml_node {
+	enum yaml_node_kind kind;
+	bool whole; /* false: reading ended within it */
+	struct config_place place;
+	const char *key; /* of a mapping's member, else NULL */
+	struct config_place key_place;
+	const char *text;        /* of a text */
+	struct yaml_node *first; /* elements or members … */
+	struct yaml_node *last;
+	struct yaml_node *next; /* … in the file's order */
 };
 
-int yaml_read(const struct yaml_source *source, yaml_entry_fn fn, void *user, struct hf_error *err);
+struct yaml_tree {
+	struct arena arena;
+	struct yaml_node *root; /* NULL: an empty file */
+};
+
+/* `text->name` is borrowed by the places. 0 or -ENOMEM; *ret is to be given to yaml_tree_done(). */
+int yaml_tree_read(const struct config_text *text, struct yaml_tree *ret,
+		   struct config_problems *problems);
+void yaml_tree_done(struct yaml_tree *tree);
+
+/* The member of a mapping with this key; NULL if there is none. */
+const struct yaml_node *yaml_find(const struct yaml_node *map, const char *key);
 
 #endif
