@@ -162,10 +162,10 @@ static void tables_are_made_then_rows_inserted(void **state)
 	fill_batch(&w);
 	assert_int_equal(stats_of(&w).queued, 0); /* 9,999 rows live in memory */
 	add_site(&w, "cache.c:118", 10000);
-	assert_int_equal(stats_of(&w).queued, 3);
-	TURN_UNTIL(w.loop, stats_of(&w).sent == 3);
+	assert_int_equal(stats_of(&w).queued, 4);
+	TURN_UNTIL(w.loop, stats_of(&w).sent == 4);
 	assert_int_equal(stats_of(&w).retried, 0);
-	assert_int_equal(tiny_http_count(&server), 1 + schema_step_count + 3);
+	assert_int_equal(tiny_http_count(&server), 1 + schema_step_count + 4);
 	assert_true(asks(tiny_http_request(&server, 0), "query=SELECT%20max%28version%29"));
 	assert_true(asks(tiny_http_request(&server, 1), "query=CREATE%20DATABASE"));
 	i = schema_step_count;
@@ -177,6 +177,11 @@ static void tables_are_made_then_rows_inserted(void **state)
 	assert_string_equal(json_string_value(json_object_get(row, "function")), "cache_put");
 	assert_string_equal(json_string_value(json_object_get(row, "line")), "cache.c:118");
 	assert_int_equal(json_array_size(json_object_get(row, "frames")), 3);
+	json_decref(row);
+	assert_true(asks(tiny_http_request(&server, i), "holdfast.series"));
+	row = first_row(tiny_http_request(&server, i++));
+	assert_string_equal(json_string_value(json_object_get(row, "day")), "2026-01-02");
+	assert_string_equal(json_string_value(json_object_get(row, "version")), "1.2");
 	json_decref(row);
 	assert_true(asks(tiny_http_request(&server, i), "holdfast.target_sample"));
 	row = first_row(tiny_http_request(&server, i++));
@@ -211,18 +216,18 @@ static void what_it_cannot_read_goes_what_fails_otherwise_stays(void **state)
 	world_init(&w);
 	start(&w, server.url);
 	fill_batch(&w);
-	add_site(&w, "cache.c:118", 1); /* a batch of names, one of numbers */
-	TURN_UNTIL(w.loop, stats_of(&w).sent == 1);
+	add_site(&w, "cache.c:118", 1); /* two batches of names, one of numbers */
+	TURN_UNTIL(w.loop, stats_of(&w).sent == 2);
 	assert_int_equal(stats_of(&w).dropped, 1);
 	assert_int_equal(stats_of(&w).retried, 2);
 	assert_int_equal(stats_of(&w).queued, 0);
-	assert_int_equal(tiny_http_count(&server), 5 + schema_step_count + 1);
+	assert_int_equal(tiny_http_count(&server), 5 + schema_step_count + 2);
 	/* the tables were made anew: so the name of a stack is sent again */
 	fill_batch(&w);
 	add_site(&w, "cache.c:118", 1);
-	TURN_UNTIL(w.loop, stats_of(&w).sent == 3);
+	TURN_UNTIL(w.loop, stats_of(&w).sent == 5);
 	assert_true(
-		asks(tiny_http_request(&server, tiny_http_count(&server) - 2), "holdfast.stack"));
+		asks(tiny_http_request(&server, tiny_http_count(&server) - 3), "holdfast.stack"));
 	world_done(&w);
 	tiny_http_stop(&server);
 }

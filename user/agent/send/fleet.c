@@ -13,7 +13,8 @@
 #include "base/log.h"
 
 #define INTERVAL_DEFAULT_NS (60 * NS_PER_S)
-#define KNOWN_STACKS_MAX    65536
+#define KNOWN_MAX           65536
+#define DAY_S               86400
 #define FRAMES_MAX          128
 
 struct rows {
@@ -28,7 +29,9 @@ struct fleet {
 	struct clickhouse *clickhouse;
 	int timer_fd;
 	struct rows rows[FLEET_TABLE_COUNT];
-	struct map64 known_stacks; /* those whose names were sent; forgotten all at once when full */
+	/* Those that were sent: names of stacks, today's series. Forgotten all at once when there are too many. */
+	struct map64 known_stacks, known_series;
+	uint64_t day; /* since 1970 */
 };
 
 /* A text's bytes and a NUL, so that "ab" "c" is not "a" "bc". */
@@ -128,6 +131,7 @@ void fleet_flush(struct fleet *fleet)
 {
 	/* names before numbers: whoever asks in between finds the names */
 	flush_table(fleet, FLEET_STACKS);
+	flush_table(fleet, FLEET_SERIES);
 	flush_table(fleet, FLEET_TARGETS);
 	flush_table(fleet, FLEET_SITES);
 	if (fleet->clickhouse)
@@ -190,17 +194,41 @@ void fleet_add_sample(struct fleet *fleet, const struct send_target *target,
 	strbuf_done(&origin.members);
 }
 
+/* True if it was sent; else it will be now. */
+static bool is_known(struct map64 *known, uint64_t key)
+{
+	if (map64_get(known, key, NULL))
+		return true;
+	if (known->count >= KNOWN_MAX)
+		map64_clear(known);
+	map64_put(known, key, 1); /* or else it is sent once more */
+	return false;
+}
+
+static void add_series(struct fleet *fleet, const struct origin *origin, uint64_t series,
+		       uint64_t stack_id)
+{
+	struct strbuf *out = &fleet->rows[FLEET_SERIES].text;
+
+	if (is_known(&fleet->known_series, series))
+		return;
+	strbuf_addf(out, "{\"day\":\"");
+	clock_add_rfc3339(out, fleet->day * DAY_S * NS_PER_S);
+	strbuf_truncate(out, out->len - strlen("T00:00:00.000Z"));
+	strbuf_addf(out, "\",%s", origin->members.buf);
+	add_number(out, "series", series);
+	add_number(out, "stack_id", stack_id);
+	end_row(fleet, FLEET_SERIES);
+}
+
 static void add_stack(struct fleet *fleet, uint64_t stack_id, const struct send_site *site)
 {
 	struct strbuf *out = &fleet->rows[FLEET_STACKS].text;
 	const char *function = site->function, *line = site->line ? site->line : "";
 	uint64_t key = XXH64(line, strlen(line), stack_id); /* a line may move */
 
-	if (map64_get(&fleet->known_stacks, key, NULL))
+	if (is_known(&fleet->known_stacks, key))
 		return;
-	if (fleet->known_stacks.count >= KNOWN_STACKS_MAX)
-		map64_clear(&fleet->known_stacks);
-	map64_put(&fleet->known_stacks, key, 1); /* or else its name is sent once more */
 	if (!function)
 		function = site->frame_count ? site->frames[0] : "";
 	strbuf_addf(out, "{\"stack_id\":%llu,\"updated\":%llu,\"function\":",
@@ -224,13 +252,19 @@ void fleet_add_sites(struct fleet *fleet, const struct send_target *target, uint
 	struct origin origin;
 
 	origin_init(&origin, fleet->identity, target);
+	if (time_ns / NS_PER_S / DAY_S != fleet->day) {
+		fleet->day = time_ns / NS_PER_S / DAY_S;
+		map64_clear(&fleet->known_series);
+	}
 	for (size_t i = 0; i < count; i++) {
 		uint64_t stack_id = fleet_stack_id(&sites[i]);
+		uint64_t series = XXH64(&stack_id, sizeof(stack_id), origin.series);
 
 		add_stack(fleet, stack_id, &sites[i]);
+		add_series(fleet, &origin, series, stack_id);
 		strbuf_addf(out, "{\"ts\":%llu,%s", (unsigned long long)(time_ns / NS_PER_S),
 			    origin.members.buf);
-		add_number(out, "series", XXH64(&stack_id, sizeof(stack_id), origin.series));
+		add_number(out, "series", series);
 		add_number(out, "stack_id", stack_id);
 		add_number(out, "out_bytes", sites[i].out_bytes);
 		add_number(out, "out_count", sites[i].out_count);
@@ -247,11 +281,12 @@ static int on_interval(void *user, uint32_t expired)
 	return 0;
 }
 
-static void forget_stacks(void *user)
+static void forget_known(void *user)
 {
 	struct fleet *fleet = user;
 
 	map64_clear(&fleet->known_stacks);
+	map64_clear(&fleet->known_series);
 }
 
 static uint64_t interval_of(const struct fleet_rule *identity)
@@ -270,6 +305,7 @@ int fleet_new(struct loop *loop, struct spool *spool, const struct fleet_rule *i
 	fleet->loop = loop;
 	fleet->identity = identity;
 	map64_init(&fleet->known_stacks, hash_seed_random());
+	map64_init(&fleet->known_series, hash_seed_random());
 	for (size_t i = 0; i < FLEET_TABLE_COUNT; i++)
 		strbuf_init(&fleet->rows[i].text);
 	err = loop_add_timer(loop, interval_of(identity), on_interval, fleet, &fleet->timer_fd);
@@ -299,6 +335,7 @@ void fleet_free(struct fleet *fleet)
 	for (size_t i = 0; i < FLEET_TABLE_COUNT; i++)
 		strbuf_done(&fleet->rows[i].text);
 	map64_done(&fleet->known_stacks);
+	map64_done(&fleet->known_series);
 	free(fleet);
 }
 
@@ -306,7 +343,7 @@ void fleet_set_receiver(struct fleet *fleet, struct clickhouse *clickhouse)
 {
 	clickhouse_free(fleet->clickhouse);
 	fleet->clickhouse = clickhouse;
-	clickhouse_on_made(clickhouse, forget_stacks, fleet);
+	clickhouse_on_made(clickhouse, forget_known, fleet);
 	clickhouse_wake(clickhouse);
 }
 

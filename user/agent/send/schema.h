@@ -5,8 +5,10 @@
  *	schema_version	which steps have been taken
  *	target_sample	the memory of a process at a time
  *	site_sample	what one stack of one process had allocated and not freed at a time
+ *	series		whose samples they are; told once a day
  *	stack		names of stacks
- *	site_5m, site_30m	the last value of each series in 5 and 30 minutes, filled by materialised views
+ *	site_5m, site_15m	the last value of each series in 5 and 15 minutes, and its time, filled by
+ *			materialised views
  *
  * A series is one stack of one process of one version of a service on one host. All tables make one of equal rows
  * (ReplacingMergeTree), so a batch that arrives twice changes nothing; before they are one, queries are right all the
@@ -20,7 +22,7 @@
 #include <stddef.h>
 
 /* The numbers are on disk, in the spool. */
-enum fleet_table { FLEET_TARGETS, FLEET_SITES, FLEET_STACKS, FLEET_TABLE_COUNT };
+enum fleet_table { FLEET_TARGETS, FLEET_SITES, FLEET_STACKS, FLEET_SERIES, FLEET_TABLE_COUNT };
 
 /* With the database before it. */
 extern const char *const fleet_table_names[FLEET_TABLE_COUNT];
