@@ -160,7 +160,7 @@ static void tables_are_made_then_rows_inserted(void **state)
 	start(&w, server.url);
 	add_sample(&w);
 	fill_batch(&w);
-	assert_int_equal(stats_of(&w).queued, 0); /* 9,999 rows live in memory */
+	assert_int_equal(stats_of(&w).queued, 0); /* one less than a batch live in memory */
 	add_site(&w, "cache.c:118", 10000);
 	assert_int_equal(stats_of(&w).queued, 4);
 	TURN_UNTIL(w.loop, stats_of(&w).sent == 4);

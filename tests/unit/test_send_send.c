@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+/* build: -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc */
 /*
  * What reaches receivers of every temper, and what is made of their answers. The server is a real one on loopback; TLS
  * and real receivers are in tests/agent.
@@ -10,6 +11,7 @@
 #include "agent/send/event_log.h"
 #include "base/log.h"
 #include "base/sha256.h"
+#include "oom.h"
 #include "tiny_http.h"
 
 #define COUNT_OF(x) (sizeof(x) / sizeof((x)[0]))
@@ -596,6 +598,46 @@ static void the_event_log_is_as_configured(void **state)
 	json_decref(json);
 }
 
+static void a_failing_allocation_leaves_all_as_it_was(void **state)
+{
+	struct send_options options = {.spool_path = "/tmp"};
+	struct world w;
+
+	(void)state;
+	world_init(&w, 0);
+	w.webhooks[0] = (struct alert_webhook){(char *)"http://127.0.0.1:1", (char *)"k"};
+	w.webhooks[1] = (struct alert_webhook){(char *)"http://127.0.0.1:2", NULL};
+	w.managers[0].url = w.managers[1].url = (char *)"http://127.0.0.1:3";
+	w.config.fleet.pyroscope = (char *)"http://127.0.0.1:4/";
+	for (long n = 1;; n++) {
+		struct hf_error error = HF_ERROR_INIT;
+		struct sender_set *set = NULL;
+		int err;
+
+		w.config.alerts.webhooks.count = w.config.alerts.managers.count = 1;
+		oom_arm(n);
+		err = send_new(w.loop, &options, &set);
+		if (!err)
+			err = send_configure(set, &w.config, &error);
+		if (!err) {
+			w.config.alerts.webhooks.count = w.config.alerts.managers.count = 2;
+			err = send_configure(set, &w.config, &error);
+		}
+		if (!oom_disarm()) {
+			assert_int_equal(err, 0);
+			assert_int_equal(send_receiver_count(set), 5);
+			send_free(set);
+			error_done(&error);
+			break;
+		}
+		/* the text of an error may be what there was no memory for */
+		assert_true(err == -ENOMEM || (!err && send_receiver_count(set) == 5));
+		send_free(set);
+		error_done(&error);
+	}
+	world_done(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -614,6 +656,7 @@ int main(void)
 		cmocka_unit_test(the_last_words_are_sent_within_two_seconds),
 		cmocka_unit_test(a_profile_goes_to_ingest),
 		cmocka_unit_test(the_event_log_is_as_configured),
+		cmocka_unit_test(a_failing_allocation_leaves_all_as_it_was),
 	};
 
 	/* a proxy of the machine's is none of theirs */

@@ -80,7 +80,7 @@ static int pack(const struct strbuf *text, struct strbuf *ret)
 	z_stream z = {0};
 	int done;
 
-	if (deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+	if (deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
 		return -ENOMEM;
 	if (strbuf_reserve(ret, deflateBound(&z, text->len))) {
 		deflateEnd(&z);
@@ -149,12 +149,26 @@ static void end_row(struct fleet *fleet, enum fleet_table table)
 		fleet_flush(fleet);
 }
 
+/* Most of a row is numbers: several times as fast as printf. */
+static void add_digits(struct strbuf *out, uint64_t number)
+{
+	char digits[20], *at = digits + sizeof(digits);
+
+	do
+		*--at = (char)('0' + number % 10);
+	while (number /= 10);
+	strbuf_add(out, at, (size_t)(digits + sizeof(digits) - at));
+}
+
 static void add_number(struct strbuf *out, const char *name, uint64_t number)
 {
+	strbuf_addstr(out, ",\"");
+	strbuf_addstr(out, name);
+	strbuf_addstr(out, "\":");
 	if (number == SEND_UNKNOWN)
-		strbuf_addf(out, ",\"%s\":null", name);
+		strbuf_addstr(out, "null");
 	else
-		strbuf_addf(out, ",\"%s\":%llu", name, (unsigned long long)number);
+		add_digits(out, number);
 }
 
 static void add_labels(struct strbuf *out, const struct fleet_label_vec *labels)
@@ -262,8 +276,10 @@ void fleet_add_sites(struct fleet *fleet, const struct send_target *target, uint
 
 		add_stack(fleet, stack_id, &sites[i]);
 		add_series(fleet, &origin, series, stack_id);
-		strbuf_addf(out, "{\"ts\":%llu,%s", (unsigned long long)(time_ns / NS_PER_S),
-			    origin.members.buf);
+		strbuf_addstr(out, "{\"ts\":");
+		add_digits(out, time_ns / NS_PER_S);
+		strbuf_addch(out, ',');
+		strbuf_add(out, origin.members.buf, origin.members.len);
 		add_number(out, "series", series);
 		add_number(out, "stack_id", stack_id);
 		add_number(out, "out_bytes", sites[i].out_bytes);

@@ -15,7 +15,7 @@
 
 struct fleet;
 
-#define FLEET_BATCH_ROWS 10000
+#define FLEET_BATCH_ROWS 5000
 
 /* Takes the spool over when it succeeds. @identity outlives it, and may change. */
 int fleet_new(struct loop *loop, struct spool *spool, const struct fleet_rule *identity,

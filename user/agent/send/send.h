@@ -79,7 +79,7 @@ void send_alert(struct sender_set *set, const struct send_alert *alert);
 
 /*
  * Rows for ClickHouse (schema.h); nothing where none is configured. They go into the spool as one batch per table every
- * fleet.interval, or once there are 10,000 or SEND_ROWS_BYTES of them; up to then they live in memory, from then on they
+ * fleet.interval, or once there are 5,000 or SEND_ROWS_BYTES of them; up to then they live in memory, from then on they
  * survive kill -9 and power cuts. Batches leave in order. One that may have arrived is sent again: the tables make one
  * of equal rows.
  */
