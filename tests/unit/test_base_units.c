@@ -113,6 +113,25 @@ static void counts_are_plain_decimal(void **state)
 	check_u64(units_parse_u64, cases, COUNT(cases));
 }
 
+static void bare_numbers_are_scaled_and_have_no_unit(void **state)
+{
+	uint64_t value = 7;
+
+	(void)state;
+	assert_int_equal(units_parse_scaled("0.5", 1000000000, &value), 0);
+	assert_int_equal(value, 500000000);
+	assert_int_equal(units_parse_scaled("500.0", 1 << 20, &value), 0);
+	assert_int_equal(value, 500 << 20);
+	assert_int_equal(units_parse_scaled("0.0000001", 100, &value), 0);
+	assert_int_equal(value, 0);
+	value = 7;
+	assert_int_equal(units_parse_scaled("5s", 1, &value), -EINVAL);
+	assert_int_equal(units_parse_scaled("-5", 1, &value), -EINVAL);
+	assert_int_equal(units_parse_scaled("", 1, &value), -EINVAL);
+	assert_int_equal(units_parse_scaled("99999999999999999", 1 << 20, &value), -ERANGE);
+	assert_int_equal(value, 7);
+}
+
 static void percents_and_rates(void **state)
 {
 	static const struct {
@@ -216,6 +235,7 @@ int main(void)
 		cmocka_unit_test(sizes_are_binary_with_or_without_unit),
 		cmocka_unit_test(durations_need_a_unit_and_may_be_compound),
 		cmocka_unit_test(counts_are_plain_decimal),
+		cmocka_unit_test(bare_numbers_are_scaled_and_have_no_unit),
 		cmocka_unit_test(percents_and_rates),
 		cmocka_unit_test(printed_sizes_and_durations_parse_back),
 		cmocka_unit_test(quantities_print_as_in_the_documentation),

@@ -159,7 +159,7 @@ static void rules_for_targets_are_read_and_override(void **state)
 		"  targets:\n"
 		"    - {name: web, comm: 'py*', user: root, above: 5MiB, children: true,\n"
 		"       mode: debug, level: low, memory_warning_threshold_mb: 0,\n"
-		"       memory_critical_threshold_mb: 7, cmdline: 'a (b|c)',\n"
+		"       memory_critical_threshold_mb: 7, cmdline: 'a (b|[c)]{2,3}){10}x+',\n"
 		"       memory_growth_rate_threshold_mb_per_min: 60}\n"
 		"    - pid: 4312\n"
 		"      user: 0\n";
@@ -172,7 +172,7 @@ static void rules_for_targets_are_read_and_override(void **state)
 	assert_int_equal(l.config.agent.targets.count, 2);
 	rule = &l.config.agent.targets.items[0];
 	assert_string_equal(rule->name, "web");
-	assert_string_equal(rule->cmdline, "a (b|c)");
+	assert_string_equal(rule->cmdline, "a (b|[c)]{2,3}){10}x+");
 	assert_true(rule->uid == 0 && rule->above_bytes == 5 * MB && rule->children);
 	assert_null(rule->exe);
 	assert_int_equal(rule->line, 4);
@@ -307,6 +307,8 @@ static const struct {
 	{"targets: [{exe: 'a['}]", "2:19: exe: 'a[' is not understood: a [ has no ]"},
 	{"targets: [{exe: 'a\\'}]", "2:19: exe: 'a\\\\' is not understood: nothing follows the la"},
 	{"targets: [{cmdline: '('}]", "2:23: cmdline: '(' is not understood: Unmatched ("},
+	{"targets: [{cmdline: '((((a+)+{90}){90}){90})'}]",
+	 "2:23: cmdline: '((((a+)+{90}){90}){90})' is not understood: its repetitions are too many"},
 	{"targets: [{container: XYZ}]",
 	 "2:25: container: 'XYZ' is not understood; it takes 4 to 64"},
 	{"targets: [{user: nobodysuch}]",

@@ -168,6 +168,38 @@ static void deep_nesting_is_an_error_not_a_crash(void **state)
 	config_done(&c);
 }
 
+static void too_many_values_are_an_error(void **state)
+{
+	struct strbuf text = STRBUF_INIT;
+	struct hf_error err = HF_ERROR_INIT;
+	struct config c;
+
+	(void)state;
+	strbuf_addstr(&text, "memory_profiling: {alloc: [");
+	for (int i = 0; i < 11000; i++)
+		strbuf_addstr(&text, "a(size=arg1)->ret, ");
+	strbuf_addstr(&text, "]}");
+	assert_int_equal(apply(&c, text.buf, text.len, &err), -EINVAL);
+	assert_non_null(strstr(err.what.buf, "there are too many values"));
+	assert_non_null(strstr(err.why.buf, "10,000"));
+	strbuf_done(&text);
+	error_done(&err);
+	config_done(&c);
+}
+
+static void places_count_characters_not_bytes(void **state)
+{
+	static const char text[] = "memory_profiling: {output: \"\u00e4\u00e4\", fro: 1}";
+	struct hf_error err = HF_ERROR_INIT;
+	struct config c;
+
+	(void)state;
+	assert_int_equal(apply(&c, text, strlen(text), &err), -EINVAL);
+	assert_non_null(strstr(err.what.buf, "f.yaml:1:34: there is no setting 'fro'"));
+	error_done(&err);
+	config_done(&c);
+}
+
 /* libyaml's own allocations are not wrapped (it is a shared library); ours are. */
 static void every_failing_allocation_of_ours_is_reported(void **state)
 {
@@ -207,6 +239,8 @@ int main(void)
 		cmocka_unit_test(nothing_to_set_is_no_error),
 		cmocka_unit_test(errors_name_line_and_column),
 		cmocka_unit_test(an_unknown_setting_has_the_nearest_one_suggested),
+		cmocka_unit_test(too_many_values_are_an_error),
+		cmocka_unit_test(places_count_characters_not_bytes),
 		cmocka_unit_test(deep_nesting_is_an_error_not_a_crash),
 		cmocka_unit_test(every_failing_allocation_of_ours_is_reported),
 	};

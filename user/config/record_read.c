@@ -123,8 +123,11 @@ int record_unknown_key(const struct yaml_node *node, const char *const *names, s
 		       struct config_problems *problems)
 {
 	_cleanup_(strbuf_done) struct strbuf what = STRBUF_INIT, why = STRBUF_INIT;
-	const char *near = nearest_name(node->key, names, count);
+	const char *near;
 
+	if (problems->list.count == CONFIG_PROBLEMS_MAX) /* only counted, so it may be quick */
+		return tell(problems, &node->key_place, "", "");
+	near = nearest_name(node->key, names, count);
 	strbuf_addf(&what, "there is no setting '%s'", node->key);
 	if (near)
 		strbuf_addf(&why, "did you mean %s?", near);
@@ -141,6 +144,8 @@ static int unknown_field(const struct record_context *c, const struct yaml_node 
 	const char *names[FIELD_COUNT], *near;
 	size_t count = 0;
 
+	if (c->problems->list.count == CONFIG_PROBLEMS_MAX)
+		return tell(c->problems, &node->key_place, "", "");
 	for (size_t i = 0; i < FIELD_COUNT; i++) {
 		if (field_rows[i].record == c->record)
 			names[count++] = field_rows[i].key;

@@ -18,7 +18,14 @@
 #define HEX_MOST    64
 #define ARGUMENTS   6
 #define PORT_MAX    65535
+#define REGEX_NODES 50000
+#define REGEX_DEPTH 32
 #define USER_BUFFER (1 << 16)
+
+static uint64_t maximum(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
 
 static bool has_control(const char *text)
 {
@@ -95,14 +102,52 @@ static int check_comm_glob(const char *text, struct strbuf *reason)
 	return check_glob(text, reason);
 }
 
+/*
+ * About how many nodes regcomp(3) makes of an expression: it writes repetitions out, those within
+ * others, too. Reads up to the end, or behind the ")" of a group.
+ */
+static uint64_t regex_nodes(const char **at, unsigned int depth)
+{
+	uint64_t total = 0, last = 0;
+
+	while (**at && depth < REGEX_DEPTH && total + last <= REGEX_NODES) {
+		char c = *(*at)++;
+		const char *end;
+
+		if (c == ')' && depth)
+			break;
+		if (c == '+') {
+			last *= 2;
+		} else if (c == '{') {
+			uint64_t times = strtoul(*at, (char **)at, 10);
+
+			if (**at == ',')
+				times = maximum(times + 1, strtoul(*at + 1, (char **)at, 10));
+			last *= maximum(times, 1);
+		} else {
+			total += last;
+			last = c == '(' ? 1 + regex_nodes(at, depth + 1) : 1;
+			end = c == '[' ? bracket_end(*at) : NULL;
+			if (end)
+				*at = end + 1;
+			else if (c == '\\' && **at)
+				(*at)++;
+		}
+	}
+	return depth < REGEX_DEPTH ? total + last : REGEX_NODES + 1;
+}
+
 static int check_regex(const char *text, struct strbuf *reason)
 {
+	const char *at = text;
 	char message[128];
 	regex_t compiled;
 	int err;
 
 	if (!*text)
 		return -EINVAL;
+	if (regex_nodes(&at, 0) > REGEX_NODES)
+		return refuse(reason, "its repetitions are too many, or nested too deeply");
 	err = regcomp(&compiled, text, REG_EXTENDED | REG_NOSUB);
 	if (!err) {
 		regfree(&compiled);

@@ -16,12 +16,15 @@
  * Errors are `{"error":{"code":"HF-E-NOPID","what":…,"why":…,"fix":…}}`; wrong parameters add
  * "parameters":[{"name","in","what","expected"}]. Answers of more than 1 KiB are gzipped for who takes it.
  *
- * Memory, at most: connections × (4 × header_bytes + 4 KiB) + body_total_bytes + answer_total_bytes
- * + streams × stream_queue_bytes + the assets; with the defaults 2.3 + 4 + 24 + 4 MiB. While one answer is composed, its
- * handler's text and its gzip come on top. Who exceeds a total gets 503.
+ * Memory, at most: connections × (4 × header_bytes + 32 KiB) + 2 × body_total_bytes + answer_total_bytes
+ * + 2 × streams × stream_queue_bytes + the assets' second encoding; with the defaults 4 + 8 + 24 + 8 MiB, while no client
+ * does harm about 1. What a handler composes, its gzip (300 KiB while it is made), and a parsed body come on top, one at
+ * a time. Who exceeds a total gets 503.
  *
  * Time: a request's headers are complete timeout_ns after the connection opened or the last answer ended, its
- * body timeout_ns later (408, or just closed); an answer is taken by the client within HTTP_ANSWER_TIMEOUTS × that.
+ * body timeout_ns later (408, or just closed); an answer is taken by the client within HTTP_ANSWER_TIMEOUTS × that. Who
+ * waits for a late answer or has a stream has no limit, but is taken for gone when it closes its sending side. A server
+ * without connections sets no timer; with some it looks at them once a second.
  */
 #ifndef HF_AGENT_HTTP_HTTP_H
 #define HF_AGENT_HTTP_HTTP_H

@@ -28,21 +28,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/err.h"
-
 struct http_request;
 
 /* What the table may name. HEAD goes to GET's handler, OPTIONS is answered from the table. */
 enum http_method { HTTP_GET, HTTP_POST, HTTP_DELETE };
 
-/* X(name, as OpenAPI calls the type) */
-#define HTTP_KINDS(X)                                                                             \
-	X(TEXT, "string")     /* `least`..`most` bytes of UTF-8, no control characters; most 0: \
-				 HTTP_TEXT_MOST. A missing `least` allows the empty text. */ \
-	X(INTEGER, "integer") /* decimal, within ±2^53 */                                        \
-	X(NUMBER, "number")   /* decimal, finite */                                               \
-	X(CHOICE, "string")   /* one of `choices`, to the letter */                               \
-	X(BOOLEAN, "boolean") /* true or false; in a query 1 and 0 too */
+/*
+ * X(name, as OpenAPI calls the type)
+ * TEXT: `least` to `most` bytes of UTF-8 (most 0: HTTP_TEXT_MOST), without control characters, but newlines and tabs
+ * in a body. INTEGER: decimal, within ±2^53. NUMBER: as JSON writes it, finite. CHOICE: to the letter. BOOLEAN:
+ * true or false, in a query also 1 and 0.
+ */
+#define HTTP_KINDS(X)         \
+	X(TEXT, "string")     \
+	X(INTEGER, "integer") \
+	X(NUMBER, "number")   \
+	X(CHOICE, "string")   \
+	X(BOOLEAN, "boolean")
 
 enum http_kind {
 #define HTTP_KIND_ENUM(name, type) HTTP_##name,
@@ -131,8 +133,5 @@ struct http_table {
 	size_t count;
 	const char *title, *description; /* of the OpenAPI document */
 };
-
-/* 0, or HF_E_INTERNAL naming the first route that contradicts itself or another one. */
-int http_table_check(const struct http_table *table, struct hf_error *err);
 
 #endif
