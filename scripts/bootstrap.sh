@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # bootstrap.sh [build] [test] [browser] [kernel-matrix]: installs the Debian 12 packages that building, testing and
 # "make kernel-matrix" need, and says which. Does nothing, and needs no root, when all are there.
-# Services that come with test programs (redis, nginx) are neither started now nor at the next boot.
+# Services that come with test programs (redis, nginx, clickhouse, alertmanager) are neither started now nor at the next boot.
 set -eu
 
 build="gcc libc6-dev make pkg-config clang bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev libzstd-dev
@@ -15,11 +15,12 @@ test="g++ git clang-format clang-tidy llvm universal-ctags shellcheck
 	libcmocka-dev bats gdb elfutils xz-utils python3 python3-dev protobuf-compiler procps man-db
 	libjemalloc2 libjemalloc-dev libgoogle-perftools4 libtcmalloc-minimal4 libgoogle-perftools-dev
 	libmimalloc2.0 libmimalloc-dev musl-tools
-	redis-server redis-tools nginx-light apache2-utils"
+	redis-server redis-tools nginx-light apache2-utils
+	clickhouse-server prometheus-alertmanager openssl"
 # the report's page is tested in it; npm fetches what drives it (tests/web)
 browser="chromium nodejs npm"
 kernel_matrix="qemu-system-x86 cpio busybox-static"
-services="redis-server nginx"
+services="redis-server nginx clickhouse-server prometheus-alertmanager"
 
 wanted=
 for group in "${@:-build}"; do

@@ -100,6 +100,57 @@ static void the_component_is_the_last_folder(void **state)
 	assert_string_equal(captured, "holdfast: error: holdfast: x\n");
 }
 
+static void a_line_of_json_is_one_whatever_it_says(void **state)
+{
+	const struct log_field fields[] = {{"event", "Leak\"Detected"}, {"target", "a\nb\xff"}};
+	const char *begin;
+
+	(void)state;
+	log_set_form(LOG_FORM_JSON);
+	CAPTURE(log_write_fields(LOG_LEVEL_WARN, "event", "grows\there", fields, 2));
+	log_set_form(LOG_FORM_PLAIN);
+	begin = strstr(captured, "\"level\"");
+	assert_non_null(begin);
+	assert_memory_equal(captured, "{\"ts\":\"20", 9);
+	assert_string_equal(begin,
+			    "\"level\":\"warn\",\"component\":\"event\","
+			    "\"event\":\"Leak\\\"Detected\","
+			    "\"target\":\"a\\nb\xef\xbf\xbd\",\"msg\":\"grows\\u0009here\"}\n");
+}
+
+static void fields_stand_before_the_message_or_behind_it(void **state)
+{
+	const struct log_field fields[] = {{"event", "E"}, {"target", "a b\n"}};
+
+	(void)state;
+	CAPTURE(log_write_fields(LOG_LEVEL_INFO, "event", "text", fields, 2));
+	assert_string_equal(captured, "holdfast: info: event: text (event=E target=a b\\x0a)\n");
+	log_set_form(LOG_FORM_LOGFMT);
+	CAPTURE(log_write_fields(LOG_LEVEL_INFO, "event", "text", fields, 2));
+	log_set_form(LOG_FORM_PLAIN);
+	assert_non_null(strstr(captured, " level=info component=event event=\"E\" "
+					 "target=\"a b\\x0a\" msg=\"text\"\n"));
+}
+
+static void a_component_may_speak_at_debug_alone(void **state)
+{
+	const char *const mine[] = {"probe", "unit", "a name that is much longer than any folder"};
+	int evaluated = 0;
+
+	(void)state;
+	log_set_debug(mine, 3);
+	assert_true(log_enabled_at(LOG_LEVEL_DEBUG, "user/capture/probe/attach.c"));
+	assert_false(log_enabled_at(LOG_LEVEL_DEBUG, "user/capture/prob/attach.c"));
+	CAPTURE(log_debug("%d", ++evaluated));
+	assert_string_equal(captured, "holdfast: debug: unit: 1\n");
+	log_set_debug(mine, 1);
+	CAPTURE(log_debug("%d", ++evaluated));
+	assert_string_equal(captured, "");
+	assert_int_equal(evaluated, 1);
+	log_set_debug(NULL, 0);
+	assert_false(log_enabled_at(LOG_LEVEL_DEBUG, "user/capture/probe/attach.c"));
+}
+
 static void level_names_parse_back(void **state)
 {
 	enum log_level level = LOG_LEVEL_INFO;
@@ -121,6 +172,9 @@ int main(void)
 		cmocka_unit_test(one_message_is_one_line),
 		cmocka_unit_test(logfmt_has_time_level_component_and_quotes),
 		cmocka_unit_test(the_component_is_the_last_folder),
+		cmocka_unit_test(a_line_of_json_is_one_whatever_it_says),
+		cmocka_unit_test(fields_stand_before_the_message_or_behind_it),
+		cmocka_unit_test(a_component_may_speak_at_debug_alone),
 		cmocka_unit_test(level_names_parse_back),
 	};
 

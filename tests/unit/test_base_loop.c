@@ -172,9 +172,34 @@ static void every_failing_allocation_is_reported(void **state)
 	loop_free(NULL);
 }
 
+static void a_loop_turns_inside_another(void **state)
+{
+	struct probe inner = probe_new();
+	struct probe outer = probe_new();
+	int fds[2];
+
+	(void)state;
+	outer.return_value = 9;
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(loop_add_fd(inner.loop, fds[0], EPOLLIN, note_call, &inner), 0);
+	assert_int_equal(loop_add_fd(outer.loop, loop_fd(inner.loop), EPOLLIN, note_call, &outer),
+			 0);
+	assert_int_equal(loop_run_for(outer.loop, 0), -ETIME);
+	assert_int_equal(write(fds[1], "x", 1), 1);
+	assert_int_equal(loop_run(outer.loop), 9);
+	assert_int_equal(loop_run_for(inner.loop, 0), -ETIME);
+	assert_int_equal(inner.calls, 1);
+	assert_int_equal(loop_remove(outer.loop, loop_fd(inner.loop)), 0);
+	loop_free(inner.loop);
+	loop_free(outer.loop);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_loop_turns_inside_another),
 		cmocka_unit_test(a_readable_descriptor_calls_its_handler),
 		cmocka_unit_test(a_handler_may_remove_itself_and_others_of_the_same_batch),
 		cmocka_unit_test(a_timer_fires_again_and_again_until_the_loop_is_stopped),

@@ -233,6 +233,11 @@ static int dispatch(const struct loop *loop, const struct source *s, uint32_t ev
 	return s->fn(s->user, events);
 }
 
+int loop_fd(const struct loop *loop)
+{
+	return loop->epoll_fd;
+}
+
 void loop_stop(struct loop *loop, int result)
 {
 	loop->stopped = true;

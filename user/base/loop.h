@@ -45,6 +45,9 @@ int loop_remove(struct loop *loop, int fd);
 int loop_run(struct loop *loop);
 /* The same for at most timeout_ns; -ETIME when that passes. */
 int loop_run_for(struct loop *loop, uint64_t timeout_ns);
+/* Readable when a source of the loop is ready: to let one loop turn inside another, by loop_run_for(inner, 0). The
+ * loop's own. */
+int loop_fd(const struct loop *loop);
 /* From a handler: loop_run() returns `result` after this batch. */
 void loop_stop(struct loop *loop, int result);
 

@@ -24,6 +24,7 @@ int command_report(struct config *config, struct hf_error *err);
 int command_diff(struct config *config, struct hf_error *err);
 int command_ps(struct config *config, struct hf_error *err);
 int command_gc(struct config *config, struct hf_error *error);
+int command_fleet(struct config *config, struct hf_error *error);
 int command_doctor(struct config *config, struct hf_error *err);
 int command_agent(struct config *config, struct hf_error *error);
 

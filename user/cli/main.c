@@ -12,7 +12,8 @@ static const command_fn commands[COMMAND_COUNT] = {
 	[COMMAND_report] = command_report, [COMMAND_diff] = command_diff,
 	[COMMAND_ps] = command_ps,         [COMMAND_doctor] = command_doctor,
 	[COMMAND_record] = command_record, [COMMAND_scan] = command_scan,
-	[COMMAND_gc] = command_gc,         [COMMAND_agent] = command_agent,
+	[COMMAND_gc] = command_gc,         [COMMAND_fleet] = command_fleet,
+	[COMMAND_agent] = command_agent,
 };
 
 static int fail(struct hf_error *error)

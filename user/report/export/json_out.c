@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REPLACEMENT "\xef\xbf\xbd"
-#define PLAIN_MAX   1e15 /* from here on %.15g writes an exponent */
+#include "base/json_text.h"
+
+#define PLAIN_MAX 1e15 /* from here on %.15g writes an exponent */
 
 void json_out_init(struct json_out *json, struct sink *sink, uint32_t lines)
 {
@@ -15,36 +16,6 @@ void json_out_init(struct json_out *json, struct sink *sink, uint32_t lines)
 	json->depth = 0;
 	json->filled = 0;
 	json->lines = lines;
-}
-
-/*
- * Length of the well-formed UTF-8 sequence at @p (Unicode, table 3-7), 0 if there is none. Reads
- * no byte behind one that does not belong, so a NUL ends it.
- */
-static unsigned int utf8_length(const unsigned char *p)
-{
-	unsigned char low = 0x80, high = 0xbf;
-	unsigned int length;
-
-	if (*p < 0x80)
-		return 1;
-	if (*p < 0xc2 || *p > 0xf4)
-		return 0;
-	length = *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : 4;
-	if (*p == 0xe0)
-		low = 0xa0;
-	else if (*p == 0xed)
-		high = 0x9f;
-	else if (*p == 0xf0)
-		low = 0x90;
-	else if (*p == 0xf4)
-		high = 0x8f;
-	if (p[1] < low || p[1] > high)
-		return 0;
-	for (unsigned int i = 2; i < length; i++)
-		if (p[i] < 0x80 || p[i] > 0xbf)
-			return 0;
-	return length;
 }
 
 static void escape(struct sink *sink, unsigned char c)
@@ -85,7 +56,7 @@ static void quote(struct sink *sink, const char *text)
 			p++;
 		if (!*p)
 			break;
-		length = utf8_length(p);
+		length = json_text_utf8_length(p);
 		if (length > 1) {
 			p += length;
 			continue;
@@ -94,7 +65,7 @@ static void quote(struct sink *sink, const char *text)
 		if (length)
 			escape(sink, *p);
 		else
-			sink_puts(sink, REPLACEMENT);
+			sink_puts(sink, JSON_TEXT_REPLACEMENT);
 		run = ++p;
 	}
 	sink_write(sink, run, (size_t)(p - run));
