@@ -12,6 +12,7 @@
 
 #include "agent/agent_internal.h"
 #include "agent/leaks.h"
+#include "agent/send/event_log.h"
 #include "agent/sessions.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -132,7 +133,7 @@ static void measure_cost(struct agent *agent, uint64_t now_ns)
 			   &(struct event){
 				   .kind = agent->over_budget ? "PerformanceThresholdExceeded"
 							      : "PerformanceThresholdEnded",
-				   .severity = agent->over_budget ? EVENT_WARNING : EVENT_INFO,
+				   .severity = agent->over_budget ? SEND_WARNING : SEND_INFO,
 				   .text = text.buf,
 				   .detail = "{\"threshold\":\"budget\"}",
 			   });
@@ -154,7 +155,7 @@ static void mend_store(struct agent *agent)
 	sessions_put_all(agent);
 	event_tell(agent, &(struct event){
 				  .kind = "StoreSetAside",
-				  .severity = EVENT_WARNING,
+				  .severity = SEND_WARNING,
 				  .text = state.set_aside ? state.set_aside : state.text,
 			  });
 }
@@ -187,7 +188,8 @@ static int on_pass(void *user, uint32_t expirations)
 		if (target)
 			target_judge(target, now_ns, wall_ns);
 	}
-	agent->passes++;
+	if (!agent->passes++)
+		targets_reconcile(agent);
 	sessions_tick(agent, now_ns);
 	tracing_tick(agent, now_ns);
 	jobs_check(agent, now_ns);
@@ -263,6 +265,8 @@ static int apply(struct agent *agent, struct config *config, struct target_rules
 		err = hash_of_token(config, token, error);
 	if (!err)
 		err = http_server_set_token(agent->http, token, error);
+	if (!err)
+		err = send_configure(agent->senders, &config->agent, error);
 	if (!err && broker_reload(agent->broker))
 		err = error_set(error, HF_E_CONFIG, "the broker can't read the configuration");
 	if (err)
@@ -277,6 +281,7 @@ static int apply(struct agent *agent, struct config *config, struct target_rules
 		if (agent_target(process_watch_at(agent->watch, i)))
 			target_configure(agent_target(process_watch_at(agent->watch, i)));
 	configure_store(agent);
+	event_log_configure(&agent->config->agent.alerts.log);
 	return 0;
 }
 
@@ -377,6 +382,26 @@ static int start_store(struct agent *agent, struct hf_error *error)
 	return 0;
 }
 
+static int start_senders(struct agent *agent, struct hf_error *error)
+{
+	_cleanup_(strbuf_done) struct strbuf spool = STRBUF_INIT, url = STRBUF_INIT;
+	struct send_options options = {.web_url = NULL};
+	int err;
+
+	strbuf_addf(&spool, "%s/spool", agent->config->store);
+	/* A socket has no URL that a browser opens. */
+	if (strncmp(agent->config->listen, "unix:", 5) != 0) {
+		strbuf_addf(&url, "http://%s", agent->config->listen);
+		options.web_url = url.buf;
+	}
+	options.spool_path = spool.buf;
+	err = send_new(agent->loop, &options, &agent->senders);
+	if (err)
+		return error_set_errno(error, HF_E_INTERNAL, -err, "the agent can't start: %s",
+				       strerror(-err));
+	return send_configure(agent->senders, &agent->config->agent, error);
+}
+
 static int start_http(struct agent *agent, struct hf_error *error)
 {
 	char token[TOKEN_HASH_BYTES * 2 + 1];
@@ -418,9 +443,12 @@ static int start(struct agent *agent, struct broker_side *side, struct hf_error 
 				       strerror(-err));
 	err = start_store(agent, error);
 	if (!err)
+		err = start_senders(agent, error);
+	if (!err)
 		err = start_http(agent, error);
 	if (err)
 		return err;
+	leaks_announce(agent);
 	err = add_sources(agent);
 	return err ? error_set_errno(error, HF_E_INTERNAL, -err, "the agent can't start: %s",
 				     strerror(-err))
@@ -457,6 +485,7 @@ static void stop(struct agent *agent)
 	http_server_free(agent->http);
 	forget_targets(agent);
 	process_watch_free(agent->watch);
+	send_free(agent->senders);
 	store_close(agent->store);
 	leaks_free(agent);
 	vec_done(&agent->streams);
@@ -482,11 +511,15 @@ static int run(struct agent *agent, struct broker_side *side, struct hf_error *e
 }
 
 /* The file was not read yet when main() looked. */
-static void set_log_level(const struct config *config)
+static void configure_log(const struct config *config)
 {
 	enum log_level level;
 
-	if (config->log_level && !log_level_parse(config->log_level, &level))
+	event_log_configure(&config->agent.alerts.log);
+
+	/* What was asked for by hand wins. */
+	if (config->source[OPT_log_level] != CONFIG_DEFAULT &&
+	    !log_level_parse(config->log_level, &level))
 		log_set_level(level);
 }
 
@@ -501,7 +534,7 @@ int agent_run(const struct config *cli, struct config_problems *problems, struct
 	err = load_side(&side, problems, error);
 	agent.rules = side.rules;
 	if (!err)
-		set_log_level(&side.config);
+		configure_log(&side.config);
 	if (!err)
 		err = run(&agent, &side, error);
 	stop(&agent);

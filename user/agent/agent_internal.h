@@ -10,6 +10,7 @@
 #include "agent/alarm.h"
 #include "agent/broker/broker.h"
 #include "agent/http/http.h"
+#include "agent/send/send.h"
 #include "agent/store/store.h"
 #include "agent/trace_plan.h"
 #include "agent/watch/watch.h"
@@ -29,7 +30,9 @@ struct agent_job {
 	struct agent *agent;
 	struct agent_target *target; /* NULL: its target has ended */
 	uint64_t target_id;
-	pid_t pid;
+	int target_pid;
+	char *target_name;
+	pid_t pid; /* the job's own */
 	enum job_kind kind;
 	struct job_channel channel;
 	uint64_t began_ns, heard_ns; /* CLOCK_MONOTONIC; when it said something last */
@@ -81,6 +84,7 @@ struct agent_target {
 	struct agent_component_vec components;
 	uint64_t profile;      /* newest; 0: none */
 	unsigned int sessions; /* running on it */
+	uint64_t sent_ns;      /* CLOCK_MONOTONIC: when a sample of it was sent last */
 };
 
 struct agent_session;
@@ -106,6 +110,7 @@ struct agent {
 	struct process_watch *watch;
 	struct store *store;
 	struct http_server *http;
+	struct sender_set *senders;
 	int pass_fd, upkeep_fd, signal_fd; /* timers and signals in the loop */
 	uint64_t started_ns, started_wall_ns;
 	uint64_t passes, interval_ns;
@@ -125,6 +130,8 @@ int agent_reload(struct agent *agent, struct config_problems *problems, struct h
 /* target.c */
 void target_came(void *agent, struct watched *watched);
 void target_went(void *agent, struct watched *watched, const char *reason);
+/* After the first pass: what ran when an agent before this one ended, and does not any more, has ended. */
+void targets_reconcile(struct agent *agent);
 /* The agent ends: the process goes on. */
 void target_forget(struct watched *watched);
 struct agent_target *agent_target(const struct watched *watched);
@@ -163,6 +170,8 @@ void profile_take(struct agent_job *job, const void *bytes, size_t size);
 
 /* leaks.c; the rest is in agent/leaks.h. Active ones: of @target, or 0: of all. */
 size_t leaks_active(const struct agent *agent, uint64_t target);
+/* Its process is gone, and what it leaked with it. */
+void leaks_target_went(struct agent *agent, uint64_t target);
 
 /* sessions.c; the rest is in agent/sessions.h. */
 /* The target is gone; the trace of @target runs, or can't; a report of @job has come. */
@@ -171,11 +180,9 @@ void sessions_traced(struct agent *agent, const struct agent_target *target);
 void sessions_reported(const struct agent_job *job);
 
 /* events.c */
-enum event_severity { EVENT_INFO, EVENT_WARNING, EVENT_CRITICAL };
-
 struct event {
 	const char *kind; /* one of PRODUCT.md's, or ours */
-	enum event_severity severity;
+	enum send_severity severity;
 	const struct agent_target *target; /* NULL: none */
 	const char *text;
 	const char *detail; /* JSON object; NULL: {} */
@@ -189,6 +196,15 @@ void event_operation(struct agent *agent, const struct agent_target *target, boo
 
 /* api_events.c: what is new goes to all open streams. */
 void streams_pump(struct agent *agent);
+
+/* outlet.c: what leaves the agent besides events. */
+void outlet_alarm(const struct agent_target *target, enum alarm_kind kind, uint64_t wall_ns);
+/* Every pass; each target once in fleet.interval. */
+void outlet_sample(struct agent_target *target, uint64_t now_ns, uint64_t wall_ns);
+/* A report came; @kept: it is a profile from now on. */
+void outlet_report(const struct agent_job *job, const struct report *report, bool kept);
+/* It was found, goes on, or was cleared. */
+void outlet_leak(const struct agent *agent, const struct agent_leak *leak);
 
 /* api_actions.c: a collection is over. */
 void gc_answer(struct agent_job *job, const struct collection *collection);

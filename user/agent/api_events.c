@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "agent/api.h"
-#include "agent/api_values.h"
+#include "agent/event_json.h"
 #include "agent/store/events.h"
 #include "base/log.h"
 
@@ -20,19 +20,6 @@ struct agent_stream {
 	char *kind;       /* NULL: all */
 	uint64_t target;  /* 0: all */
 };
-
-static void put_event(struct json_out *json, const struct store_event *event)
-{
-	json_out_u64(json, "id", event->id);
-	api_put_time(json, "time", event->time_ns);
-	json_out_string(json, "event", event->kind);
-	json_out_string(json, "severity", event->severity);
-	api_put_id(json, "target", event->target);
-	api_put_id(json, "pid", (uint64_t)event->pid);
-	json_out_string(json, "target_name", event->target_name);
-	json_out_string(json, "text", event->text);
-	json_out_raw(json, "details", event->detail);
-}
 
 int api_events(struct http_request *request, void *user)
 {
@@ -61,7 +48,7 @@ int api_events(struct http_request *request, void *user)
 	json_out_begin_array(json, "events");
 	for (size_t i = 0; i < events.count; i++) {
 		json_out_begin_object(json, NULL);
-		put_event(json, &events.items[i]);
+		event_put_json(&events.items[i], json);
 		json_out_end_object(json);
 	}
 	json_out_end_array(json);
@@ -70,26 +57,13 @@ int api_events(struct http_request *request, void *user)
 	return http_answer_composed(request, 200);
 }
 
-static void add_json(const struct store_event *event, struct strbuf *out)
-{
-	struct json_out json;
-	struct sink sink;
-
-	sink_init_strbuf(&sink, out);
-	json_out_init(&json, &sink, 0);
-	json_out_begin_object(&json, NULL);
-	put_event(&json, event);
-	json_out_end_object(&json);
-	sink_finish(&sink);
-}
-
 /* False: it does not fit now. */
 static bool send_one(struct agent_stream *stream, const struct store_event *event)
 {
 	_cleanup_(strbuf_done) struct strbuf json = STRBUF_INIT;
 	struct http_event sent = {.id = (int64_t)event->id, .name = event->kind};
 
-	add_json(event, &json);
+	event_add_json(event, &json);
 	sent.data = json.buf;
 	if (json.failed ||
 	    http_stream_room(stream->stream) < json.len + strlen(event->kind) + EVENT_SLACK)

@@ -1,34 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What happened: kept, and told to those who listen. */
-#include <string.h>
-
-#include "agent/agent_internal.h"
 #include "agent/store/events.h"
+#include "agent/agent_internal.h"
+#include "agent/event_json.h"
 #include "base/clock.h"
 #include "base/log.h"
 
-static const char *severity_name(enum event_severity severity)
+/* To the log and to webhooks. */
+static void send_out(const struct agent *agent, const struct store_event *row,
+		     enum send_severity severity)
 {
-	static const char *const names[] = {
-		[EVENT_INFO] = "info", [EVENT_WARNING] = "warning", [EVENT_CRITICAL] = "critical"};
+	_cleanup_(strbuf_done) struct strbuf json = STRBUF_INIT;
+	struct send_event sent = {
+		.name = row->kind,
+		.severity = severity,
+		.target = row->target ? row->target_name : NULL,
+		.pid = row->pid,
+		.text = row->text,
+	};
 
-	return names[severity];
-}
-
-static void log_event(const struct store_event *row, enum event_severity severity)
-{
-	_cleanup_(strbuf_done) struct strbuf line = STRBUF_INIT;
-
-	strbuf_addstr(&line, row->kind);
-	if (row->target) {
-		strbuf_addch(&line, ' ');
-		strbuf_add_printable(&line, row->target_name, strlen(row->target_name));
-		strbuf_addf(&line, " (pid %d)", row->pid);
-	}
-	if (severity == EVENT_INFO)
-		log_info("%s: %s", line.buf, row->text);
-	else
-		log_warn("%s: %s", line.buf, row->text);
+	event_add_json(row, &json);
+	sent.json = json.buf;
+	sent.json_size = json.len;
+	if (!json.failed)
+		send_event(agent->senders, &sent);
 }
 
 void event_tell(struct agent *agent, const struct event *event)
@@ -37,7 +32,7 @@ void event_tell(struct agent *agent, const struct event *event)
 	struct store_event row = {
 		.time_ns = clock_wall_ns(),
 		.kind = event->kind,
-		.severity = severity_name(event->severity),
+		.severity = send_severity_name(event->severity),
 		.target = target ? target->id : 0,
 		.pid = target ? target->watched->handle.key.pid : 0,
 		.target_name = target ? target->name : "",
@@ -46,7 +41,7 @@ void event_tell(struct agent *agent, const struct event *event)
 	};
 	int err = store_add_event(agent->store, &row, &row.id);
 
-	log_event(&row, event->severity);
+	send_out(agent, &row, event->severity);
 	if (err)
 		log_warn_err(err, "this event is not kept: %s", event->kind);
 	else

@@ -29,6 +29,7 @@ void job_free(struct agent_job *job)
 		vec_remove_unordered(&agent->jobs, i);
 		break;
 	}
+	free(job->target_name);
 	free(job);
 }
 
@@ -161,12 +162,17 @@ int job_start(struct agent *agent, struct agent_target *target, const struct job
 	struct agent_job *job = calloc(1, sizeof(*job));
 	int fd, err = job ? vec_reserve(&agent->jobs, 1) : -ENOMEM;
 
+	if (!err && !(job->target_name = strdup(target->name)))
+		err = -ENOMEM;
 	if (!err)
 		err = broker_start(agent->broker, request, &job->pid, &fd);
 	if (err) {
+		if (job)
+			free(job->target_name);
 		free(job);
 		return err;
 	}
+	job->target_pid = target->watched->handle.key.pid;
 	job->agent = agent;
 	job->target = target;
 	job->target_id = target->id;
@@ -177,6 +183,7 @@ int job_start(struct agent *agent, struct agent_target *target, const struct job
 	err = loop_add_fd(agent->loop, fd, EPOLLIN, on_readable, job);
 	if (err) {
 		job_channel_done(&job->channel);
+		free(job->target_name);
 		free(job);
 		return err;
 	}

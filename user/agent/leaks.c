@@ -156,7 +156,7 @@ static bool fill(struct agent_leak *leak, const struct agent_job *job, const str
 	_cleanup_(strbuf_done) struct strbuf detail = STRBUF_INIT;
 	const struct leak_origin origin = {
 		.pid = finding->pid,
-		.target_name = job->target->name,
+		.target_name = job->target_name,
 		.recommend = job->agent->config->enable_recommendations,
 	};
 
@@ -189,8 +189,8 @@ static void tell_found(const struct agent_job *job, const struct agent_leak *lea
 	leak_add_summary(report, finding, &text);
 	event_tell(job->agent, &(struct event){
 				       .kind = "LeakDetected",
-				       .severity = leak->state == VERDICT_LEAKING ? EVENT_CRITICAL
-										  : EVENT_WARNING,
+				       .severity = leak->state == VERDICT_LEAKING ? SEND_CRITICAL
+										  : SEND_WARNING,
 				       .target = job->target,
 				       .text = text.buf,
 				       .detail = detail.buf,
@@ -212,11 +212,14 @@ static void take_finding(struct agent_job *job, const struct report *report,
 		log_error("out of memory: a leak of process %d is not told", finding->pid);
 		return;
 	}
-	news |= leak->cleared_ns != 0;
-	leak->active = true;
-	leak->cleared_ns = leak->cleared_bytes = leak->cleared_lost = 0;
+	news |= leak->cleared_ns != 0 && job->target;
+	/* The process may be gone when its last report comes. */
+	leak->active = job->target;
+	leak->cleared_ns = leak->active ? 0 : wall_ns;
+	leak->cleared_bytes = leak->cleared_lost = 0;
 	leak->last_seen_ns = wall_ns;
 	put_into_store(agent, leak);
+	outlet_leak(agent, leak);
 	if (news)
 		tell_found(job, leak, report, finding);
 }
@@ -226,6 +229,27 @@ void leaks_take(struct agent_job *job, const struct report *report, uint64_t wal
 	for (size_t i = 0; i < report->finding_count; i++)
 		if (is_leak(&report->findings[i]))
 			take_finding(job, report, &report->findings[i], wall_ns);
+}
+
+void leaks_announce(const struct agent *agent)
+{
+	for (size_t i = 0; i < agent->leaks.count; i++)
+		if (agent->leaks.items[i]->active)
+			outlet_leak(agent, agent->leaks.items[i]);
+}
+
+void leaks_target_went(struct agent *agent, uint64_t target)
+{
+	for (size_t i = 0; i < agent->leaks.count; i++) {
+		struct agent_leak *leak = agent->leaks.items[i];
+
+		if (!leak->active || leak->target != target)
+			continue;
+		leak->active = false;
+		leak->cleared_ns = clock_wall_ns();
+		put_into_store(agent, leak);
+		outlet_leak(agent, leak);
+	}
 }
 
 size_t leaks_clear(struct agent *agent, const char *leak_id, uint64_t target)
@@ -243,6 +267,7 @@ size_t leaks_clear(struct agent *agent, const char *leak_id, uint64_t target)
 		leak->cleared_bytes = leak->outstanding_bytes;
 		leak->cleared_lost = leak->lost_count;
 		put_into_store(agent, leak);
+		outlet_leak(agent, leak);
 		event_tell(agent, &(struct event){.kind = "LeakCleared",
 						  .target = target_by_id(agent, leak->target),
 						  .text = leak->leak_id});

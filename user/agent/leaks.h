@@ -34,6 +34,8 @@ void leaks_take(struct agent_job *job, const struct report *report, uint64_t wal
 void leaks_load(struct agent *agent);
 /* @leak_id NULL: all (of @target, if it is not 0). How many. */
 size_t leaks_clear(struct agent *agent, const char *leak_id, uint64_t target);
+/* To those who are told of what fires, at the start. */
+void leaks_announce(const struct agent *agent);
 /* All again, into a store that was begun anew. */
 void leaks_put_all(struct agent *agent);
 void leaks_free(struct agent *agent);

@@ -134,19 +134,21 @@ void profile_take(struct agent_job *job, const void *bytes, size_t size)
 	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
 	const struct profile_bytes packed = {bytes, size};
 	uint64_t wall_ns = clock_wall_ns();
+	bool kept = is_to_be_kept(job);
 	struct report *report;
 
 	if (report_read_json(bytes, size, &report, &error)) {
 		log_warn("a report of a job can't be read: %s", error.what.buf);
 		return;
 	}
-	if (is_to_be_kept(job))
+	if (kept)
 		keep(job, report, &packed, wall_ns);
 	if (job->target) {
+		outlet_report(job, report, kept);
 		take_inside(&job->target->inside, report);
 		take_components(job->target, report);
-		leaks_take(job, report, wall_ns);
 	}
+	leaks_take(job, report, wall_ns);
 	job->report_asked = false;
 	report_free(report);
 	sessions_reported(job);

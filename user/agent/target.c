@@ -121,6 +121,17 @@ static void agent_target_free(struct agent_target *target)
 	free(target);
 }
 
+/* What has ended is over no limit any more. */
+static void end_alarms(struct agent_target *target)
+{
+	for (int i = 0; i < ALARM_KIND_COUNT; i++) {
+		if (!target->alarms[i].firing)
+			continue;
+		target->alarms[i].firing = false;
+		outlet_alarm(target, (enum alarm_kind)i, clock_wall_ns());
+	}
+}
+
 void target_went(void *user, struct watched *watched, const char *reason)
 {
 	struct agent *agent = user;
@@ -129,6 +140,8 @@ void target_went(void *user, struct watched *watched, const char *reason)
 	if (!target)
 		return;
 	agent->ended_targets++;
+	end_alarms(target);
+	leaks_target_went(agent, target->id);
 	sessions_target_went(agent, target);
 	/* Its job finds out for itself, and still sends what it has. */
 	for (size_t i = 0; i < agent->jobs.count; i++)
@@ -142,6 +155,28 @@ void target_went(void *user, struct watched *watched, const char *reason)
 							  : "no rule matches it any more"});
 	watched->user = NULL;
 	agent_target_free(target);
+}
+
+void targets_reconcile(struct agent *agent)
+{
+	struct store_target_query query = {.state = STORE_TARGETS_RUNNING};
+	struct store_targets targets;
+
+	do {
+		if (store_list_targets(agent->store, &query, &targets))
+			return;
+		for (size_t i = 0; i < targets.count; i++) {
+			const struct store_target *row = &targets.items[i];
+
+			if (target_by_id(agent, row->id))
+				continue;
+			store_end_target(agent->store, row->id, row->last_seen_ns,
+					 "ended while no agent ran");
+			leaks_target_went(agent, row->id);
+		}
+		query.after = targets.next;
+		store_targets_done(&targets);
+	} while (query.after);
 }
 
 void target_forget(struct watched *watched)
@@ -207,9 +242,9 @@ static void tell_alarm(const struct agent_target *target, enum alarm_kind kind, 
 		   &(struct event){
 			   .kind = begins ? "PerformanceThresholdExceeded"
 					  : "PerformanceThresholdEnded",
-			   .severity = !begins                         ? EVENT_INFO
-				       : kind == ALARM_MEMORY_CRITICAL ? EVENT_CRITICAL
-								       : EVENT_WARNING,
+			   .severity = !begins                         ? SEND_INFO
+				       : kind == ALARM_MEMORY_CRITICAL ? SEND_CRITICAL
+								       : SEND_WARNING,
 			   .target = target,
 			   .text = text.buf,
 			   .detail = detail.buf,
@@ -226,8 +261,10 @@ static void check_alarms(struct agent_target *target, uint64_t now_ns, uint64_t 
 
 		if (change == ALARM_BEGINS)
 			target->alarms[i].since_wall_ns = wall_ns;
-		if (change != ALARM_SAME)
-			tell_alarm(target, kind, change == ALARM_BEGINS);
+		if (change == ALARM_SAME)
+			continue;
+		tell_alarm(target, kind, change == ALARM_BEGINS);
+		outlet_alarm(target, kind, wall_ns);
 	}
 }
 
@@ -266,6 +303,7 @@ void target_judge(struct agent_target *target, uint64_t now_ns, uint64_t wall_ns
 	fit(target, now_ns);
 	check_alarms(target, now_ns, wall_ns);
 	store_reading(target, wall_ns);
+	outlet_sample(target, now_ns, wall_ns);
 }
 
 const char *target_state_name(const struct agent_target *target)

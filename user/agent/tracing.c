@@ -240,7 +240,7 @@ void tracing_failed(struct agent_target *target, const struct hf_error *error)
 		strbuf_addf(&text, ": %s", error->why.buf);
 	event_tell(target->agent, &(struct event){
 					  .kind = "TraceFailed",
-					  .severity = EVENT_WARNING,
+					  .severity = SEND_WARNING,
 					  .target = target,
 					  .text = text.buf,
 				  });

@@ -332,27 +332,64 @@ static void build_done(struct build *build)
 	map64_done(&build->findings);
 }
 
+/* All that is in it. While the accounts rest: the ingest thread has ended, or runs this. */
+static int fill(struct build *build)
+{
+	struct session *session = build->session;
+	const struct verdict *verdict = build->options->verdict;
+	struct chosen_vec sites = VEC_INIT;
+	int err = build_facts(session, build->options, build->builder);
+
+	if (!err)
+		err = choose_sites(build, &sites);
+	if (!err)
+		err = add_sites(build, &sites);
+	if (!err)
+		err = build_heap(session, verdict, build->builder);
+	if (!err)
+		err = build_python(session, verdict, build->builder);
+	if (!err)
+		err = add_faults(build);
+	vec_done(&sites);
+	return err;
+}
+
 int build_report(struct session *session, const struct build_options *options, struct report **ret)
 {
 	_cleanup_(build_done) struct build build = {.session = session, .options = options};
-	struct chosen_vec sites = VEC_INIT;
 	int err = build_begin(&build);
 
 	if (!err)
-		err = build_facts(session, options, build.builder);
+		err = fill(&build);
+	return err ? err : report_builder_finish(build.builder, ret);
+}
+
+struct interim {
+	struct build build;
+	int err;
+};
+
+static void fill_interim(struct accounts *accounts, void *user)
+{
+	struct interim *interim = user;
+
+	(void)accounts;
+	interim->err = fill(&interim->build);
+}
+
+int build_interim_report(struct session *session, const struct build_options *options,
+			 struct report **ret)
+{
+	struct interim interim = {.build = {.session = session, .options = options}, .err = -EBUSY};
+	int err = build_begin(&interim.build);
+
+	if (!err) {
+		ingest_call(session->ingest, fill_interim, &interim);
+		err = interim.err;
+	}
 	if (!err)
-		err = choose_sites(&build, &sites);
-	if (!err)
-		err = add_sites(&build, &sites);
-	if (!err)
-		err = build_heap(session, options->verdict, build.builder);
-	if (!err)
-		err = build_python(session, options->verdict, build.builder);
-	if (!err)
-		err = add_faults(&build);
-	if (!err)
-		err = report_builder_finish(build.builder, ret);
-	vec_done(&sites);
+		err = report_builder_finish(interim.build.builder, ret);
+	build_done(&interim.build);
 	return err;
 }
 

@@ -432,24 +432,9 @@ int session_snapshot(struct session *session, size_t site_max, struct report **r
 	return session->members.count ? build_snapshot(session, &build, ret) : -ESRCH;
 }
 
-struct interim {
-	struct session *session;
-	struct build_options build;
-	struct report *report;
-	int err;
-};
-
-static void build_interim(struct accounts *accounts, void *user)
-{
-	struct interim *interim = user;
-
-	(void)accounts;
-	interim->err = build_report(interim->session, &interim->build, &interim->report);
-}
-
 int session_interim_report(struct session *session, size_t site_max, struct report **ret)
 {
-	struct interim interim = {.session = session, .err = -EBUSY};
+	struct build_options build = {.site_max = site_max};
 	struct report *names = NULL;
 	int err = session_snapshot(session, site_max, &names);
 
@@ -458,16 +443,9 @@ int session_interim_report(struct session *session, size_t site_max, struct repo
 		return err;
 	if (!session->verdict)
 		return -EAGAIN;
-	interim.build = (struct build_options){
-		.site_max = site_max,
-		.now_ns = clock_now_ns(),
-		.verdict = session->verdict,
-	};
-	ingest_call(session->ingest, build_interim, &interim);
-	if (interim.err)
-		return interim.err;
-	*ret = interim.report;
-	return 0;
+	build.now_ns = clock_now_ns();
+	build.verdict = session->verdict;
+	return build_interim_report(session, &build, ret);
 }
 
 int session_report(struct session *session, struct report **ret, struct hf_error *error)

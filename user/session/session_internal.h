@@ -250,6 +250,9 @@ struct build_options {
 int build_prepare_resolver(struct session *session);
 /* After the ingest thread has ended. */
 int build_report(struct session *session, const struct build_options *options, struct report **ret);
+/* The same while it runs; the ingest thread waits meanwhile. Names should be known by then: build_snapshot(). */
+int build_interim_report(struct session *session, const struct build_options *options,
+			 struct report **ret);
 /* While it runs: the largest sites, frozen there, named here. */
 int build_snapshot(struct session *session, const struct build_options *options,
 		   struct report **ret);
