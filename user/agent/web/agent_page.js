@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The agent itself: its health and cost, what it stores, its configuration, the licences of what is in it.
-import {address, get, post, send} from './api.js';
+import {address, get, send} from './api.js';
 import {ask} from './dialog.js';
 import {Resource} from './resource.js';
 import {shared} from './shared.js';
@@ -48,13 +48,13 @@ function healthView(h) {
 /* The configuration as YAML would have it: easier to read, and to compare with the file. */
 function yaml(value, indent) {
 	const pad = '  '.repeat(indent);
-	const scalar = (v) => v === null ? 'null' : typeof v === 'string' ? (/^[\w./*%-][\w ./*%-]*$/.test(v) && !/^(true|false|null|yes|no|on|off|[\d.]+)$/i.test(v) && !/ $/.test(v) ? v : JSON.stringify(v)) : String(v);
+	const scalar = (v) => v === null ? 'null' : typeof v === 'string' ? text(/^[\w./*%-][\w ./*%-]*$/.test(v) && !/^(true|false|null|yes|no|on|off|[\d.]+)$/i.test(v) && !/ $/.test(v) ? v : JSON.stringify(v), 2000) : String(v);
 	const empty = (v) => Array.isArray(v) ? '[]' : '{}';
 	const below = (v) => v !== null && typeof v === 'object';
 	const has = (v) => Object.keys(v).length > 0;
 	if (Array.isArray(value))
 		return value.map((v) => below(v) && has(v) ? pad + '- ' + yaml(v, indent + 1).trimStart() : pad + '- ' + (below(v) ? empty(v) : scalar(v))).join('\n');
-	return Object.entries(value).map(([k, v]) => pad + (/^[\w-]+$/.test(k) ? k : JSON.stringify(k)) + ':' + (below(v) ? (has(v) ? '\n' + yaml(v, indent + 1) : ' ' + empty(v)) : ' ' + scalar(v))).join('\n');
+	return Object.entries(value).map(([k, v]) => pad + text(/^[\w-]+$/.test(k) ? k : JSON.stringify(k)) + ':' + (below(v) ? (has(v) ? '\n' + yaml(v, indent + 1) : ' ' + empty(v)) : ' ' + scalar(v))).join('\n');
 }
 
 async function reload(done) {
@@ -75,7 +75,7 @@ async function reload(done) {
 function Licences() {
 	const texts = NOTICES.map(([name, path]) => ({name, resource: new Resource((signal) => send(address(path), {as: 'text', signal}), 0)}));
 	return {
-		view: () => m('section[aria-label=Licences]', [m('h2', 'Licences'), texts.map(({name, resource}) => m('details', {ontoggle: (e) => e.target.open && resource.data === null && resource.start()}, [m('summary', name), show(resource, (words) => m('pre.license', {tabindex: 0}, words), 'Reading…')]))]),
+		view: () => m('section[aria-label=Licences]', [m('h2', 'Licences'), texts.map(({name, resource}) => m('details', {ontoggle: (e) => e.target.open && resource.data === null && resource.start()}, [m('summary', name), resource.loading || resource.at || resource.problem ? show(resource, (words) => m('pre.license', {tabindex: 0, 'aria-label': name}, words), 'Reading…') : null]))]),
 		onremove: () => texts.forEach(({resource}) => resource.stop()),
 	};
 }

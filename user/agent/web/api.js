@@ -6,7 +6,7 @@ const TIMEOUT_MS = 30000;
 const TOKEN_KEY = 'holdfast-token';
 
 /* What went wrong, as it is told to the reader. */
-export class Problem extends Error {
+class Problem extends Error {
 	constructor({code, what, why, fix}, status) {
 		super(what);
 		Object.assign(this, {code: code || '', what: what || 'The request failed.', why: why || '', fix: fix || '', status: status || 0});
@@ -133,7 +133,7 @@ export const remove = (path, query) => send(api(path, query), {method: 'DELETE'}
 /* All pages of a list, at most `most` of them. */
 export async function getAll(path, query, field, {signal, most} = {}) {
 	const items = [];
-	let cursor = null;
+	let cursor = query.cursor || null;
 	for (let page = 0; page < (most || 20); page++) {
 		const answer = await get(path, {limit: 1000, ...query, cursor}, {signal});
 		items.push(...(Array.isArray(answer[field]) ? answer[field] : []));

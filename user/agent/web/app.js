@@ -15,9 +15,9 @@ import {ago, bytes, count, duration, isUtc, percent, setUtc, text, when, zone} f
 const {m, HF} = window;
 const NAV = [['targets', '/targets', 'Targets'], ['sessions', '/sessions', 'Sessions'], ['alerts', '/alerts', 'Alerts'], ['agent', '/agent', 'Agent']];
 const KEYS = [
-	['?', 'this list'], ['/', 'filter targets, or search the flamegraph'], ['g then t, s, a, h', 'targets, sessions, alerts, the agent’s health'], ['j, k', 'next and previous row of a table; Enter opens it'], ['u', 'UTC or your time zone'], ['d', 'dark or light'],
-	['1, 2, 3, 4', 'of a target: 15 min, 1 h, 1 day, 7 days'], ['l', 'of a target: follow live'], ['t', 'of a target: trace now'], ['f', 'of a target: flamegraph'], ['[, ]', 'of a target: older and newer profile'], ['n, N', 'in the flamegraph: next and previous hit'],
-	['← → Home End', 'in the chart: move the cursor (with Shift ten at once)'], ['+ − Page up, Page down', 'in the chart: zoom and pan'], ['Esc', 'close a dialog; in the chart the last hour; in the flamegraph all of it'],
+	['?', 'this list'], ['/', 'filter targets, or search the flamegraph'], ['g then t s a h', 'targets, sessions, alerts, the agent’s health'], ['j k', 'next and previous row of a table; Enter opens it'], ['u', 'UTC or your time zone'], ['d', 'dark or light'],
+	['1 2 3 4', 'of a target: 15 min, 1 h, 1 day, 7 days'], ['l', 'of a target: follow live'], ['t', 'of a target: trace now'], ['f', 'of a target: flamegraph'], ['[ ]', 'of a target: older and newer profile'], ['n N', 'in the flamegraph: next and previous hit'],
+	['← → Home End', 'in the chart: move the cursor (with Shift ten at once)'], ['+ − PgUp PgDn', 'in the chart: zoom and pan'], ['Esc', 'close a dialog; in the chart the last hour; in the flamegraph all of it'],
 ];
 
 let screenKeys = null, pendingGo = 0;
@@ -51,7 +51,7 @@ async function enterToken() {
 }
 
 function showKeys() {
-	tell('Keys', HF.el('dl', {class: 'pairs keys-list'}, KEYS.map(([keys, what]) => [HF.el('dt', {}, keys.split(' ').map((word) => /^(then|and)$/.test(word) ? word + ' ' : [HF.el('kbd', {}, word), ' '])), HF.el('dd', {}, what)])));
+	tell('Keys', HF.el('dl', {class: 'pairs keys-list'}, KEYS.map(([keys, what]) => [HF.el('dt', {}, keys.split(' ').map((word) => word === 'then' ? 'then ' : [HF.el('kbd', {}, word), ' '])), HF.el('dd', {}, what)])));
 }
 
 function otherZone() {

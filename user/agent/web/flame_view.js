@@ -10,7 +10,7 @@ const KEPT = 8;
 const read = new Map(); // address → report or diff; the newest last
 
 /* Profiles and diffs do not change, so what was read is kept; not much of it. */
-export async function profileJson(path, query, signal) {
+async function profileJson(path, query, signal) {
 	const name = path + JSON.stringify(query);
 	const known = read.get(name) || await get(path, query, {signal});
 	read.delete(name);
@@ -49,7 +49,7 @@ function rowOfLeak(panel, leak) {
 }
 
 /* attrs: raw (a report or a diff), diff, leak (to go to), stamp (another one: built anew). */
-export function FlameView() {
+function FlameView() {
 	let panel, table, unfollow, ready = false;
 	const build = ({dom, attrs}) => {
 		ready = false;

@@ -48,7 +48,7 @@ function item(leak, {onchange, named}) {
 				leak.recommendation ? m('p.advice', text(leak.recommendation, 1000)) : null]),
 			m('.buttons.tight', [inFlame ? link(targetPath(leak.target) + '/flame', {profile: leak.profile, leak: leak.leak_id}, 'In flamegraph') : null,
 				leak.active && onchange ? m('button[type=button]', {onclick: () => clear(leak, onchange)}, 'Clear') : null])]),
-		m('details', [m('summary', ['Evidence and stack', m('span.sr', ' of ' + (HF.map(HF.list(leak.stack)[own]).function || leak.leak_id))]), body(leak, own)]),
+		m('details', [m('summary', ['Evidence and stack', m('span.sr', ' of ' + text(HF.map(HF.list(leak.stack)[own]).function || leak.leak_id, 80))]), body(leak, own)]),
 	]);
 }
 

@@ -5,7 +5,7 @@ import {live} from './live.js';
 import {Resource} from './resource.js';
 import {readEvents} from './shared.js';
 import {Timeline} from './timeline.js';
-import {problemBox, segments, setQuery, show, toneOf} from './widgets.js';
+import {problemOf, segments, setQuery, show, toneOf} from './widgets.js';
 import {bytes, exactBytes, isUtc, rate, some, spread, text, when, zone} from './words.js';
 
 const {m, HF} = window;
@@ -33,7 +33,7 @@ function ends(values) {
 }
 
 /* The time that the address names: a range that ends now, or from and to. */
-export function timeOf() {
+function timeOf() {
 	const from = Number(m.route.param('from')), to = Number(m.route.param('to'));
 	if (from > 0 && to > from)
 		return {from, to, fixed: true};
@@ -162,7 +162,7 @@ export function Memory() {
 			history.stop();
 			timeline.done();
 		},
-		view: (vnode) => m('section#memory[aria-label=Memory over time]', [m('h2', 'Memory over time'), toolbar(), trends.problem ? problemBox(trends.problem, () => trends.refresh()) : null, history.problem && !trends.problem ? problemBox(history.problem, () => history.refresh()) : null,
+		view: (vnode) => m('section#memory[aria-label=Memory over time]', [m('h2', 'Memory over time'), toolbar(), trends.data && problemOf(trends), trends.problem ? null : problemOf(history),
 			m('.timeline-host', {class: trends.loading && trends.data && trends.data.window[1] < Date.now() / 1000 - 600 ? 'stale' : ''}),
 			m('p.note#timeline-keys', 'Drag to zoom, Shift and drag to pan, double click for the last hour. Keys: arrows move the cursor, Page up and down pan, + and − zoom, Esc shows the last hour.'),
 			eventBox(), trends.data ? [m('p.summary', summary(trends.data)), vnode.attrs.onmoment && m('.buttons.tight', m('button[type=button]', {disabled: !vnode.attrs.profiles.length, title: 'The newest profile that is not later than the cursor, or than the end of what is shown', onclick: () => vnode.attrs.onmoment(timeline.moment() ?? trends.data.window[1])}, 'Flamegraph at this moment')),

@@ -12,10 +12,10 @@ const RANKS = {critical: 0, warning: 1, growing: 2, ok: 3, ended: 4};
 const WIDTH = 120, HEIGHT = 24;
 
 const rank = (t) => RANKS[t.state] ?? 3;
-export const worstFirst = (a, b) => rank(a) - rank(b) || (b.growth_rate_mb_per_min ?? 0) - (a.growth_rate_mb_per_min ?? 0) || (b.rss_bytes ?? 0) - (a.rss_bytes ?? 0) || a.id - b.id;
+const worstFirst = (a, b) => rank(a) - rank(b) || (b.growth_rate_mb_per_min ?? 0) - (a.growth_rate_mb_per_min ?? 0) || (b.rss_bytes ?? 0) - (a.rss_bytes ?? 0) || a.id - b.id;
 
 /* The last hour of RSS; the words are for who does not see it. */
-export function sparkline(values) {
+function sparkline(values) {
 	const points = (Array.isArray(values) ? values : []).filter(Number.isFinite);
 	if (points.length < 2)
 		return m('span.soft', '–');
@@ -46,7 +46,7 @@ const matches = (t, words) => [t.name, t.comm, t.exe, t.unit, t.container, t.use
 export function Targets() {
 	let words = m.route.param('filter') || '', state = m.route.param('state') || 'running', timer, memo = {};
 	const resource = new Resource(async (signal) => {
-		const {items} = await getAll('targets', {state, sort: 'growth'}, 'targets', {signal});
+		const {items} = await getAll('targets', {state, sort: 'name'}, 'targets', {signal}); // growth may change between two pages
 		return keepEqual(resource.data, items, (t) => t.id);
 	}, 5);
 	const filtered = (all) => {
@@ -74,7 +74,7 @@ export function Targets() {
 				setQuery({state: v === 'running' ? null : v});
 			}),
 			sort ? m('button[type=button]', {onclick: () => setQuery({sort: null, desc: null})}, 'Worst first') : null]),
-		m(Grid, {caption: 'Targets', class: 'targets', rows, columns: COLUMNS, keyOf: (t) => t.id, sort, descending, order: worstFirst, onsort: (id, down) => setQuery({sort: id, desc: down || null}),
+		m(Grid, {caption: 'Targets', class: 'targets', rows, view: words, columns: COLUMNS, keyOf: (t) => t.id, sort, descending, order: worstFirst, onsort: (id, down) => setQuery({sort: id, desc: down || null}),
 			rowClass: (t) => t.state === 'ended' ? 'over' : '', empty: all.length ? 'No target matches “' + text(words, 60) + '”.' : 'Nothing is watched. Rules below “targets:” in the configuration say what is.'})];
 	};
 	return {

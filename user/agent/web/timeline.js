@@ -223,16 +223,22 @@ export class Timeline {
 		}
 	}
 
-	words(row) {
-		const [time, ...values] = this.rows[row];
+	/* Of the reading in a row; `latest`: what is not known there as it was known last. */
+	words(row, latest) {
+		const [time] = this.rows[row], value = (i) => {
+			for (let r = row; r >= 0; r--)
+				if (Number.isFinite(this.rows[r][i + 1]?.[1]) || !latest)
+					return this.rows[r][i + 1]?.[1];
+			return null;
+		};
 		return [{words: when(time.getTime() / 1000)}, ...this.shown.lines.map((line, i) => {
-			const v = values[i]?.[1];
+			const v = value(i);
 			return {words: line.label + ' ' + bytes(v), title: exactBytes(v), tone: line.className};
 		})];
 	}
 
 	say() {
-		const at = this.at >= 0 && this.rows[this.at] ? this.at : this.rows.length - 1, parts = at >= 0 ? this.words(at) : [];
+		const at = this.at >= 0 && this.rows[this.at] ? this.at : this.rows.length - 1, parts = at >= 0 ? this.words(at, at !== this.at) : [];
 		if (at !== this.at && parts.length)
 			parts[0].words = 'At the end, ' + parts[0].words;
 		this.readout.replaceChildren(...parts.map((part) => el('span', {title: part.title, class: part.tone}, part.tone ? el('span', {class: 'swatch'}) : '', part.words)));

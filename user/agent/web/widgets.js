@@ -30,11 +30,17 @@ export function problemBox(problem, retry) {
 	]);
 }
 
+/* What is wrong with the last try; on top of the page stands already that the agent is gone, or wants a token. */
+export function problemOf(resource) {
+	const {problem} = resource, told = problem && (problem.code === 'unreachable' || problem.status === 401);
+	return problem && !told ? problemBox(problem, () => resource.refresh()) : null;
+}
+
 /* view(data) once there is an answer; above it what is wrong with a later one. */
 export function show(resource, view, waiting) {
-	const box = resource.problem && problemBox(resource.problem, () => resource.refresh());
+	const box = problemOf(resource);
 	if (resource.data === null)
-		return box || m('p.empty[aria-busy=true]', waiting || 'Asking the agent…');
+		return box || (resource.problem ? m('p.empty', 'No answer.') : m('p.empty[aria-busy=true]', waiting || 'Asking the agent…'));
 	return [box, view(resource.data)];
 }
 

@@ -65,7 +65,7 @@ function format(name) {
 }
 
 /* Milliseconds of an RFC 3339 text or of unix seconds; NaN: neither. */
-export const millis = (time) => typeof time === 'number' ? time * 1000 : Date.parse(time);
+const millis = (time) => typeof time === 'number' ? time * 1000 : Date.parse(time);
 
 const shown = (name) => (time) => {
 	const ms = millis(time);
