@@ -221,6 +221,9 @@ agentTest('flamegraph: profile, metric and focus stand in the address; the histo
 	await page.keyboard.press('Escape');
 	await page.keyboard.press(']');
 	await routeHas(page, 'profile=' + profiles[0].id);
+	await until(page, (sum) => window.HF.page && HF.page.model.sites.reduce((all, s) => all + s.outstanding_bytes, 0) === sum, (await ask(agent, 'targets/1/profiles/' + profiles[0].id)).sites.reduce((all, s) => all + s.outstanding_bytes, 0));
+	assert.equal(await label(), 'ngx_http_foo_handler'); // also in another profile
+	assert.equal(await page.locator('[data-metric=alloc_bytes]').getAttribute('aria-pressed'), 'true');
 	await picture(page, 'flamegraph', true);
 });
 

@@ -13,6 +13,7 @@ agentTest('an error is shown with what, why and fix, and what was there stays', 
 	await box.waitFor();
 	for (const word of ['The store is busy.', 'HF-E-BUSY', 'A migration runs.', 'Fix: Wait a minute.'])
 		assert.ok((await box.innerText()).includes(word), word);
+	assert.ok(await targetRows(page).count() > 200);
 	await picture(page, 'error');
 	await box.getByRole('button', {name: 'Try again'}).click();
 	await until(page, () => document.querySelectorAll('table.targets tbody tr').length === 220 && !document.querySelector('.problem'));

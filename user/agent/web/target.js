@@ -132,8 +132,12 @@ export function Target() {
 	};
 	const step = (by) => {
 		const list = profiles.data || [], at = list.findIndex((p) => String(p.id) === String(m.route.param('profile') || list[0]?.id));
-		if (list[at + by])
-			open('flame', {...keepTime(), profile: list[at + by].id, ...(m.route.param('base') ? {base: m.route.param('base')} : {})});
+		if (!list[at + by])
+			return;
+		if (m.route.param('tab') === 'flame')
+			setQuery({profile: list[at + by].id, leak: null}, true);
+		else
+			showProfile(list[at + by]);
 	};
 	const tabBar = (tab, t) => {
 		const counts = {leaks: leakState === 'active' ? leaks.data?.length : t.active_leaks, profiles: profiles.data?.length, sessions: sessions.data?.length};

@@ -69,7 +69,6 @@ export function Targets() {
 		return [m('.toolbar', [m('.finder', [m('input#filter[type=search]', {placeholder: 'Filter: name, unit, container, user, state…  ( / )', 'aria-label': 'Filter targets', spellcheck: false, value: words, oninput: (e) => type(e.target.value)})]), summary(all, rows),
 			choice('Show', state, [['running', 'running'], ['ended', 'ended'], ['all', 'all']], (v) => {
 				state = v;
-				resource.data = null;
 				resource.refresh();
 				setQuery({state: v === 'running' ? null : v});
 			}),

@@ -6,12 +6,13 @@
 const KEY = 'holdfast-theme';
 const system = matchMedia('(prefers-color-scheme: dark)');
 const listeners = new Set();
+let systemDark = system.matches; // read once: reading it before its event comes may swallow that
 let chosen = null;
 try {
 	chosen = localStorage.getItem(KEY);
 } catch {} // storage may be forbidden; then the choice lasts as long as the page
 
-const isDark = () => chosen ? chosen === 'dark' : system.matches;
+const isDark = () => chosen ? chosen === 'dark' : systemDark;
 
 function apply() {
 	document.documentElement.dataset.theme = isDark() ? 'dark' : 'light';
@@ -34,6 +35,9 @@ HF.theme = {
 		return () => listeners.delete(listener);
 	},
 };
-system.addEventListener('change', apply);
+system.addEventListener('change', (e) => {
+	systemDark = e.matches;
+	apply();
+});
 apply();
 })(window.HF = window.HF || {});

@@ -170,16 +170,15 @@ export class Timeline {
 	placeMarks() {
 		if (!this.graph)
 			return;
-		const [from, to] = this.graph.xAxisRange(), groups = new Map();
-		for (const mark of this.shown.marks) {
-			const ms = mark.time * 1000;
-			if (ms < from || ms > to)
-				continue;
-			const x = this.graph.toDomXCoord(ms), name = mark.kind + Math.round(x / MARK_WIDTH);
-			groups.set(name, [...(groups.get(name) || []), {...mark, x}]);
+		const [from, to] = this.graph.xAxisRange(), last = {}, groups = [];
+		for (const mark of this.shown.marks.filter((x) => x.time * 1000 >= from && x.time * 1000 <= to).sort((a, b) => a.time - b.time)) {
+			const x = this.graph.toDomXCoord(mark.time * 1000);
+			if (!last[mark.kind] || x - last[mark.kind][0].x > MARK_WIDTH)
+				groups.push(last[mark.kind] = []);
+			last[mark.kind].push({...mark, x});
 		}
 		const focused = this.lane.contains(document.activeElement) ? [...this.lane.children].indexOf(document.activeElement) : -1;
-		const buttons = [...groups.values()].sort((a, b) => a[0].x - b[0].x).map((group) => this.markButton(group));
+		const buttons = groups.map((group) => this.markButton(group));
 		this.lane.hidden = !buttons.length;
 		this.lane.replaceChildren(...buttons);
 		buttons.forEach((b, i) => { b.tabIndex = i === Math.max(0, focused) ? 0 : -1; });
@@ -191,7 +190,7 @@ export class Timeline {
 		const worst = group.reduce((a, b) => (b.weight || 0) > (a.weight || 0) ? b : a);
 		const words = group.slice(0, 8).map((mark) => clock(mark.time) + ' ' + mark.label).join('\n') + (group.length > 8 ? '\n… ' + (group.length - 8) + ' more' : '');
 		const button = HF.button(group.length > 1 ? (group.length > 99 ? '99+' : String(group.length)) : worst.sign, () => worst.open(group), {class: 'mark-button ' + worst.kind + ' ' + (worst.toneClass || ''), title: words, 'aria-label': words.replace(/\n/g, '; ')});
-		button.style.left = group.reduce((sum, mark) => sum + mark.x, 0) / group.length + 'px';
+		button.style.left = group[0].x + 'px';
 		return button;
 	}
 
