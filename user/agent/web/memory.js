@@ -64,6 +64,7 @@ export function Memory() {
 		if (name === asked)
 			return;
 		asked = name;
+		timeline.forget();
 		trends.seconds = seconds();
 		trends.refresh();
 	};
@@ -76,7 +77,10 @@ export function Memory() {
 		const now = Date.now() / 1000, width = Math.max(10, Math.min(to - from, 90 * 86400)), end = Math.min(to, now);
 		setQuery({from: Math.round(end - width), to: Math.round(end), range: null}, true);
 	};
-	const goLive = (range) => setQuery({range: range === '1h' ? null : range, from: null, to: null}, true);
+	const goLive = (range) => {
+		timeline.forget();
+		setQuery({range: range === '1h' ? null : range, from: null, to: null}, true);
+	};
 
 	const marks = (attrs) => [
 		...events.map((e) => ({time: Date.parse(e.time) / 1000, kind: 'event', label: text(e.text, 200) || text(e.event, 60), sign: SIGNS[e.event] || '●', tone: '--' + toneOf(e.severity)[0], toneClass: toneOf(e.severity)[0], weight: {critical: 2, warning: 1}[e.severity] || 0,

@@ -47,6 +47,8 @@ export class Timeline {
 	constructor(host, options) {
 		this.options = options;
 		this.at = -1;
+		this.settling = 0;
+		this.next = null;
 		this.host = host;
 		this.build();
 		this.unfollow = HF.theme.follow(() => this.restyle());
@@ -62,7 +64,12 @@ export class Timeline {
 		this.host.replaceChildren(this.frame, this.lane, this.readout);
 	}
 
+	/* While the reader drags, what comes meanwhile waits. */
 	set(shown) {
+		if (this.settling) {
+			this.next = shown;
+			return;
+		}
 		this.shown = shown;
 		this.rows = rowsOf(shown.series, shown.lines);
 		this.at = Math.min(this.at, this.rows.length - 1);
@@ -160,10 +167,23 @@ export class Timeline {
 		this.placeMarks();
 		clearTimeout(this.settling);
 		this.settling = setTimeout(() => {
-			const [from, to] = graph.xAxisRange().map((ms) => ms / 1000), [a, b] = this.shown.window;
-			if (Math.abs(from - a) + Math.abs(to - b) > (b - a) / 500)
+			const [from, to] = graph.xAxisRange().map((ms) => ms / 1000), [a, b] = this.shown.window, moved = Math.abs(from - a) + Math.abs(to - b) > (b - a) / 500;
+			if (moved)
+				this.next = null;
+			this.forget();
+			if (moved)
 				this.options.onrange(from, to);
 		}, SETTLE_MS);
+	}
+
+	/* The reader has gone elsewhere since: what was dragged to does not count any more. */
+	forget() {
+		const next = this.next;
+		clearTimeout(this.settling);
+		this.settling = 0;
+		this.next = null;
+		if (next)
+			this.set(next);
 	}
 
 	/* Marks that would lie upon each other are one. */
