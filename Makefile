@@ -5,6 +5,7 @@
 #   user/**.c           the program; all but cli/main.c also goes into .output/libholdfast.a
 #   bpf/*.bpf.c         one BPF object, embedded through .output/gen/holdfast.skel.h
 #   user/**/web/*       embedded files: hf_asset_NAME_start, hf_asset_NAME_end (scripts/embed.S)
+#   INSTALLED_WEB       likewise, from where Debian's packages put them
 #   tests/DIR/test_*.c  one cmocka program each, linked with the archive (DIR: unit bpfcore load)
 #   tests/e2e/lib/*.c   programs that end-to-end tests drive, linked with the archive
 #   tests/fuzz/fuzz_*.c one libFuzzer program each
@@ -59,8 +60,12 @@ flags_in = $(shell sed -n '1,12s|^[ /*]*build:\([^*]*\).*|\1|p' $(1))
 # Sources
 USER_C := $(sort $(shell find user -name '*.c' 2>/dev/null))
 LIB_C := $(filter-out user/cli/main.c,$(USER_C))
-WEB := $(sort $(shell find user -path '*/web/*' \( -name '*.html' -o -name '*.css' -o -name '*.js' \) \
-	2>/dev/null))
+# The agent's page stands on these; the notices are shown there. .../PACKAGE/copyright is named PACKAGE_copyright.
+INSTALLED_WEB := /usr/share/javascript/dygraphs/dygraph.min.css /usr/share/javascript/dygraphs/dygraph.min.js \
+	/usr/lib/nodejs/mithril/mithril.js \
+	$(addsuffix /copyright,$(addprefix /usr/share/doc/,libjs-dygraphs libzydis-dev node-mithril))
+WEB := $(sort $(shell find user -path '*/web/*' \( -name '*.html' -o -name '*.css' -o -name '*.js' -o -name '*.svg' \) \
+	2>/dev/null)) $(INSTALLED_WEB) LICENSE
 # The definer of the maps comes first: bpftool 7.1 leaves a variable that it met as extern at offset 0.
 BPF_C := $(wildcard bpf/maps.bpf.c) $(filter-out bpf/maps.bpf.c,$(sort $(wildcard bpf/*.bpf.c)))
 UNIT_C := $(sort $(wildcard tests/unit/test_*$(T)*.c tests/bpfcore/test_*$(T)*.c))
@@ -75,7 +80,7 @@ USER_BATS := $(filter-out $(ROOT_BATS) tests/e2e/% tests/load/%,$(sort $(wildcar
 WEB_TESTS := $(sort $(wildcard tests/web/test_*$(T)*.sh))
 
 # Products
-name_of = $(subst +,_,$(subst -,_,$(subst .,_,$(notdir $(1)))))
+name_of = $(subst +,_,$(subst -,_,$(subst .,_,$(notdir $(1:%/copyright=%_copyright)))))
 ASSETS := $(foreach w,$(WEB),$(O)/asset/$(call name_of,$(w)).o)
 SKEL := $(if $(BPF_C),$(O)/gen/holdfast.skel.h)
 UNIT := $(UNIT_C:%.c=$(O)/%)

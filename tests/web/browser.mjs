@@ -33,15 +33,19 @@ export async function launch() {
 			await context.close();
 			rmSync(profile, {recursive: true, force: true});
 		},
-		/* Opens a file; page.complaints and page.requests collect what should not happen (reading pixels back is the tests' own doing). */
-		open: async (file) => {
+		/* Opens a file. */
+		open(file) {
+			return this.visit(pathToFileURL(file).href);
+		},
+		/* Opens an address; page.complaints and page.requests collect what should not happen (reading pixels back is the tests' own doing). */
+		visit: async (address) => {
 			const page = await context.newPage();
 			page.complaints = [];
 			page.requests = [];
 			page.on('console', (m) => ['error', 'warning'].includes(m.type()) && !m.text().includes('willReadFrequently') && page.complaints.push(m.text()));
 			page.on('pageerror', (e) => page.complaints.push(String(e)));
 			page.on('request', (r) => page.requests.push(r.url()));
-			await page.goto(pathToFileURL(file).href);
+			await page.goto(address);
 			await page.waitForFunction(() => document.documentElement.dataset.ready === 'true', null, {timeout: 60000});
 			return page;
 		},

@@ -5,11 +5,13 @@ const queue = [];
 export const test = (name, body) => queue.push({name, body});
 export const note = (text) => process.stdout.write('# ' + text + '\n');
 
-/* `skip`: a reason not to run anything of this queue, or ''. Continues the numbering; returns the count of failures. */
+/* `skip`: a reason not to run anything of this queue, or ''. Continues the numbering; returns the count of failures. HF_TEST: only those whose name has it. */
 let number = 0;
 export async function run(skip) {
 	let failed = 0;
 	for (const {name, body} of queue.splice(0)) {
+		if (process.env.HF_TEST && !name.includes(process.env.HF_TEST))
+			continue;
 		number++;
 		if (skip) {
 			process.stdout.write(`ok ${number} - ${name} # SKIP ${skip}\n`);

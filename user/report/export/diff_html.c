@@ -158,9 +158,6 @@ static int fill_page(const void *user, struct sink *sink)
 
 	json_out_init(&j, sink, 2);
 	diff_json_begin(&j, "holdfast.diff_page/1", s.diff);
-	/* what counts as the same, for sums that the page makes */
-	json_out_double(&j, "same_share", DIFF_TOLERANCE);
-	json_out_double(&j, "same_bytes_per_second", DIFF_MIN_BYTES_PER_SECOND);
 	put_left_out(&j, &s);
 	diff_json_types(&j, s.diff, PAGE_TYPES);
 	put_frames(&j, &s);

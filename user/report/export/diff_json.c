@@ -41,6 +41,8 @@ static void put_entry(struct json_out *j, const struct diff_entry *e)
 	json_out_double(j, "change_mb_per_min", e->change_bytes_per_second * 60 / REPORT_MIB);
 	put_side(j, "a", &e->a);
 	put_side(j, "b", &e->b);
+	if (e->stack.depth)
+		json_out_u64(j, "own_frame", report_first_own_frame(e->of, e->stack));
 	json_out_begin_array(j, "stack");
 	for (uint32_t i = 0; i < e->stack.depth; i++)
 		json_frame(j, &e->of->frames[e->stack.frames[i]]);
@@ -93,6 +95,9 @@ void diff_json_begin(struct json_out *j, const char *schema, const struct report
 	json_out_double(j, "total_change_bytes_per_second", d->total_change_bytes_per_second);
 	json_out_double(j, "rise_bytes_per_second", d->rise_bytes_per_second);
 	json_out_double(j, "worst_rise_bytes_per_second", d->worst_rise_bytes_per_second);
+	/* what counts as the same, for sums that a page makes */
+	json_out_double(j, "same_share", DIFF_TOLERANCE);
+	json_out_double(j, "same_bytes_per_second", DIFF_MIN_BYTES_PER_SECOND);
 	json_out_begin_object(j, "counts");
 	for (int kind = 0; kind < DIFF_KIND_COUNT; kind++)
 		json_out_u64(j, diff_kind_name((enum diff_kind)kind), d->count_by_kind[kind]);

@@ -21,7 +21,7 @@ const CHOICES = {
  * HF.Flame, total(), value(), tip() and figures() of a node; weighed() follows each weighing; sourceRows() picks those whose lines count.
  */
 HF.FlamePanel = class {
-	/* options.onfilter(name): show the sites of a function. */
+	/* options: onfilter(name): show the sites of a function; onzoom(node), onmetric(id), if given: the reader went there. */
 	constructor(host, model, view, options) {
 		this.model = model;
 		this.view = view;
@@ -37,7 +37,7 @@ HF.FlamePanel = class {
 		this.build(host);
 		this.flame = new HF.Flame(this.stage, {
 			functions: model.table.functions, painter: (dark) => view.painter(this, dark), sign: (n) => view.sign(this, n), onselect: (n, quiet) => this.showDetails(n, quiet),
-			onzoom: (n) => this.showCrumbs(n), onhover: (n, e) => this.showTip(n, e),
+			onzoom: (n) => this.zoomedTo(n), onhover: (n, e) => this.showTip(n, e),
 		});
 		this.rebuild();
 	}
@@ -112,6 +112,7 @@ HF.FlamePanel = class {
 	setMetric(metric) {
 		this.metric = metric;
 		this.weigh();
+		this.options.onmetric?.(metric.id);
 		HF.announce(this.summary());
 	}
 
@@ -196,6 +197,11 @@ HF.FlamePanel = class {
 		this.flame.zoom(user || path[path.length - 1]);
 		this.stage.scrollIntoView({block: 'nearest'});
 		this.flame.canvas.focus({preventScroll: true});
+	}
+
+	zoomedTo(n) {
+		this.showCrumbs(n);
+		this.options.onzoom?.(n);
 	}
 
 	showCrumbs(zoomed) {

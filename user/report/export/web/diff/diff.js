@@ -43,7 +43,9 @@ HF.show = function (data) {
 	fill(HF.byId('target'), el('h1', {}, names, el('span', {class: 'soft'}, ' what changed from A to B')), el('div', {class: 'both-sides'}, sideCard('A', model.a), sideCard('B', model.b)));
 	showLeftOut(HF.byId('banner'), model);
 	showChange(HF.byId('verdict'), model);
-	HF.showTypeChanges(HF.byId('types'), HF.byId('types-body'), model);
+	HF.byId('types').hidden = HF.byId('types-link').hidden = !model.types.length;
+	if (model.types.length)
+		HF.showTypeChanges(HF.byId('types-body'), model);
 	let table;
 	const panel = new HF.FlamePanel(HF.byId('flame-body'), model, new HF.ChangeFlame(model), {onfilter: (name) => table.setFilter(name)});
 	table = HF.changeTable(HF.byId('sites-body'), model, (entry) => panel.focusStack(entry));

@@ -35,7 +35,7 @@ function readEntry(raw, id, model, resolve) {
 	const a = readAmounts(e.a, model.a.seconds), b = readAmounts(e.b, model.b.seconds);
 	return {
 		id, stack, user: HF.ownFrame(e.own_frame, stack, model.table.frames), allocator: text(e.allocator, 80), kind: KINDS.includes(e.kind) ? e.kind : 'same',
-		ofB: Boolean(e.b), a, b, aRate: a.rate, bRate: b.rate, aBytes: a.outstanding_bytes, bBytes: b.outstanding_bytes,
+		ofB: Boolean(e.b) && e.kind !== 'gone', a, b, aRate: a.rate, bRate: b.rate, aBytes: a.outstanding_bytes, bBytes: b.outstanding_bytes,
 		change: b.rate - a.rate, larger: Math.max(a.rate, b.rate), moved: Math.abs(b.rate - a.rate),
 	};
 }
@@ -48,12 +48,13 @@ function readType(raw) {
 	};
 }
 
-/* The checked model of a diff; throws an Error for the reader if it is none. */
+/* The checked model of a diff; throws an Error for the reader if it is none. In holdfast.diff/1 the frames stand in the stacks themselves. */
 HF.readDiff = function (raw) {
-	const d = HF.checkSchema(raw, 'holdfast.diff_page/1'), counts = map(d.counts), left = map(d.left_out);
+	const whole = map(raw).schema === 'holdfast.diff/1';
+	const d = whole ? raw : HF.checkSchema(raw, 'holdfast.diff_page/1'), counts = map(d.counts), left = map(d.left_out);
 	const table = new HF.FrameTable(NAMING);
 	const indices = list(d.frames).map((f) => table.add(f));
-	const resolve = (i) => Number.isInteger(i) && i >= 0 && i < indices.length ? indices[i] : -1;
+	const resolve = whole ? (frame) => table.add(frame) : (i) => Number.isInteger(i) && i >= 0 && i < indices.length ? indices[i] : -1;
 	const model = {
 		a: readSide(d.a), b: readSide(d.b), total: num(d.total_change_bytes_per_second), rises: num(d.rise_bytes_per_second),
 		counts: KINDS.map((kind) => [kind, num(counts[kind])]), sameShare: num(d.same_share), sameRate: num(d.same_bytes_per_second),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What changed by type: objects of Python, and blocks of the heap. Where looks did not see both there is no such section.
+// What changed by type: objects of Python, and blocks of the heap. Where looks did not see both there are none.
 (function (HF) {
 'use strict';
 
@@ -12,11 +12,8 @@ function row(type) {
 		el('td', {class: 'num'}, (more > 0 ? '+' : more < 0 ? '−' : '') + HF.count(Math.abs(more))));
 }
 
-HF.showTypeChanges = function (section, host, model) {
+HF.showTypeChanges = function (host, model) {
 	const rows = [...model.types].sort((a, b) => b.change - a.change), body = el('tbody', {});
-	section.hidden = HF.byId('types-link').hidden = !rows.length;
-	if (!rows.length)
-		return;
 	const more = HF.more(rows, 25, (next) => fill(body, next.map(row)));
 	fill(host, el('p', {class: 'soft'}, 'What the heaps held at the end, by type.'), el('div', {class: 'scroll'}, el('table', {class: 'types'},
 		el('thead', {}, el('tr', {}, ['Type', 'Kind', 'Change', 'A', 'B', 'Number'].map((label, i) => el('th', {scope: 'col', class: i > 1 ? 'num' : null}, label)))), body)), more);

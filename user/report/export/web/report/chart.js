@@ -38,6 +38,8 @@ function plainTicks(lo, hi) {
 	return ticks;
 }
 
+HF.byteTicks = byteTicks;
+
 const plain = (v) => String(+v.toPrecision(3));
 const signed = (show) => (v) => (v > 0 ? '+' : '') + show(v);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Interpreters of Python: their objects by type with what holds them, and their garbage. Without one there is no such section.
+// Interpreters of Python: their objects by type with what holds them, and their garbage.
 (function (HF) {
 'use strict';
 
@@ -88,8 +88,7 @@ function showChart(host, model) {
 	new HF.Chart(chart, points, [line], {limit: 0, start: Date.parse(model.capture.started_at), about: 'Garbage collection', unit: timed ? HF.PERCENT : HF.PER_SECOND});
 }
 
-HF.showPython = function (section, host, model) {
-	section.hidden = HF.byId('python-link').hidden = !model.python.length;
+HF.showPython = function (host, model) {
 	for (const python of model.python) {
 		const types = list(python.types).map(map);
 		fill(host, facts(python, model), types.length > 0 && typeTable(types));

@@ -18,6 +18,13 @@ function showMemory(host, model) {
 	new HF.Chart(host, model.series, lines, {limit: num(model.memory.limit_bytes), start: Date.parse(model.capture.started_at)});
 }
 
+/* A section that has nothing to show is not there, nor is the way to it. */
+function showIf(some, id, show) {
+	HF.byId(id).hidden = HF.byId(id + '-link').hidden = !some;
+	if (some)
+		show(HF.byId(id + '-body'));
+}
+
 HF.show = function (data) {
 	const model = HF.readReport(data);
 	HF.showTarget(HF.byId('target'), model);
@@ -28,8 +35,8 @@ HF.show = function (data) {
 	const focus = (item) => panel.focusStack(item);
 	HF.showFindings(HF.byId('findings-body'), model, focus);
 	showMemory(HF.byId('memory-body'), model);
-	HF.showTypes(HF.byId('types'), HF.byId('types-body'), model);
-	HF.showPython(HF.byId('python'), HF.byId('python-body'), model);
+	showIf(model.census.length, 'types', (host) => HF.showTypes(host, model));
+	showIf(model.python.length, 'python', (host) => HF.showPython(host, model));
 	table = HF.siteTable(HF.byId('sites-body'), model, focus);
 	HF.showQuality(HF.byId('quality-body'), model);
 	HF.page = {model, panel, table};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What a heap holds by type and size, and who holds it. Without a look at the heap there is no such section.
+// What a heap holds by type and size, and who holds it. Without a look at the heap there is nothing to show.
 (function (HF) {
 'use strict';
 
@@ -16,11 +16,9 @@ function typeRow(row, grew) {
 		el('td', {}, text(row.held_by, 200) || '–'));
 }
 
-HF.showTypes = function (section, host, model) {
+HF.showTypes = function (host, model) {
 	/* What is lost comes first, however little it is. */
 	const lost = (row) => num(row.lost_bytes), rows = [...model.census].sort((a, b) => lost(b) - lost(a));
-	section.hidden = !rows.length;
-	HF.byId('types-link').hidden = !rows.length;
 	if (!rows.length)
 		return;
 	const body = el('tbody', {}), grew = rows.some((row) => row.growth_bytes_per_second !== undefined);
