@@ -405,15 +405,18 @@ static int start_senders(struct agent *agent, struct hf_error *error)
 static int start_http(struct agent *agent, struct hf_error *error)
 {
 	char token[TOKEN_HASH_BYTES * 2 + 1];
-	const struct http_options options = {
+	struct http_options options = {
 		.listen = agent->config->listen,
 		.token_sha256 = token,
 		.limits = HTTP_LIMITS_DEFAULT,
-		.table = api_table(),
 		.user = agent,
 	};
-	int err = hash_of_token(agent->config, token, error);
+	int err = api_table_new(&agent->routes);
 
+	if (err)
+		return error_set_errno(error, HF_E_INTERNAL, -err, "out of memory");
+	options.table = api_table_http(agent->routes);
+	err = hash_of_token(agent->config, token, error);
 	return err ? err : http_server_new(agent->loop, &options, &agent->http, error);
 }
 
@@ -483,6 +486,7 @@ static void stop(struct agent *agent)
 	if (agent->store)
 		sessions_free(agent);
 	http_server_free(agent->http);
+	api_table_free(agent->routes);
 	forget_targets(agent);
 	process_watch_free(agent->watch);
 	send_free(agent->senders);

@@ -24,6 +24,7 @@
 
 struct agent;
 struct agent_target;
+struct api_table;
 
 /* A job under way (agent/broker/job.h). */
 struct agent_job {
@@ -109,6 +110,7 @@ struct agent {
 	struct target_rules *rules;
 	struct process_watch *watch;
 	struct store *store;
+	struct api_table *routes;
 	struct http_server *http;
 	struct sender_set *senders;
 	int pass_fd, upkeep_fd, signal_fd; /* timers and signals in the loop */
@@ -209,7 +211,10 @@ void outlet_leak(const struct agent *agent, const struct agent_leak *leak);
 /* api_actions.c: a collection is over. */
 void gc_answer(struct agent_job *job, const struct collection *collection);
 
-/* api.c */
-const struct http_table *api_table(void);
+/* api.c: the routes, and the pages. */
+int api_table_new(struct api_table **ret);
+void api_table_free(struct api_table *table);
+DEFINE_CLEANUP(struct api_table *, api_table_free);
+const struct http_table *api_table_http(const struct api_table *table);
 
 #endif

@@ -2,7 +2,12 @@
 /* The one table of what the agent answers; the OpenAPI document is made of it. What objects look like stands in api_schemas.c. */
 #include "agent/api.h"
 
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
 #include "agent/api_schemas.h"
+#include "agent/web_assets.h"
 
 #define END                  \
 	{                    \
@@ -82,6 +87,9 @@ static const struct http_route routes[] = {
 	 .summary = "What the agent is, does and costs",
 	 .answer = {.schema = &schema_status},
 	 .handler = api_status},
+	{.path = API "/config",
+	 .summary = "The configuration in force, without secrets",
+	 .handler = api_config},
 	{.path = API "/targets",
 	 .summary = "Targets, worst first within a page",
 	 .parameters = FIELDS(STATE("running|ended|all", "running"),
@@ -269,15 +277,15 @@ static const struct http_route routes[] = {
 	 .answer = {.media_types = "image/svg+xml"},
 	 .handler = api_session_chart},
 	{.path = API "/events",
-	 .summary = "What happened, oldest first",
-	 .parameters = FIELDS({.name = "since",
-			       .kind = HTTP_INTEGER,
-			       .least = 0,
-			       .most = 9e15,
-			       .initial = "0",
-			       .help = "events after the one with this id"},
-			      {.name = "kind", .kind = HTTP_TEXT, .help = "only of this kind"},
-			      ANY_TARGET, PAGE),
+	 .summary = "What happened: newest first, or from `since` on, oldest first",
+	 .parameters =
+		 FIELDS({.name = "since",
+			 .kind = HTTP_INTEGER,
+			 .least = 0,
+			 .most = 9e15,
+			 .help = "events after the one with this id; give it with every page"},
+			{.name = "kind", .kind = HTTP_TEXT, .help = "only of this kind"},
+			ANY_TARGET, PAGE),
 	 .answer = {.schema = &schema_events},
 	 .handler = api_events},
 	{.path = API "/events/stream",
@@ -298,14 +306,62 @@ static const struct http_route routes[] = {
 	 .handler = api_alerts},
 };
 
-const struct http_table *api_table(void)
+#define ROUTES (sizeof(routes) / sizeof(*routes))
+
+/* What stands behind the routes of the pages. */
+struct api_table {
+	struct http_table http;
+	struct http_asset *assets;
+	struct http_route *routes;
+};
+
+static void add_page(struct api_table *table, size_t index, const struct web_asset *page)
 {
-	static const struct http_table table = {
-		.routes = routes,
-		.count = sizeof(routes) / sizeof(*routes),
+	table->assets[index] = (struct http_asset){
+		.type = page->content_type, .start = page->start, .end = page->end};
+	table->routes[ROUTES + index] = (struct http_route){
+		.path = page->path,
+		.summary = "A part of the page",
+		.flags = HTTP_PUBLIC | HTTP_HIDDEN,
+		.asset = &table->assets[index],
+	};
+}
+
+int api_table_new(struct api_table **ret)
+{
+	_cleanup_(api_table_freep) struct api_table *table = calloc(1, sizeof(*table));
+	size_t count;
+	const struct web_asset *pages = web_assets(&count);
+
+	if (!table)
+		return -ENOMEM;
+	table->assets = calloc(count, sizeof(*table->assets));
+	table->routes = calloc(ROUTES + count, sizeof(*table->routes));
+	if (!table->assets || !table->routes)
+		return -ENOMEM;
+	memcpy(table->routes, routes, sizeof(routes));
+	for (size_t i = 0; i < count; i++)
+		add_page(table, i, &pages[i]);
+	table->http = (struct http_table){
+		.routes = table->routes,
+		.count = ROUTES + count,
 		.title = "holdfast agent",
 		.description = "What the processes of this machine hold, and what they have lost.",
 	};
+	*ret = no_free_ptr(table);
+	return 0;
+}
 
-	return &table;
+void api_table_free(struct api_table *table)
+{
+	if (!table)
+		return;
+	free(table->assets);
+	free(table->routes);
+	free(table);
+}
+
+const struct http_table *api_table_http(const struct api_table *table)
+{
+	return &table->http;
 }

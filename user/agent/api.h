@@ -16,6 +16,8 @@ int api_health(struct http_request *request, void *user);
 int api_status(struct http_request *request, void *user);
 int api_openapi(struct http_request *request, void *user);
 int api_alerts(struct http_request *request, void *user);
+/* api_config.c */
+int api_config(struct http_request *request, void *user);
 /* metrics.c */
 int api_metrics(struct http_request *request, void *user);
 /* api_targets.c */

@@ -9,8 +9,10 @@
 #include "agent/store/events.h"
 #include "base/log.h"
 
-#define PUMP_EVENTS 64
-#define EVENT_SLACK 64 /* bytes that a stream adds to an event */
+#define PUMP_EVENTS  64
+#define PIECE_EVENTS 500
+#define PIECES_MOST  40
+#define EVENT_SLACK  64 /* bytes that a stream adds to an event */
 
 /* An open stream. */
 struct agent_stream {
@@ -21,6 +23,64 @@ struct agent_stream {
 	uint64_t target;  /* 0: all */
 };
 
+static void put_one(struct json_out *json, const struct store_event *event)
+{
+	json_out_begin_object(json, NULL);
+	event_put_json(event, json);
+	json_out_end_object(json);
+}
+
+/* From an event on, oldest first. */
+static int put_onwards(struct agent *agent, const struct store_event_query *query,
+		       struct json_out *json, uint64_t *ret_next)
+{
+	struct store_events events;
+	int err = store_list_events(agent->store, query, &events);
+
+	if (err)
+		return err;
+	json_out_begin_array(json, "events");
+	for (size_t i = 0; i < events.count; i++)
+		put_one(json, &events.items[i]);
+	json_out_end_array(json);
+	*ret_next = events.next;
+	store_events_done(&events);
+	return 0;
+}
+
+/* Those before @before, newest first: looked for piece by piece, for kinds may be rare. */
+static int put_backwards(struct agent *agent, const struct store_event_query *asked,
+			 uint64_t before, struct json_out *json, uint64_t *ret_next)
+{
+	struct store_event_query query = *asked;
+	size_t shown = 0;
+
+	json_out_begin_array(json, "events");
+	for (int piece = 0; before > 1 && shown < asked->limit && piece < PIECES_MOST; piece++) {
+		struct store_events events;
+		int err;
+
+		query.since = before > PIECE_EVENTS ? before - 1 - PIECE_EVENTS : 0;
+		query.limit = PIECE_EVENTS;
+		err = store_list_events(agent->store, &query, &events);
+		if (err)
+			return err;
+		for (size_t i = events.count; i-- && shown < asked->limit;) {
+			if (events.items[i].id >= before)
+				continue;
+			put_one(json, &events.items[i]);
+			before = events.items[i].id;
+			shown++;
+		}
+		if (shown < asked->limit)
+			before = query.since + 1;
+		store_events_done(&events);
+	}
+	json_out_end_array(json);
+	*ret_next = before > 1 ? before : 0;
+	return 0;
+}
+
 int api_events(struct http_request *request, void *user)
 {
 	struct agent *agent = user;
@@ -30,30 +90,25 @@ int api_events(struct http_request *request, void *user)
 		.kind = http_text(request, "kind"),
 		.limit = (size_t)http_integer(request, "limit"),
 	};
-	struct store_events events;
-	struct json_out *json;
+	uint64_t cursor = api_cursor(request), next = 0;
 	int err;
 
-	if (api_cursor(request))
-		query.since = api_cursor(request);
 	if (http_given(request, "target")) {
 		query.target = api_find_target(agent, request, false, &target);
 		if (!query.target)
 			return HTTP_ANSWERED;
 	}
-	err = store_list_events(agent->store, &query, &events);
+	if (http_given(request, "since")) {
+		query.since = cursor ? cursor : query.since;
+		err = put_onwards(agent, &query, http_json(request), &next);
+	} else {
+		err = put_backwards(agent, &query,
+				    cursor ? cursor : store_last_event_id(agent->store) + 1,
+				    http_json(request), &next);
+	}
 	if (err)
 		return api_answer_errno(request, err, "the events can't be read");
-	json = http_json(request);
-	json_out_begin_array(json, "events");
-	for (size_t i = 0; i < events.count; i++) {
-		json_out_begin_object(json, NULL);
-		event_put_json(&events.items[i], json);
-		json_out_end_object(json);
-	}
-	json_out_end_array(json);
-	api_put_cursor(json, events.next);
-	store_events_done(&events);
+	api_put_cursor(http_json(request), next);
 	return http_answer_composed(request, 200);
 }
 

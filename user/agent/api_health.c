@@ -199,12 +199,12 @@ int api_status(struct http_request *request, void *user)
 
 int api_openapi(struct http_request *request, void *user)
 {
+	const struct agent *agent = user;
 	_cleanup_(strbuf_done) struct strbuf json = STRBUF_INIT;
 	struct sink sink;
 
-	(void)user;
 	sink_init_strbuf(&sink, &json);
-	http_openapi_write(api_table(), HF_VERSION, &sink);
+	http_openapi_write(api_table_http(agent->routes), HF_VERSION, &sink);
 	sink_finish(&sink);
 	return http_answer_json(request, 200, &json);
 }

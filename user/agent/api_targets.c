@@ -114,7 +114,8 @@ static void put_reading(struct json_out *json, const struct agent_target *target
 	api_put_u64(json, "heap_live_bytes", target->inside.heap_live_bytes);
 	api_put_u64(json, "heap_objects", target->inside.heap_objects);
 	api_put_u64(json, "gc_collections", target->inside.gc_collections);
-	json_out_u64(json, "limit_bytes", reading->limit_bytes);
+	api_put_u64(json, "limit_bytes",
+		    reading->limit_bytes ? reading->limit_bytes : STORE_UNKNOWN);
 }
 
 static void put_sparkline(struct json_out *json, const struct agent_target *target)
