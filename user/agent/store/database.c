@@ -11,7 +11,7 @@
 
 #define BUSY_MS         2000 /* a reader at most holds up a checkpoint */
 #define CACHE_KIB       "2048"
-#define MAX_WAL_BYTES   (UINT64_C(4) << 20)
+#define MAX_WAL_BYTES   (UINT64_C(2) << 20) /* what a checkpoint moves, within one commit */
 #define PAGE_BYTES      4096
 #define MAX_VALUE_BYTES (64 << 20) /* more than the store ever writes */
 

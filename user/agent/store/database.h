@@ -57,7 +57,7 @@ int database_begin_reading(struct database *db);
 int database_end(struct database *db, int err);
 /* Whether the last transaction changed a row. */
 bool database_has_written(const struct database *db);
-/* The file's limit; a write beyond it is -ENOSPC. The -wal is kept to a sixteenth of it, at most 4 MiB. */
+/* The file's limit; a write beyond it is -ENOSPC. The -wal is kept to a sixteenth of it, at most 2 MiB. */
 void database_limit(struct database *db, uint64_t max_bytes);
 uint64_t database_last_id(const struct database *db);
 /* Rows that the last statement changed. */

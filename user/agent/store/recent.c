@@ -16,7 +16,8 @@
 #define SAMPLES_OF_BATCH 4096
 #define SAMPLES_OF_CHUNK 300 /* of a target, before they are packed */
 #define MAX_BATCHES      600 /* a read looks into each */
-#define TARGETS_OF_STEP  16
+#define TARGETS_OF_STEP  8
+#define BATCHES_OF_STEP  60
 
 VEC_STRUCT(id_vec, uint64_t);
 
@@ -137,6 +138,7 @@ static bool packed(const struct recent *recent, uint64_t batch_id, uint64_t targ
 	return batch_id <= recent->pack_upto && target <= recent->pack_after;
 }
 
+/* 1: no more of this batch, whose targets ascend. */
 typedef int (*take_sample)(void *context, const struct batch *batch);
 
 /*
@@ -164,7 +166,7 @@ static int each_sample(struct store *store, const uint64_t range[3], take_sample
 			err = packed(&store->recent, id, batch.target) ? 0 : take(context, &batch);
 		if (err == -EBADMSG)
 			store->state.bad_blobs++;
-		else if (err)
+		else if (err < 0)
 			return err;
 	}
 	return more;
@@ -191,7 +193,7 @@ static int take_in_range(void *context, const struct batch *batch)
 	int err;
 
 	if (batch->target != reading->query->target)
-		return 0;
+		return batch->target > reading->query->target;
 	err = batch_read(batch, &sample);
 	return err ? err : add_in_range(reading->query, &sample, reading->points);
 }
@@ -208,14 +210,34 @@ int store_recent_read(struct store *store, const struct store_sample_query *quer
 	return err;
 }
 
+/* Keeps the least few, ascending. */
 static int take_target(void *context, const struct batch *batch)
 {
 	struct id_vec *ids = context;
+	size_t at = ids->count;
 
-	/* targets ascend within a batch */
-	if (ids->count && ids->items[ids->count - 1] == batch->target)
+	while (at && ids->items[at - 1] > batch->target)
+		at--;
+	if (at && ids->items[at - 1] == batch->target)
 		return 0;
-	return vec_push(ids, batch->target);
+	if (at == TARGETS_OF_STEP)
+		return 1;
+	if (ids->count == TARGETS_OF_STEP)
+		ids->count--;
+	if (vec_reserve(ids, 1))
+		return -ENOMEM;
+	memmove(ids->items + at + 1, ids->items + at, (ids->count - at) * sizeof(*ids->items));
+	ids->items[at] = batch->target;
+	ids->count++;
+	return 0;
+}
+
+/* The next few targets to pack, ascending. */
+static int next_targets(struct store *store, struct id_vec *ids)
+{
+	uint64_t range[] = {0, store->recent.pack_upto, 0};
+
+	return each_sample(store, range, take_target, ids);
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -223,23 +245,6 @@ static int compare_ids(const void *a, const void *b)
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
 	return (x > y) - (x < y);
-}
-
-/* The next few targets to pack, ascending. */
-static int next_targets(struct store *store, struct id_vec *ids)
-{
-	uint64_t range[] = {0, store->recent.pack_upto, 0};
-	size_t kept = 0;
-	int err = each_sample(store, range, take_target, ids);
-
-	if (err || !ids->count)
-		return err;
-	qsort(ids->items, ids->count, sizeof(*ids->items), compare_ids);
-	for (size_t i = 0; i < ids->count && kept < TARGETS_OF_STEP; i++)
-		if (!kept || ids->items[kept - 1] != ids->items[i])
-			ids->items[kept++] = ids->items[i];
-	ids->count = kept;
-	return 0;
 }
 
 struct packing {
@@ -262,7 +267,7 @@ static int take_to_pack(void *context, const struct batch *batch)
 	int err;
 
 	if (!found)
-		return 0;
+		return batch->target > packing->ids->items[packing->ids->count - 1];
 	err = batch_read(batch, &sample);
 	return err ? err
 		   : vec_push(&packing->points[found - packing->ids->items],
@@ -281,15 +286,18 @@ static int pack_targets(struct store *store, const struct id_vec *ids)
 	return err ? err : store_set_meta(store, "pack_after", ids->items[ids->count - 1]);
 }
 
+/* All targets are packed: the batches go, some at a time, and with the last the limits. */
 static int finish(struct store *store)
 {
 	_cleanup_(query_done) struct query query = query_of(&store->db, SQL_DELETE_RECENT);
 	int err;
 
 	query_u64(&query, store->recent.pack_upto);
+	query_u64(&query, BATCHES_OF_STEP);
 	err = query_run(&query);
-	if (!err)
-		err = store_set_meta(store, "pack_after", 0);
+	if (err || database_changes(&store->db) == BATCHES_OF_STEP)
+		return err;
+	err = store_set_meta(store, "pack_after", 0);
 	return err ? err : store_set_meta(store, "pack_upto", 0);
 }
 

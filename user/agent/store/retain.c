@@ -8,7 +8,7 @@
 #include "agent/store/store_internal.h"
 #include "base/clock.h"
 
-#define STEP_NS         (8 * NS_PER_MS) /* after which nothing more is begun */
+#define STEP_NS         (6 * NS_PER_MS) /* after which nothing more is begun */
 #define SAVE_CLOCK_NS   (60 * NS_PER_S)
 #define DAY_NS          (24 * 3600 * NS_PER_S)
 #define PAGE_BYTES      4096

@@ -27,8 +27,8 @@
  *	-ENOENT no such id; -EROFS a writing call on a store opened read_only; -ENOMEM; -EINVAL; -E2BIG a text of more
  *		than STORE_MAX_TEXT_BYTES (a target's: 16 KiB) or a blob of more than STORE_MAX_BLOB_BYTES; -EBUSY another
  *		process held the file for seconds (as the disk's errors).
- * A list ends a page at its limit, or when it holds 16 MiB of text.
  *	A single blob that does not decode is left out and counted (bad_blobs).
+ * A page of a list ends at its limit, or when it holds 16 MiB of text.
  */
 #ifndef HOLDFAST_AGENT_STORE_H
 #define HOLDFAST_AGENT_STORE_H
