@@ -78,7 +78,7 @@ static const struct http_answer_field target_fields[] = {
 	 .help = "allocated since tracing began, and not freed"},
 	{.name = "heap_objects",
 	 .type = "integer?",
-	 .help = "objects of Python, or blocks, when last looked at"},
+	 .help = "objects that the collector of Python tracks, or blocks, when last looked at"},
 	{.name = "gc_collections", .type = "integer?", .help = "since the process began"},
 	{.name = "limit_bytes", .type = "integer?", .help = "of its cgroups; null: none"},
 	{.name = "growth_bytes_per_second", .type = "number", .help = "slope of the RSS"},

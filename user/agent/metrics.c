@@ -214,7 +214,7 @@ static const struct family families[] = {
 	{"memory_profiler_vms_bytes", "Virtual memory of a target.", "bytes", METRIC_GAUGE, vms,
 	 NULL},
 	{"memory_profiler_heap_objects",
-	 "Objects of Python, or blocks, on the heap of a target when it was looked at last.", "",
+	 "Objects that the collector of Python tracks, or blocks, on the heap of a target when it was looked at last.", "",
 	 METRIC_GAUGE, heap_objects, NULL},
 	{"memory_profiler_leaks_detected", "Leaks of a target that were found and not cleared.", "",
 	 METRIC_GAUGE, leaks, NULL},

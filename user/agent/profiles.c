@@ -12,6 +12,7 @@
 
 #define KEEP_NS (600 * NS_PER_S) /* of reports of one trace, so many are kept */
 
+/* As len(gc.get_objects()) has it in Python; elsewhere blocks. */
 static uint64_t objects_of(const struct report *report)
 {
 	uint64_t sum = 0;
@@ -21,7 +22,7 @@ static uint64_t objects_of(const struct report *report)
 		if (!report->pythons[i].objects_known)
 			continue;
 		known = true;
-		sum += report->pythons[i].objects;
+		sum += report->pythons[i].tracked;
 	}
 	if (known)
 		return sum;
