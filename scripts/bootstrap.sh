@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # bootstrap.sh [build] [test] [browser] [kernel-matrix]: installs the Debian 12 packages that building, testing and
 # "make kernel-matrix" need, and says which. Does nothing, and needs no root, when all are there.
-# Services that come with test programs (redis, nginx, clickhouse, alertmanager) are neither started now nor at the next boot.
+# Services that come with test programs (redis, nginx, clickhouse, prometheus) are neither started now nor at the next boot.
 set -eu
 
 build="gcc libc6-dev make pkg-config clang bpftool libbpf-dev libelf-dev libdw-dev zlib1g-dev libzstd-dev
@@ -16,11 +16,11 @@ test="g++ git clang-format clang-tidy llvm universal-ctags shellcheck
 	libjemalloc2 libjemalloc-dev libgoogle-perftools4 libtcmalloc-minimal4 libgoogle-perftools-dev
 	libmimalloc2.0 libmimalloc-dev musl-tools
 	redis-server redis-tools nginx-light apache2-utils
-	clickhouse-server prometheus-alertmanager openssl"
+	clickhouse-server prometheus-alertmanager prometheus openssl"
 # the report's page is tested in it; npm fetches what drives it (tests/web)
 browser="chromium nodejs npm"
 kernel_matrix="qemu-system-x86 cpio busybox-static"
-services="redis-server nginx clickhouse-server prometheus-alertmanager"
+services="redis-server nginx clickhouse-server prometheus-alertmanager prometheus"
 
 wanted=
 for group in "${@:-build}"; do

@@ -593,7 +593,7 @@ static void addresses(void **state)
 		{"[fe80::1]:1", AF_INET6, false},
 		{"unix:/run/holdfast/agent.sock", AF_UNIX, true},
 		{"127.0.0.1", 0, false},
-		{"127.0.0.1:0", 0, false},
+		{"127.0.0.1:0", AF_INET, true}, /* any free one */
 		{"127.0.0.1:65536", 0, false},
 		{"127.0.0.1:80x", 0, false},
 		{"localhost:80", 0, false},

@@ -259,6 +259,7 @@ static int apply(struct agent *agent, struct config *config, struct target_rules
 		 struct hf_error *error)
 {
 	char token[TOKEN_HASH_BYTES * 2 + 1];
+	struct config old = *agent->config;
 	int err = check_fixed(agent->config, config, error);
 
 	if (!err)
@@ -274,12 +275,12 @@ static int apply(struct agent *agent, struct config *config, struct target_rules
 	process_watch_set_rules(agent->watch, rules);
 	target_rules_free(agent->rules);
 	agent->rules = rules;
-	config_done(agent->config);
 	*agent->config = *config;
 	process_watch_pass(agent->watch, clock_now_ns());
 	for (size_t i = 0; i < process_watch_count(agent->watch); i++)
 		if (agent_target(process_watch_at(agent->watch, i)))
 			target_configure(agent_target(process_watch_at(agent->watch, i)));
+	config_done(&old); /* the names of targets that have just gone were in it */
 	configure_store(agent);
 	event_log_configure(&agent->config->agent.alerts.log);
 	return 0;
@@ -308,13 +309,13 @@ static void reload_for_signal(struct agent *agent)
 {
 	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
 	_cleanup_(config_problems_done) struct config_problems problems = CONFIG_PROBLEMS_INIT;
-	_cleanup_(strbuf_done) struct strbuf text = STRBUF_INIT;
 
 	if (!agent_reload(agent, &problems, &error))
 		return;
-	config_problems_print(&problems, &text);
-	log_error("the configuration is wrong, the old one stays: %s\n%s", error.what.buf,
-		  text.buf);
+	log_error("the configuration is wrong, the old one stays: %s", error.what.buf);
+	for (size_t i = 0; i < problems.list.count; i++)
+		log_error("%s: %s; %s", problems.list.items[i].place, problems.list.items[i].what,
+			  problems.list.items[i].why);
 }
 
 static int on_signal(void *user, uint32_t number)
@@ -373,8 +374,7 @@ static int start_store(struct agent *agent, struct hf_error *error)
 	if (err)
 		return err;
 	configure_store(agent);
-	store_state(agent->store, &state);
-	agent->damaged_files = state.damaged_files;
+	store_state(agent->store, &state); /* mend_store() makes an event of it */
 	if (state.set_aside)
 		log_warn("the store was damaged; it is kept as %s", state.set_aside);
 	leaks_load(agent);

@@ -8,6 +8,7 @@
 
 #include "agent/agent_internal.h"
 #include "agent/http/http.h"
+#include "agent/store/samples.h"
 
 /* api_health.c */
 int api_healthy(struct http_request *request, void *user);
@@ -62,6 +63,9 @@ uint64_t api_find_target(struct agent *agent, struct http_request *request, bool
 			 struct agent_target **ret_target);
 /* An errno of store or broker as an answer. */
 int api_answer_errno(struct http_request *request, int err, const char *what);
+/* store_read_samples(), but of what is on disk by then: a kill takes back nothing that was shown. */
+int api_read_samples(struct agent *agent, const struct store_sample_query *query,
+		     struct store_series *ret_series);
 /* 404 with these texts. */
 int api_answer_missing(struct http_request *request, const char *what);
 

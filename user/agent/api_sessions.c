@@ -168,7 +168,7 @@ static bool read_series(struct agent *agent, struct http_request *request, size_
 	query.target = ret_session->items[0].target;
 	query.from_ns = ret_session->items[0].start_ns;
 	query.to_ns = ret_session->items[0].end_ns ? ret_session->items[0].end_ns : clock_wall_ns();
-	err = store_read_samples(agent->store, &query, ret);
+	err = api_read_samples(agent, &query, ret);
 	if (!err)
 		return true;
 	store_sessions_done(ret_session);

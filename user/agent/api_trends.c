@@ -7,7 +7,6 @@
 #include "account/gauge/trend.h"
 #include "agent/api.h"
 #include "agent/api_values.h"
-#include "agent/store/samples.h"
 #include "base/clock.h"
 
 #define FIT_POINTS 200
@@ -96,6 +95,14 @@ static void put_trend(struct json_out *json, const struct store_series *series)
 	json_out_bool(json, "growth_known", known);
 }
 
+int api_read_samples(struct agent *agent, const struct store_sample_query *query,
+		     struct store_series *ret_series)
+{
+	/* Where the disk refuses them they wait on, and are read from memory. */
+	store_commit(agent->store);
+	return store_read_samples(agent->store, query, ret_series);
+}
+
 int api_trends(struct http_request *request, void *user)
 {
 	struct agent *agent = user;
@@ -111,7 +118,7 @@ int api_trends(struct http_request *request, void *user)
 	if (!query.target)
 		return HTTP_ANSWERED;
 	read_window(request, &query);
-	err = store_read_samples(agent->store, &query, &series);
+	err = api_read_samples(agent, &query, &series);
 	if (err)
 		return api_answer_errno(request, err, "the series can't be read");
 	json = http_json(request);

@@ -31,7 +31,7 @@ static int parse_port(const char *text, in_port_t *ret)
 {
 	uint64_t port;
 
-	if (units_parse_u64(text, &port) || !port || port > PORT_MAX)
+	if (units_parse_u64(text, &port) || port > PORT_MAX)
 		return -EINVAL;
 	*ret = htons((uint16_t)port);
 	return 0;

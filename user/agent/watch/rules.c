@@ -7,6 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum {
+	MATCH_FOR_CHILDREN = 1, /* by the rules that hold for children, too */
+	MATCH_FINAL = 2,        /* what is not known does not fit */
+};
+
 struct rule {
 	const struct target_rule *config;
 	regex_t cmdline;
@@ -68,12 +73,14 @@ static bool fits_cheaply(const struct target_rule *rule, const struct process_st
 	       stat->rss_bytes >= rule->above_bytes;
 }
 
-static bool fits_wholly(const struct rule *rule, const struct process_facts *facts)
+static bool fits_wholly(const struct rule *rule, const struct process_facts *facts,
+			unsigned int how)
 {
 	const struct target_rule *config = rule->config;
 	size_t id_len = config->container ? strlen(config->container) : 0;
+	bool exe_may_fit = facts->exe_unknown && !(how & MATCH_FINAL);
 
-	return (facts->exe_unknown || glob_fits(config->exe, facts->exe)) &&
+	return (exe_may_fit || glob_fits(config->exe, facts->exe)) &&
 	       glob_fits(config->cgroup, facts->cgroup) && glob_fits(config->unit, facts->unit) &&
 	       (config->uid < 0 || config->uid == (int64_t)facts->uid) &&
 	       (!id_len || !strncmp(facts->container, config->container, id_len)) &&
@@ -87,13 +94,13 @@ static bool needs_more(const struct target_rule *rule)
 }
 
 static int match_itself(const struct target_rules *rules, struct process_facts *facts,
-			bool children_only)
+			unsigned int how)
 {
 	for (size_t i = 0; i < rules->count; i++) {
 		const struct rule *rule = &rules->items[i];
 		int err;
 
-		if ((children_only && !rule->config->children) ||
+		if (((how & MATCH_FOR_CHILDREN) && !rule->config->children) ||
 		    !fits_cheaply(rule->config, &facts->stat))
 			continue;
 		if (!needs_more(rule->config))
@@ -102,13 +109,14 @@ static int match_itself(const struct target_rules *rules, struct process_facts *
 		if (err)
 			return err;
 		/* What was read meanwhile may be of another program: one that execed. */
-		if (fits_cheaply(rule->config, &facts->stat) && fits_wholly(rule, facts))
+		if (fits_cheaply(rule->config, &facts->stat) && fits_wholly(rule, facts, how))
 			return (int)i;
 	}
 	return -ENOENT;
 }
 
-static int match_ancestors(const struct target_rules *rules, const struct process_stat *stat)
+static int match_ancestors(const struct target_rules *rules, const struct process_stat *stat,
+			   unsigned int how)
 {
 	int pid = stat->parent_pid;
 
@@ -118,7 +126,7 @@ static int match_ancestors(const struct target_rules *rules, const struct proces
 
 		if (found)
 			return -ENOENT;
-		found = match_itself(rules, &parent, true);
+		found = match_itself(rules, &parent, how | MATCH_FOR_CHILDREN);
 		if (found >= 0)
 			return found;
 		pid = parent.stat.parent_pid;
@@ -126,22 +134,27 @@ static int match_ancestors(const struct target_rules *rules, const struct proces
 	return -ENOENT;
 }
 
-int target_rules_match(const struct target_rules *rules, struct process_facts *facts)
+static int match(const struct target_rules *rules, struct process_facts *facts, unsigned int how)
 {
 	int found;
 
 	/* They have no memory of their own. */
 	if (facts->stat.kernel_thread || facts->stat.state == 'Z' || facts->stat.state == 'X')
 		return -ENOENT;
-	found = match_itself(rules, facts, false);
+	found = match_itself(rules, facts, how);
 	if (found == -ENOENT && rules->has_children)
-		found = match_ancestors(rules, &facts->stat);
+		found = match_ancestors(rules, &facts->stat, how);
 	return found;
+}
+
+int target_rules_match(const struct target_rules *rules, struct process_facts *facts)
+{
+	return match(rules, facts, 0);
 }
 
 bool target_rules_match_pid(const struct target_rules *rules, int pid)
 {
 	_cleanup_(facts_done) struct process_facts facts = PROCESS_FACTS_INIT;
 
-	return !facts_read(pid, &facts) && target_rules_match(rules, &facts) >= 0;
+	return !facts_read(pid, &facts) && match(rules, &facts, MATCH_FINAL) >= 0;
 }
