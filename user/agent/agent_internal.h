@@ -192,9 +192,14 @@ struct event {
 
 /* Kept, and told to all who listen. */
 void event_tell(struct agent *agent, const struct event *event);
-/* MemoryOperationStarted and ...Completed: @operation is session, trace, scan or gc. */
-void event_operation(struct agent *agent, const struct agent_target *target, bool completed,
-		     const char *operation, const char *text);
+/* MemoryOperationStarted and ...Completed. */
+struct operation {
+	const char *name;                  /* session, trace, gc */
+	const struct agent_target *target; /* NULL: it is gone */
+	const char *text;
+	const char *session_id; /* NULL: no session's */
+};
+void event_operation(struct agent *agent, const struct operation *operation, bool completed);
 
 /* api_events.c: what is new goes to all open streams. */
 void streams_pump(struct agent *agent);

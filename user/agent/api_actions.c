@@ -71,7 +71,9 @@ int api_gc(struct http_request *request, void *user)
 	ask.key = target->watched->handle.key;
 	ask.trim = http_boolean(request, "trim");
 	ask.wait_ns = (uint64_t)(http_number(request, "wait_s") * 1e9);
-	event_operation(agent, target, false, "gc", "a collection was asked for");
+	event_operation(agent,
+			&(struct operation){"gc", target, "a collection was asked for", NULL},
+			false);
 	err = job_start(agent, target, &ask, "request", &job);
 	if (err)
 		return api_answer_errno(request, err, "the collection can't be started");
@@ -113,5 +115,7 @@ void gc_answer(struct agent_job *job, const struct collection *c)
 	put_state(json, "after", c->objects_known, &c->after);
 	http_answer_composed(job->request, 200);
 	job->request = NULL;
-	event_operation(job->agent, job->target, true, "gc", "a collection was forced");
+	event_operation(job->agent,
+			&(struct operation){"gc", job->target, "a collection was forced", NULL},
+			true);
 }

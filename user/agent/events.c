@@ -48,17 +48,19 @@ void event_tell(struct agent *agent, const struct event *event)
 		streams_pump(agent);
 }
 
-void event_operation(struct agent *agent, const struct agent_target *target, bool completed,
-		     const char *operation, const char *text)
+void event_operation(struct agent *agent, const struct operation *operation, bool completed)
 {
 	_cleanup_(strbuf_done) struct strbuf detail = STRBUF_INIT;
 
-	strbuf_addf(&detail, "{\"operation\":\"%s\"}", operation);
+	strbuf_addf(&detail, "{\"operation\":\"%s\"", operation->name);
+	if (operation->session_id)
+		strbuf_addf(&detail, ",\"session_id\":\"%s\"", operation->session_id);
+	strbuf_addch(&detail, '}');
 	event_tell(agent, &(struct event){
 				  .kind = completed ? "MemoryOperationCompleted"
 						    : "MemoryOperationStarted",
-				  .target = target,
-				  .text = text,
+				  .target = operation->target,
+				  .text = operation->text,
 				  .detail = detail.buf,
 			  });
 }

@@ -92,6 +92,14 @@ static void take_sample(struct agent_session *session)
 		session->peak_rss_bytes = rss_bytes;
 }
 
+static void tell(const struct agent_session *session, bool completed)
+{
+	event_operation(session->agent,
+			&(struct operation){"session", session->target, session->name,
+					    session->session_id},
+			completed);
+}
+
 int session_begin(struct agent_target *target, const char *name, const char *description,
 		  struct http_request *request)
 {
@@ -112,7 +120,7 @@ int session_begin(struct agent_target *target, const char *name, const char *des
 	target->sessions++;
 	target->trace.failed_until_ns = 0;
 	put_into_store(session);
-	event_operation(agent, target, false, "session", session->name);
+	tell(session, false);
 	if (target->job ? target->job->started : !tracing_allowed(target))
 		answer(session, &session->beginning, 201);
 	else
@@ -131,14 +139,12 @@ struct agent_session *session_find(const struct agent *agent, const char *sessio
 /* It is over: what is known is what there will be. */
 static void finish(struct agent_session *session)
 {
-	struct agent *agent = session->agent;
-
 	answer(session, &session->beginning, 201);
 	session->end_wall_ns = clock_wall_ns();
 	put_into_store(session);
 	if (session->target)
 		session->target->sessions--;
-	event_operation(agent, session->target, true, "session", session->name);
+	tell(session, true);
 	answer(session, &session->ending, 200);
 	session_free(session);
 }

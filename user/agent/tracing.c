@@ -127,6 +127,7 @@ static int start(struct agent_target *target, int wanted)
 
 static void begin(struct agent_target *target, int wanted)
 {
+	struct operation operation = {.name = "trace", .target = target};
 	int err = start(target, wanted);
 
 	if (err) {
@@ -135,10 +136,10 @@ static void begin(struct agent_target *target, int wanted)
 		target->trace.failed_until_ns = clock_now_ns() + FAILED_NS;
 		return;
 	}
-	event_operation(target->agent, target, false, "trace",
-			wanted == TRACE_ASKED    ? "it is traced, for somebody asked"
-			: wanted == TRACE_ALWAYS ? "it is traced, as its mode says"
-						 : "it is traced, for it grows");
+	operation.text = wanted == TRACE_ASKED    ? "it is traced, for somebody asked"
+			 : wanted == TRACE_ALWAYS ? "it is traced, as its mode says"
+						  : "it is traced, for it grows";
+	event_operation(target->agent, &operation, false);
 }
 
 /* The most urgent that is not traced yet. */
@@ -257,7 +258,9 @@ void tracing_over(struct agent_job *job)
 	target->inside.heap_live_bytes = STORE_UNKNOWN;
 	job->kind = JOB_KIND_COUNT; /* it takes no part of the budget any more */
 	share_anew(job->agent);
-	event_operation(job->agent, target, true, "trace", "it is not traced any more");
+	event_operation(job->agent,
+			&(struct operation){"trace", target, "it is not traced any more", NULL},
+			true);
 }
 
 bool tracing_allowed(const struct agent_target *target)
