@@ -14,6 +14,7 @@
 	{                     \
 		.title = NULL \
 	}
+#define ADVICE_BYTES  1000
 #define TRACE_MOST_NS (86400 * NS_PER_S)
 #define WAIT_MOST_NS  (3600 * NS_PER_S)
 
@@ -91,7 +92,7 @@ static void show_session(const struct ctl_view *view, const json_t *answer, stru
 		if (!text)
 			continue;
 		strbuf_addstr(out, "do: ");
-		strbuf_add_printable(out, text, strlen(text));
+		strbuf_add_printable(out, text, strnlen(text, ADVICE_BYTES));
 		strbuf_addch(out, '\n');
 	}
 }

@@ -14,6 +14,7 @@
 		.title = NULL \
 	}
 #define TREND_POINTS 24
+#define ADVICE_BYTES 1000
 #define ADVICE_MOST  5
 
 /* A list, or a sentence where it is empty; what is on further pages is told. */
@@ -24,9 +25,10 @@ static void add_page(struct strbuf *out, const struct ctl_view *view, const json
 
 	ctl_add_table(out, view, list, fields);
 	if (*ctl_text(answer, "next_cursor"))
-		strbuf_addf(out,
-			    "There are more than these %zu; --json and the agent's API have all.\n",
-			    json_array_size(list));
+		strbuf_addf(
+			out,
+			"There are more than these %zu; the agent's API has them, by its next_cursor.\n",
+			json_array_size(list));
 }
 
 static bool is_empty(const json_t *answer, const char *name)
@@ -315,9 +317,9 @@ static void add_advice(struct strbuf *out, const json_t *leaks)
 			continue;
 		if (!count++)
 			strbuf_addch(out, '\n');
-		strbuf_add_printable(out, id, strlen(id));
+		strbuf_add_printable(out, id, strnlen(id, ADVICE_BYTES));
 		strbuf_addstr(out, ": ");
-		strbuf_add_printable(out, advice, strlen(advice));
+		strbuf_add_printable(out, advice, strnlen(advice, ADVICE_BYTES));
 		strbuf_addch(out, '\n');
 	}
 }

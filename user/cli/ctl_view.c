@@ -11,7 +11,8 @@
 #include "base/vec.h"
 
 #define MB           1048576.0
-#define CELL_MOST    48 /* characters of a column that is not the last */
+#define CELL_MOST    48   /* characters of a column that is not the last */
+#define LAST_MOST    1000 /* of the last, and of a value in a list */
 #define COLUMNS_MOST 12
 #define NUMBER_MOST  1e18 /* more is nonsense, and would not fit */
 
@@ -268,8 +269,7 @@ static void compose(struct strbuf *cell, const struct ctl_view *view, const json
 {
 	strbuf_reset(cell);
 	ctl_add_value(cell, view, object, field);
-	if (field[1].title)
-		cut(cell, CELL_MOST);
+	cut(cell, field[1].title ? CELL_MOST : LAST_MOST);
 }
 
 void ctl_add_table(struct strbuf *out, const struct ctl_view *view, const json_t *array,
@@ -314,6 +314,7 @@ void ctl_add_list(struct strbuf *out, const struct ctl_view *view, const json_t 
 
 		strbuf_reset(&value);
 		ctl_add_value(&value, view, object, &fields[i]);
+		cut(&value, LAST_MOST);
 		if (!strcmp(value.buf, "-"))
 			continue;
 		color = color_of(view, &fields[i], value.buf);
