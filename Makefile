@@ -143,7 +143,7 @@ $(O)/gen/holdfast.skel.h: $(O)/holdfast.bpf.o
 	$(Q)bpftool gen skeleton $< name holdfast_bpf >$@
 
 # Generated from the tables of settings: the file's name tells the generator what to print.
-TABLES := user/config/options.def user/config/records.def
+TABLES := user/config/options.def user/config/records.def user/config/words.def
 $(GENERATED): $(O)/gen/%: $(TABLES) scripts/gen-options.awk user/man/holdfast.1.in
 	$(call say,GEN,$@)
 	@mkdir -p $(@D)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What is generated from the tables in user/config: awk -v output=NAME -f this options.def records.def
+# What is generated from the tables in user/config: awk -v output=NAME -f this options.def records.def words.def
 #   holdfast.1            the man page; prose comes from user/man/holdfast.1.in
 #   holdfast.bash         completion for bash
 #   config.schema.json    JSON schema of the YAML file
@@ -67,6 +67,14 @@ function take_row(row,   n) {
 		record_name[part[1]] = part[2]
 		return
 	}
+	if (row ~ /^WORD/) {
+		if (n != 5)
+			fail("WORD with " n " columns: " row)
+		word[++words] = part[1]
+		word_arguments[words] = part[2]
+		word_help[words] = part[5]
+		return
+	}
 	if (row ~ /^FIELD/) {
 		if (n != 9)
 			fail("FIELD with " n " columns: " row)
@@ -88,7 +96,7 @@ function take_row(row,   n) {
 	gsub(/-/, "_", key[options])
 }
 
-/^(COMMAND|OPTION|DEFAULT|RECORD|FIELD)[(]/ { row = "" ; in_row = 1 }
+/^(COMMAND|OPTION|DEFAULT|RECORD|FIELD|WORD)[(]/ { row = "" ; in_row = 1 }
 in_row {
 	row = row $0
 	if ($0 ~ /[)][ \t]*$/) {
@@ -171,12 +179,21 @@ function man_record(tag,   i, text) {
 	}
 }
 
-function man_command(i) {
+function man_command(i,   w) {
 	print ".TP"
 	print "\\fB" command[i] "\\fR \\fI" troff(arguments[i]) "\\fR"
 	print troff(toupper(substr(does[i], 1, 1)) substr(does[i], 2)) (built[i] ? "." : " (not built yet).")
 	print ".br"
 	print "Example: \\fBholdfast " troff(example[i]) "\\fR"
+	if (positional[i] != "WORDS")
+		return
+	print ".RS"
+	for (w = 1; w <= words; w++) {
+		print ".TP"
+		print "\\fB" word[w] "\\fR \\fI" troff(word_arguments[w]) "\\fR"
+		print troff(toupper(substr(word_help[w], 1, 1)) substr(word_help[w], 2)) "."
+	}
+	print ".RE"
 }
 
 function print_man(   skeleton, line, i, got) {
@@ -243,6 +260,12 @@ function print_bash(   c, i, text, values) {
 			print "\t\t[[ $cur == -* ]] || words=$(ps -e -o pid=)"
 		else if (positional[c] == "FILES")
 			print "\t\t[[ $cur == -* ]] || COMPREPLY=($(compgen -f -- \"$cur\"))"
+		else if (positional[c] == "WORDS") {
+			text = ""
+			for (i = 1; i <= words; i++)
+				text = text (text == "" ? "" : " ") word[i]
+			print "\t\t[[ $cur == -* || $COMP_CWORD -ne 2 ]] || words='" text "'"
+		}
 		print "\t\t;;"
 	}
 	print "\tesac"

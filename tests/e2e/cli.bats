@@ -142,11 +142,14 @@ page_data()
 	grep -q '2 more' "$BATS_TEST_TMPDIR/err"
 }
 
-@test "commands that are not built yet say so" {
-	for command in "gc $pid" agent "ctl leaks"; do
-		# shellcheck disable=SC2086 # words
-		refuses 69 HF-E-UNSUPPORTED $command
-	done
+@test "ctl says where it has looked for the agent, and which words there are" {
+	refuses 66 HF-E-NOFILE ctl --agent 127.0.0.1:1 leaks
+	grep -q 'no agent answers at 127.0.0.1:1' "$BATS_TEST_TMPDIR/err"
+	refuses 66 HF-E-NOFILE ctl --agent unix:/nowhere/agent.sock leaks
+	refuses 64 HF-E-USAGE ctl --agent 127.0.0.1:1 leeks
+	grep -q 'did you mean leaks' "$BATS_TEST_TMPDIR/err"
+	refuses 64 HF-E-USAGE ctl --agent 127.0.0.1:1 usage
+	ends 0 ctl help
 }
 
 @test "what cannot be written" {

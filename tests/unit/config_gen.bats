@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What scripts/gen-options.awk makes of the table: complete, well-formed, the same in every awk.
 
-tables='user/config/options.def user/config/records.def'
-# shellcheck disable=SC2086 # two files
+tables='user/config/options.def user/config/records.def user/config/words.def'
+# shellcheck disable=SC2086 # three files
 gen() { awk -v output="$1" -f scripts/gen-options.awk $tables; }
 fields() { sed -n "s/^FIELD($1, [a-z_]*, \"\([a-z_]*\)\".*/\1/p" user/config/records.def; }
 names() { sed -n 's/^OPTION([a-z_]*, "\([a-z-]*\)".*/\1/p' user/config/options.def; }
@@ -53,6 +53,8 @@ page() { gen holdfast.1 | man -l --warnings=w -E UTF-8 - 2>"$BATS_TEST_TMPDIR/co
 	[ "$(complete_words holdfast hunt --faults of)" = off ]
 	[ "$(complete_words holdfast agent --mode pr)" = production ]
 	[ "$(complete_words holdfast agent --enable-leak-detection f)" = false ]
+	[ "$(complete_words holdfast ctl prof | xargs)" = "profiles profile" ]
+	[ -z "$(complete_words holdfast ctl usage prof)" ]
 	complete_words holdfast attach "$$" | grep -qx "$$"
 	[ -z "$(complete_words holdfast hunt --for 1)" ]
 }

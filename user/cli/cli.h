@@ -27,5 +27,6 @@ int command_gc(struct config *config, struct hf_error *error);
 int command_fleet(struct config *config, struct hf_error *error);
 int command_doctor(struct config *config, struct hf_error *err);
 int command_agent(struct config *config, struct hf_error *error);
+int command_ctl(struct config *config, struct hf_error *error);
 
 #endif

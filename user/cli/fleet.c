@@ -9,6 +9,7 @@
 #include "cli/output.h"
 
 #define MB                 1048576.0
+#define WINDOW_LEAST_NS    (30 * 60 * NS_PER_S) /* below, the roll-ups have no slope */
 #define TEXT_SERVICE_WIDTH 24
 #define TEXT_VERSION_WIDTH 12
 
@@ -191,6 +192,10 @@ int command_fleet(struct config *config, struct hf_error *error)
 		error_set(error, HF_E_USAGE, "no ClickHouse is named");
 		return error_fix(error, "add --clickhouse http://HOST:8123, or --config FILE with "
 					"the agent's configuration");
+	}
+	if (config->window_ns < WINDOW_LEAST_NS) {
+		error_set(error, HF_E_USAGE, "--window is too short to tell who grows");
+		return error_fix(error, "give 30m or more");
 	}
 	err = fleet_ask(&question, &answer, error);
 	if (!err && config->json)

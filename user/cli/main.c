@@ -13,7 +13,7 @@ static const command_fn commands[COMMAND_COUNT] = {
 	[COMMAND_ps] = command_ps,         [COMMAND_doctor] = command_doctor,
 	[COMMAND_record] = command_record, [COMMAND_scan] = command_scan,
 	[COMMAND_gc] = command_gc,         [COMMAND_fleet] = command_fleet,
-	[COMMAND_agent] = command_agent,
+	[COMMAND_agent] = command_agent,   [COMMAND_ctl] = command_ctl,
 };
 
 static int fail(struct hf_error *error)

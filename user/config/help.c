@@ -77,6 +77,31 @@ static void add_more_options(struct strbuf *out, const struct command_row *comma
 	strbuf_addch(out, '\n');
 }
 
+/* What `ctl` can be told, as a paragraph. */
+static void add_words(struct strbuf *out)
+{
+	static const char *const words[] = {
+#define WORD(name, ...) #name,
+#include "config/words.def"
+#undef WORD
+	};
+	size_t column = MORE_COLUMN;
+
+	strbuf_addstr(out, "words:");
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++) {
+		size_t len = strlen(words[i]);
+
+		if (column + 1 + len > LAST_COLUMN) {
+			strbuf_addch(out, '\n');
+			strbuf_add_repeat(out, ' ', MORE_COLUMN);
+			column = MORE_COLUMN;
+		}
+		strbuf_addf(out, " %s", words[i]);
+		column += 1 + len;
+	}
+	strbuf_addstr(out, "\n\n");
+}
+
 void config_print_help(const struct command_row *command, FILE *out)
 {
 	_cleanup_(strbuf_done) struct strbuf text = STRBUF_INIT;
@@ -84,6 +109,8 @@ void config_print_help(const struct command_row *command, FILE *out)
 	strbuf_addf(&text, "usage: holdfast %s [OPTIONS]%s%s\n\n", command->name,
 		    *command->arguments ? " " : "", command->arguments);
 	strbuf_addf(&text, "%s%s\n\n", command->help, command->built ? "" : " (not built yet)");
+	if (command->positional == POSITIONAL_WORDS)
+		add_words(&text);
 	add_main_options(&text, command);
 	add_more_options(&text, command);
 	strbuf_addf(&text, "\nexample  holdfast %s\n", command->example);
