@@ -33,14 +33,6 @@ def until(look, what, seconds=30):
         if found:
             return found
         expect(time.monotonic() < deadline, f"not within {seconds} s: {what}")
-        time.sleep(0.05)
-
-
-def holds(look, what, seconds):
-    """What must not change: for so long it does not."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        expect(look(), what)
         time.sleep(0.1)
 
 
