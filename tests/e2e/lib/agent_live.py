@@ -146,7 +146,7 @@ class Agent:
 
     def events(self, kind=None):
         query = f"&kind={kind}" if kind else ""
-        return self.get(f"/api/v1/events?limit=1000{query}")["events"]
+        return self.get(f"/api/v1/events?since=0&limit=1000{query}")["events"]
 
     def metric(self, name, pid):
         """Its value, or None."""
