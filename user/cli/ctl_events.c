@@ -11,8 +11,6 @@
 #include "cli/output.h"
 
 #define SHOWN_MOST 50
-#define PAGES_MOST 200 /* of 1000 events each */
-#define KEPT_MOST  1000
 
 static void show_events(const struct ctl_view *view, const json_t *events, struct strbuf *out)
 {
@@ -34,32 +32,24 @@ static void show_events(const struct ctl_view *view, const json_t *events, struc
 	ctl_add_table(out, view, last, fields);
 }
 
-/* They come oldest first: all pages are read, and the newest events kept. */
+/* They come newest first, and are shown in the order in which they happened. */
 static int read_events(struct ctl *ctl, const char *filter, json_t *ret, struct hf_error *error)
 {
 	_cleanup_(strbuf_done) struct strbuf path = STRBUF_INIT;
-	bool more = true;
-	int err = 0;
+	struct ctl_request request = {.path = NULL};
+	_cleanup_(ctl_json_freep) json_t *answer = NULL;
+	const json_t *events;
+	int err;
 
 	strbuf_addf(&path, "/api/v1/events?limit=1000%s", filter);
-	for (int page = 0; !err && more && page < PAGES_MOST; page++) {
-		const struct ctl_request request = {.path = path.buf};
-		_cleanup_(ctl_json_freep) json_t *answer = NULL;
-
-		err = ctl_ask(ctl, &request, NULL, &answer, error);
-		if (err)
-			break;
-		json_array_extend(ret, json_object_get(answer, "events"));
-		while (json_array_size(ret) > 2 * KEPT_MOST)
-			json_array_remove(ret, 0);
-		more = *ctl_text(answer, "next_cursor") != '\0';
-		strbuf_reset(&path);
-		strbuf_addf(&path, "/api/v1/events?limit=1000%s&cursor=", filter);
-		ctl_add_escaped(&path, ctl_text(answer, "next_cursor"));
-	}
-	while (json_array_size(ret) > KEPT_MOST)
-		json_array_remove(ret, 0);
-	return err;
+	request.path = path.buf;
+	err = ctl_ask(ctl, &request, NULL, &answer, error);
+	if (err)
+		return err;
+	events = json_object_get(answer, "events");
+	for (size_t i = json_array_size(events); i--;)
+		json_array_append(ret, json_array_get(events, i));
+	return 0;
 }
 
 static int add_document(const json_t *events, struct strbuf *out)
