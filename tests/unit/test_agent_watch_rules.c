@@ -140,6 +140,21 @@ static void zombie_is_no_target(void **state)
 	waitpid(pid, NULL, 0);
 }
 
+/* Of process 1 who runs this may not know the program, unless it is root: and then it is another one. */
+static void program_that_is_not_known_fits_no_rule_in_the_end(void **state)
+{
+	struct target_rule rules[] = {any()};
+	struct target_rule_vec vec = {rules, 1, 1};
+	struct target_rules *compiled;
+
+	(void)state;
+	rules[0].exe = (char *)"/nowhere/*";
+	rules[0].children = true;
+	assert_int_equal(target_rules_new(&vec, &compiled), 0);
+	assert_false(target_rules_match_pid(compiled, 1));
+	target_rules_free(compiled);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +163,7 @@ int main(void)
 		cmocka_unit_test(size_is_asked_for_as_it_is_now),
 		cmocka_unit_test(children_are_targets_only_where_the_rule_says_so),
 		cmocka_unit_test(zombie_is_no_target),
+		cmocka_unit_test(program_that_is_not_known_fits_no_rule_in_the_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -139,15 +139,32 @@ static struct agent_leak *leak_new(struct agent *agent, uint64_t target, const c
 	return leak;
 }
 
+/* Told as lost with their stacks: to a later trace, which has not seen them begin, they are blocks without. */
+static uint64_t lost_with_stacks(const struct agent *agent, uint64_t target)
+{
+	uint64_t count = 0;
+
+	for (size_t i = 0; i < agent->leaks.count; i++) {
+		const struct agent_leak *leak = agent->leaks.items[i];
+
+		if (leak->target == target && leak->has_stack)
+			count += leak->lost_before + leak->lost_count;
+	}
+	return count;
+}
+
 /* Of one that was cleared: has it gone on since? */
 static bool is_new_evidence(const struct agent_leak *leak, const struct agent_job *job,
 			    const struct report_finding *finding)
 {
-	bool same = leak->job == job->pid;
+	bool whole = !finding->stack.depth, same = whole || leak->job == job->pid;
+	uint64_t lost = same ? leak->cleared_lost : 0, bytes = same ? leak->cleared_bytes : 0;
 
-	return finding->lost_count >= (same ? leak->cleared_lost : 0) + NEW_BLOCKS ||
+	if (whole)
+		lost += lost_with_stacks(job->agent, job->target_id);
+	return finding->lost_count >= lost + NEW_BLOCKS ||
 	       (finding->state == VERDICT_GROWING &&
-		finding->outstanding_bytes >= (same ? leak->cleared_bytes : 0) + NEW_BYTES);
+		finding->outstanding_bytes >= bytes + NEW_BYTES);
 }
 
 static bool fill(struct agent_leak *leak, const struct agent_job *job, const struct report *report,
@@ -170,7 +187,10 @@ static bool fill(struct agent_leak *leak, const struct agent_job *job, const str
 	leak->growth_high = finding->growth_high;
 	leak->confidence = finding->confidence;
 	leak->outstanding_bytes = finding->outstanding_bytes;
+	if (leak->job && leak->job != job->pid)
+		leak->lost_before += leak->lost_count;
 	leak->lost_count = finding->lost_count;
+	leak->has_stack = finding->stack.depth;
 	leak->profile = job->profile;
 	leak->job = job->pid;
 	return true;

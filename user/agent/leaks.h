@@ -24,9 +24,11 @@ struct agent_leak {
 	uint64_t outstanding_bytes, lost_count;
 	uint64_t first_seen_ns, last_seen_ns, cleared_ns; /* wall */
 	uint64_t profile;
-	/* What was there when it was cleared, by the same job. */
+	/* What was there when it was cleared: by the same job, which counts from its beginning; without a stack, from the process's. */
 	pid_t job;
+	bool has_stack;
 	uint64_t cleared_bytes, cleared_lost;
+	uint64_t lost_before; /* that jobs before this one told */
 };
 
 void leaks_take(struct agent_job *job, const struct report *report, uint64_t wall_ns);

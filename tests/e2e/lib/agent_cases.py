@@ -26,7 +26,7 @@ from agent_live import (Agent, Wrong, code_changes, copy_of, descendants, expect
                         until)
 
 MIB = 1 << 20
-# Holds so many MiB more at SIGUSR1, and none any more at SIGUSR2.
+# Holds 40 MiB more at SIGUSR1, and none any more at SIGUSR2, and says so.
 BLOCKS = """
 import mmap, signal
 held = []
@@ -35,9 +35,11 @@ def more(*_):
     for page in range(0, len(block), 4096):
         block[page] = 1
     held.append(block)
+    print('done', flush=True)
 def less(*_):
     while held:
         held.pop().close()
+    print('done', flush=True)
 signal.signal(signal.SIGUSR1, more)
 signal.signal(signal.SIGUSR2, less)
 print('ready', flush=True)
@@ -61,6 +63,11 @@ while True:
 def ready(process):
     expect(process.stdout.readline().startswith(b"ready"), "the target did not say that it is ready")
     return process
+
+
+def tell(target, number):
+    target.send_signal(number)
+    expect(target.stdout.readline() == b"done\n", "the target did not do what it was told")
 
 
 def refused(agent):
@@ -303,10 +310,10 @@ def case_session_basic(options):
         ready(target)
         with Agent(options, mode="basic", targets=[{"pid": target.pid}]) as agent:
             session = begin_session(agent, target.pid)
-            target.send_signal(signal.SIGUSR1)
+            tell(target, signal.SIGUSR1)
             base = session["statistics"]["start_rss_bytes"]
             until(lambda: agent.target(target.pid)["rss_bytes"] > base + 35 * MIB, "it grows")
-            target.send_signal(signal.SIGUSR2)
+            tell(target, signal.SIGUSR2)
             until(lambda: agent.target(target.pid)["rss_bytes"] < base + 10 * MIB, "it shrinks")
             before = passes(agent)
             until(lambda: passes(agent) > before + 3, "some more passes")
@@ -482,8 +489,9 @@ def exceeded(agent, threshold):
 
 
 def health(agent):
+    """Of the targets: what the agent itself takes beside other work is another matter."""
     status, answer = agent.ask("GET", "/healthz")
-    return status, answer["status"]
+    return status, answer["memory"]["status"]
 
 
 def case_thresholds(options):
@@ -494,11 +502,11 @@ def case_thresholds(options):
             agent.configure(memory_warning_threshold_mb=base + 20, memory_critical_threshold_mb=base + 60)
             agent.do("POST", "/-/reload")
             expect(health(agent) == (200, "ok") and not alerts(agent), "not well at first")
-            target.send_signal(signal.SIGUSR1)
+            tell(target, signal.SIGUSR1)
             until(lambda: exceeded(agent, "memory_warning"), "the warning is told")
             until(lambda: health(agent) == (200, "warning"), "health is a warning")
             expect(alerts(agent) == {"memory_warning"}, alerts(agent))
-            target.send_signal(signal.SIGUSR1)
+            tell(target, signal.SIGUSR1)
             event, = until(lambda: exceeded(agent, "memory_critical"), "it is told that it is critical")
             expect(event["severity"] == "critical" and event["details"]["value"] >= event["details"]["limit"], event)
             expect(health(agent) == (503, "critical"), health(agent))
@@ -506,7 +514,7 @@ def case_thresholds(options):
             alert, = [a for a in agent.get("/api/v1/alerts")["alerts"] if a["name"] == "memory_critical"]
             expect(alert["pid"] == target.pid and alert["severity"] == "critical", alert)
             expect(abs(alert["threshold"] - base - 60) < 0.01 and alert["value"] >= alert["threshold"], alert)
-            target.send_signal(signal.SIGUSR2)
+            tell(target, signal.SIGUSR2)
             until(lambda: health(agent) == (200, "ok"), "it is over", 60)
             expect(not alerts(agent), alerts(agent))
             ended = [e["details"]["threshold"] for e in agent.events("PerformanceThresholdEnded") if e["target"]]
@@ -582,6 +590,16 @@ def case_leak(options):
             stop_session(agent, session)
             back = until(lambda: leak_of(agent, "parse_header_copy"), "with new evidence it is back", 60)
             expect(back["leak_id"] == found["leak_id"] and told(agent, found) == 2, back)
+            target.send_signal(signal.SIGSTOP)
+            look_to_end(agent, target.pid)
+            until(lambda: not agent.target(target.pid)["traced"], "the trace ends with the session")
+            agent.do("DELETE", "/api/v1/leaks")
+            session = begin_session(agent, target.pid, "another trace")
+            for _ in range(3):
+                look(agent, target.pid)
+            stop_session(agent, session)
+            left = agent.get("/api/v1/leaks")["leaks"]
+            expect(not left, f"what was lost before came back with another trace: {left}")
 
 
 def main(argv):
