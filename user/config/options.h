@@ -31,7 +31,12 @@ VEC_STRUCT(string_vec, char *);
 	X(OPT_OUTPUT, char *)            /* the same; "-" too if FILE is left out */ \
 	X(CHOICE, char *)                /* one of the choices; NULL: not given */   \
 	X(ALLOC_LIST, struct string_vec) /* repeatable; checked by alloc_spec.h */   \
-	X(FREE_LIST, struct string_vec)
+	X(FREE_LIST, struct string_vec)                                              \
+	X(COMPONENT_LIST, struct string_vec) /* by component_spec.h */               \
+	X(SPAN_LIST, struct string_vec)      /* by span_spec.h */
+
+/* Of a kind that may be given several times. */
+#define OPTION_KIND_IS_LIST(kind) ((kind) >= OPTION_ALLOC_LIST && (kind) <= OPTION_SPAN_LIST)
 
 enum option_kind {
 #define OPTION_KIND_ENUM(kind, type) OPTION_##kind,

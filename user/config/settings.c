@@ -153,8 +153,7 @@ static int apply_entry(void *user, const struct yaml_entry *entry, struct hf_err
 		return error_set(err, HF_E_CONFIG, "%s: the setting %s stands here a second time",
 				 entry->key_place, entry->key);
 	target->seen[id] = true;
-	is_list = option_rows[id].kind == OPTION_ALLOC_LIST ||
-		  option_rows[id].kind == OPTION_FREE_LIST;
+	is_list = OPTION_KIND_IS_LIST(option_rows[id].kind);
 	if (entry->in_sequence && !is_list)
 		return error_set(err, HF_E_CONFIG, "%s: %s takes one value, not a list",
 				 entry->place, entry->key);

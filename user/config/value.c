@@ -8,6 +8,8 @@
 #include "base/cleanup.h"
 #include "base/units.h"
 #include "config/alloc_spec.h"
+#include "config/component_spec.h"
+#include "config/span_spec.h"
 
 /* A parsed value: which member counts follows from the kind. */
 union value {
@@ -46,6 +48,10 @@ const char *value_kind_description(enum option_kind kind)
 		return "an allocator, such as 'my_alloc(size=arg1)->ret'";
 	case OPTION_FREE_LIST:
 		return "a releasing function, such as 'my_free(ptr=arg1)'";
+	case OPTION_COMPONENT_LIST:
+		return "a part of a program, such as 'engine=function:engine_*'";
+	case OPTION_SPAN_LIST:
+		return "a span, such as 'user=handle_session(arg1)'";
 	case OPTION_KIND_COUNT:
 		break;
 	}
@@ -54,7 +60,7 @@ const char *value_kind_description(enum option_kind kind)
 
 static bool is_list(enum option_kind kind)
 {
-	return kind == OPTION_ALLOC_LIST || kind == OPTION_FREE_LIST;
+	return OPTION_KIND_IS_LIST(kind);
 }
 
 static bool is_text(enum option_kind kind)
@@ -103,10 +109,20 @@ static uint64_t number_of_word(enum option_kind kind)
 
 static int check_spec(enum option_kind kind, const char *text)
 {
-	_cleanup_(alloc_spec_done) struct alloc_spec spec = {.module = NULL};
+	_cleanup_(alloc_spec_done) struct alloc_spec allocator = {.module = NULL};
+	_cleanup_(component_spec_done) struct component_spec component = {0};
+	_cleanup_(span_spec_done) struct span_spec span = {0};
 
-	return kind == OPTION_ALLOC_LIST ? alloc_spec_parse(text, &spec)
-					 : free_spec_parse(text, &spec);
+	switch (kind) {
+	case OPTION_ALLOC_LIST:
+		return alloc_spec_parse(text, &allocator);
+	case OPTION_FREE_LIST:
+		return free_spec_parse(text, &allocator);
+	case OPTION_COMPONENT_LIST:
+		return component_spec_parse(text, &component);
+	default:
+		return span_spec_parse(text, &span);
+	}
 }
 
 static int copy_text(const char *text, char **ret)
@@ -144,6 +160,8 @@ static int parse_value(const struct option_row *row, const char *text, union val
 		return copy_text(text, &ret->text);
 	case OPTION_ALLOC_LIST:
 	case OPTION_FREE_LIST:
+	case OPTION_COMPONENT_LIST:
+	case OPTION_SPAN_LIST:
 		err = check_spec(row->kind, text);
 		return err ? err : copy_text(text, &ret->text);
 	case OPTION_STRING:
