@@ -11,6 +11,7 @@
 #include "session/build_quality.h"
 #include "session/resolve.h"
 #include "session/session_internal.h"
+#include "session/spans.h"
 
 #define SNAPSHOT_MAX_BYTES (16u << 20)
 
@@ -349,6 +350,8 @@ int build_report(struct session *session, const struct build_options *options, s
 	if (!err)
 		err = add_sites(&build, &sites);
 	if (!err)
+		err = spans_build(session, build.builder);
+	if (!err)
 		err = build_heap(session, options->verdict, build.builder);
 	if (!err)
 		err = build_python(session, options->verdict, build.builder);
@@ -375,6 +378,8 @@ static void take_snapshot(struct accounts *accounts, void *user)
 	(void)accounts;
 	snapshot->err = build_facts(snapshot->build.session, snapshot->build.options,
 				    snapshot->build.builder);
+	if (!snapshot->err)
+		snapshot->err = spans_build(snapshot->build.session, snapshot->build.builder);
 	if (!snapshot->err)
 		snapshot->err = choose_sites(&snapshot->build, &snapshot->sites);
 	if (!snapshot->err)
