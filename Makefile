@@ -74,7 +74,7 @@ LOAD_C := $(sort $(wildcard tests/load/test_*$(T)*.c))
 FUZZ_C := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 ROOT_BATS := $(sort $(wildcard tests/e2e/*$(T)*.bats tests/load/*$(T)*.bats))
 # Exact counts, and what is said: true beside other work, too. Those that take longest first: two run at once.
-SIDE_BATS := $(foreach x,truth allocators python cli agent recording,$(filter tests/e2e/$(x).bats,$(ROOT_BATS)))
+SIDE_BATS := $(foreach x,truth allocators python cli agent send recording,$(filter tests/e2e/$(x).bats,$(ROOT_BATS)))
 LONE_BATS := $(filter-out $(SIDE_BATS),$(ROOT_BATS))
 USER_BATS := $(filter-out $(ROOT_BATS) tests/e2e/% tests/load/%,$(sort $(wildcard tests/*/*$(T)*.bats)))
 WEB_TESTS := $(sort $(wildcard tests/web/test_*$(T)*.sh))
@@ -180,6 +180,7 @@ built-root: all $(LOAD) $(DRIVERS) $(BENCH) targets built-scenarios
 bootstrap:
 	@scripts/bootstrap.sh build test
 	@scripts/bootstrap.sh browser || echo 'bootstrap: tests of the page in a browser will be skipped'
+	@scripts/bootstrap.sh engines || echo 'bootstrap: tests with ClickHouse, Alertmanager and promtool will be skipped'
 check: bootstrap                                       ## everything below, one line of counts (sudo)
 	@$(OWNER) $(MAKE) $(if $(V),,-s) built-style built-unit built-root
 	@scripts/run-tests.sh $(STYLE) $(WEB_TESTS) $(NO_ROOT) \

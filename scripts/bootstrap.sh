@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# bootstrap.sh [build] [test] [browser] [kernel-matrix]: installs the Debian 12 packages that building, testing and
+# bootstrap.sh [build] [test] [browser] [engines] [kernel-matrix]: installs the Debian 12 packages that building, testing and
 # "make kernel-matrix" need, and says which. Does nothing, and needs no root, when all are there.
 # Services that come with test programs (redis, nginx, clickhouse, prometheus) are neither started now nor at the next boot.
 set -eu
@@ -15,10 +15,11 @@ test="g++ git clang-format clang-tidy llvm universal-ctags shellcheck
 	libcmocka-dev bats gdb elfutils xz-utils python3 python3-dev protobuf-compiler procps man-db
 	libjemalloc2 libjemalloc-dev libgoogle-perftools4 libtcmalloc-minimal4 libgoogle-perftools-dev
 	libmimalloc2.0 libmimalloc-dev musl-tools
-	redis-server redis-tools nginx-light apache2-utils
-	clickhouse-server prometheus-alertmanager prometheus openssl"
+	redis-server redis-tools nginx-light apache2-utils openssl"
 # the report's page is tested in it; npm fetches what drives it (tests/web)
 browser="chromium nodejs npm"
+# what the agent sends to, and what reads it; tests without them are skipped
+engines="clickhouse-server prometheus-alertmanager prometheus"
 kernel_matrix="qemu-system-x86 cpio busybox-static"
 services="redis-server nginx clickhouse-server prometheus-alertmanager prometheus"
 
@@ -28,8 +29,9 @@ for group in "${@:-build}"; do
 	build) wanted="$wanted $build" ;;
 	test) wanted="$wanted $test" ;;
 	browser) wanted="$wanted $browser" ;;
+	engines) wanted="$wanted $engines" ;;
 	kernel-matrix) wanted="$wanted $kernel_matrix" ;;
-	*) echo "usage: bootstrap.sh [build] [test] [browser] [kernel-matrix]" >&2 && exit 64 ;;
+	*) echo "usage: bootstrap.sh [build] [test] [browser] [engines] [kernel-matrix]" >&2 && exit 64 ;;
 	esac
 done
 

@@ -6,7 +6,7 @@
 # after a second "--" two at once: other work on the machine changes nothing that they look at.
 # A program counts as one more failure if it dies, exits non-zero without saying why, prints no plan
 # or not as many results as planned, or takes longer than TEST_TIMEOUT seconds (900: a guard against
-# hanging, far from what a test needs). JOBS programs run at once. BATS_TAGS chooses
+# hanging, far from what a test needs). JOBS programs run at once (one more than CPUs: many wait). BATS_TAGS chooses
 # among the tests of *.bats as bats's --filter-tags does; TEST_LOGS is where the logs go.
 set -u
 here=$(dirname "$0")
@@ -52,7 +52,7 @@ for program; do
 done
 # shellcheck disable=SC2086 # lists of words
 [ -z "$plain" ] || printf '%s\n' $plain |
-	"$here/as-owner.sh" xargs -n 1 -P "${JOBS:-$(nproc)}" "$logs/one"
+	"$here/as-owner.sh" xargs -n 1 -P "${JOBS:-$(($(nproc) + 1))}" "$logs/one"
 for program in $root $side; do
 	if [ "$(id -u)" -eq 0 ]; then
 		case " $side " in *" $program "*) continue ;; esac

@@ -10,7 +10,8 @@
  *	broker_free(broker)			it ends, and its jobs with it
  *
  * Whatever is asked for, the broker looks itself whether that process may be watched (options.may, called there). Its requests are
- * plain data of fixed size; it parses nothing but /proc's own texts. It ends when the agent does, in whatever way; its jobs get SIGTERM then.
+ * plain data of fixed size; it parses nothing but /proc's own texts. It ends when the agent does, in whatever way, and its jobs are killed then: who ends in order has told them
+ * before (JOB_STOP).
  *
  * One owner, main thread; each call waits for the answer (20 us; a START 0.3 ms), BROKER_WAIT_NS at most.
  */

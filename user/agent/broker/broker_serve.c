@@ -75,7 +75,8 @@ static void become_job(const struct server *server, const struct job_request *re
 	sigset_t none;
 
 	sigemptyset(&none);
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	/* A job that hangs, too, must not outlive us; the kernel takes its probes out. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "holdfast-job");
 	signal(SIGTERM, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -221,6 +222,4 @@ void broker_serve(const struct broker_options *options, int fd)
 		if (!err)
 			answer(&server, &ask);
 	}
-	for (size_t i = 0; i < server.job_count; i++)
-		kill(server.jobs[i], SIGTERM);
 }
