@@ -16,6 +16,7 @@
 #include "agent/sessions.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/sha256.h"
 
 #define COMMIT_NS    (2 * NS_PER_S)
 #define FULL_NS      (60 * NS_PER_S) /* PSS and USS at least so often */
@@ -237,7 +238,7 @@ static int check_fixed(const struct config *old, const struct config *new, struc
 	return error_fix(error, "restart the agent: what it has stored stays");
 }
 
-static int hash_of_token(const struct config *config, char ret_hex[TOKEN_HASH_BYTES * 2 + 1],
+static int hash_of_token(const struct config *config, char ret_hex[SHA256_HEX_LENGTH + 1],
 			 struct hf_error *error)
 {
 	uint8_t hash[TOKEN_HASH_BYTES];
@@ -250,15 +251,14 @@ static int hash_of_token(const struct config *config, char ret_hex[TOKEN_HASH_BY
 	if (err)
 		return error_set_errno(error, HF_E_CONFIG, -err, "token_file %s can't be read: %s",
 				       config->token_file, strerror(-err));
-	for (size_t i = 0; i < TOKEN_HASH_BYTES; i++)
-		snprintf(ret_hex + 2 * i, 3, "%02x", hash[i]);
+	sha256_to_hex(hash, ret_hex);
 	return 0;
 }
 
 static int apply(struct agent *agent, struct config *config, struct target_rules *rules,
 		 struct hf_error *error)
 {
-	char token[TOKEN_HASH_BYTES * 2 + 1];
+	char token[SHA256_HEX_LENGTH + 1];
 	struct config old = *agent->config;
 	int err = check_fixed(agent->config, config, error);
 
@@ -404,7 +404,7 @@ static int start_senders(struct agent *agent, struct hf_error *error)
 
 static int start_http(struct agent *agent, struct hf_error *error)
 {
-	char token[TOKEN_HASH_BYTES * 2 + 1];
+	char token[SHA256_HEX_LENGTH + 1];
 	struct http_options options = {
 		.listen = agent->config->listen,
 		.token_sha256 = token,

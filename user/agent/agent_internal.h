@@ -145,6 +145,8 @@ void target_judge(struct agent_target *target, uint64_t now_ns, uint64_t wall_ns
 void target_configure(struct agent_target *target);
 const char *target_state_name(const struct agent_target *target);
 double target_growth(const struct agent_target *target);
+/* Surely, and by more than TRACE_GROWTH_LEAST. */
+bool target_grows(const struct agent_target *target);
 /* How far back "does it grow?" looks. */
 uint64_t growth_window_ns(const struct agent *agent);
 
@@ -164,8 +166,8 @@ int tracing_ask(struct agent_target *target, uint64_t for_ns, struct hf_error *e
 bool tracing_allowed(const struct agent_target *target);
 /* It could not be traced, or its job died: not again for a while. */
 void tracing_failed(struct agent_target *target, const struct hf_error *error);
-/* Its trace has ended, in whatever way; the job is freed afterwards. */
-void tracing_over(struct agent_job *job);
+/* Its trace has ended, in whatever way; the job is gone. */
+void tracing_over(struct agent_target *target);
 
 /* profiles.c: a job's report came. */
 void profile_take(struct agent_job *job, const void *bytes, size_t size);

@@ -44,17 +44,11 @@ void job_stop(struct agent_job *job)
 
 static void take_tick(struct agent_job *job, const void *bytes, size_t size)
 {
-	struct agent_inside *inside;
-
 	if (size != sizeof(job->tick))
 		return;
 	memcpy(&job->tick, bytes, size);
-	if (!job->target)
-		return;
-	inside = &job->target->inside;
-	inside->heap_live_bytes = job->tick.heap_live_bytes;
-	if (job->tick.has_gc)
-		inside->gc_collections = job->tick.gc_collections;
+	if (job->target)
+		job->target->inside.heap_live_bytes = job->tick.heap_live_bytes;
 }
 
 static void answer_collection(struct agent_job *job, const void *bytes, size_t size)
@@ -138,11 +132,13 @@ static void tell_death(struct agent_job *job)
 
 static void job_over(struct agent_job *job)
 {
+	struct agent_target *traced = job->kind == JOB_TRACE ? job->target : NULL;
+
 	if (!job->ended)
 		tell_death(job);
-	if (job->kind == JOB_TRACE && job->target)
-		tracing_over(job);
 	job_free(job);
+	if (traced)
+		tracing_over(traced);
 }
 
 static int on_readable(void *user, uint32_t events)

@@ -193,6 +193,11 @@ double target_growth(const struct agent_target *target)
 	return target->growth_known ? target->growth.slope_per_second : 0;
 }
 
+bool target_grows(const struct agent_target *target)
+{
+	return target->growth_known && target->growth.low > TRACE_GROWTH_LEAST;
+}
+
 static void fit(struct agent_target *target, uint64_t now_ns)
 {
 	const struct agent *agent = target->agent;
@@ -313,5 +318,5 @@ const char *target_state_name(const struct agent_target *target)
 	if (target->alarms[ALARM_MEMORY_WARNING].firing || target->alarms[ALARM_GROWTH].firing ||
 	    leaks_active(target->agent, target->id))
 		return "warning";
-	return target->growth_known && target->growth.low > TRACE_GROWTH_LEAST ? "growing" : "ok";
+	return target_grows(target) ? "growing" : "ok";
 }

@@ -48,7 +48,7 @@ static void read_signs(const struct agent_target *target, uint64_t now_ns, struc
 
 	*ret = (struct trace_signs){
 		.when = config->enable_leak_detection ? mode_of(target)->traces : AGENT_NEVER,
-		.growing = target->growth_known && target->growth.low > TRACE_GROWTH_LEAST,
+		.growing = target_grows(target),
 		.suspected = threshold_crossed(target) ||
 			     (target->growth_known && target->growth.z > 1.96 &&
 			      target->growth.slope_per_second > TRACE_GROWTH_LEAST),
@@ -247,18 +247,17 @@ void tracing_failed(struct agent_target *target, const struct hf_error *error)
 				  });
 }
 
-void tracing_over(struct agent_job *job)
+void tracing_over(struct agent_target *target)
 {
-	struct agent_target *target = job->target;
+	struct agent *agent = target->agent;
 	struct trace_signs signs;
 
 	read_signs(target, clock_now_ns(), &signs);
-	trace_ended(&target->trace, &signs, leaks_active(job->agent, target->id),
-		    job->agent->config->leak_detection_interval_ns);
+	trace_ended(&target->trace, &signs, leaks_active(agent, target->id),
+		    agent->config->leak_detection_interval_ns);
 	target->inside.heap_live_bytes = STORE_UNKNOWN;
-	job->kind = JOB_KIND_COUNT; /* it takes no part of the budget any more */
-	share_anew(job->agent);
-	event_operation(job->agent,
+	share_anew(agent);
+	event_operation(agent,
 			&(struct operation){"trace", target, "it is not traced any more", NULL},
 			true);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One piece of work on one process, done in a process of its own: tracing, a look at a heap, a forced collection. What a target does to it
+ * One piece of work on one process, done in a process of its own: tracing, a forced collection. What a target does to it
  * (or it to itself, over the target's files and memory) stays there.
  *
  * The agent's end is a stream socket of messages {kind u32, size u32, bytes}, in host order: both ends are this program.
@@ -25,7 +25,6 @@
 /* X(upper, name): each has a function job_NAME() in jobs.c. */
 #define JOB_KINDS(X)    \
 	X(TRACE, trace) \
-	X(SCAN, scan)   \
 	X(COLLECT, collect)
 
 enum job_kind {
@@ -67,14 +66,9 @@ enum job_message {
 };
 
 struct job_tick {
-	uint64_t elapsed_ns, rss_bytes;
-	uint64_t heap_live_bytes, heap_live_count; /* since the job began */
+	uint64_t heap_live_bytes; /* since the job began */
 	uint64_t events, lost_events;
-	uint64_t gc_collections, gc_collected; /* since the job began */
-	double gc_pause_ms;
-	double allocs_per_second, overhead_percent, growth_bytes_per_second;
-	uint32_t state; /* enum verdict_state */
-	bool heap_live_estimated, has_gc, firm, judged;
+	double overhead_percent;
 };
 
 #define JOB_MESSAGE_MAX ((size_t)64 << 20)

@@ -9,11 +9,9 @@
 #include "base/log.h"
 #include "report/export/export.h"
 #include "session/collection.h"
-#include "session/scan.h"
 #include "session/session.h"
 
 #define RING_BYTES ((uint64_t)4 << 20) /* a budget bounds the events of a second */
-#define CONFIRM_NS (900 * NS_PER_MS)   /* between two looks of a scan */
 
 struct job {
 	const struct job_request *request;
@@ -65,25 +63,11 @@ static int on_readable(void *user, uint32_t events)
 
 static int send_tick(const struct job *job, const struct session_view *view)
 {
-	const struct verdict *verdict = view->verdict;
-	struct job_tick tick = {
-		.elapsed_ns = view->elapsed_ns,
-		.rss_bytes = view->rss_bytes,
+	const struct job_tick tick = {
 		.heap_live_bytes = view->held.bytes,
-		.heap_live_count = view->held.count,
-		.heap_live_estimated = view->held.estimated,
 		.events = view->events,
 		.lost_events = view->lost_events,
-		.gc_collections = view->gc_collections,
-		.gc_collected = view->gc_collected,
-		.gc_pause_ms = view->gc_pause_ms,
-		.has_gc = view->has_gc,
-		.allocs_per_second = view->allocs_per_second,
 		.overhead_percent = view->overhead_percent,
-		.judged = verdict,
-		.state = verdict ? (uint32_t)verdict->state : VERDICT_WATCHING,
-		.growth_bytes_per_second = verdict ? verdict->growth_bytes_per_second : 0,
-		.firm = verdict && verdict_is_firm(verdict),
 	};
 
 	return job_send(job->channel.fd, JOB_TICK, &tick, sizeof(tick));
@@ -172,24 +156,6 @@ static int job_trace(const struct job_request *request, int fd, struct hf_error 
 	report_free(report);
 	session_free(job.session);
 	strbuf_done(&job.channel.in);
-	return err;
-}
-
-static int job_scan(const struct job_request *request, int fd, struct hf_error *error)
-{
-	const struct scan_options options = {
-		.gap_ns = CONFIRM_NS,
-		.no_stop = !request->max_stop_ns,
-		.max_stop_ns = request->max_stop_ns,
-		.memory_bytes = request->memory_bytes,
-		.tool_version = HF_VERSION,
-	};
-	struct report *report = NULL;
-	int err = scan_report(&options, &request->key.pid, 1, &report, error);
-
-	if (!err)
-		err = send_report(fd, report);
-	report_free(report);
 	return err;
 }
 
