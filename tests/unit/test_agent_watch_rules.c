@@ -9,34 +9,7 @@
 #include <unistd.h>
 
 #include "cmocka_all.h"
-
-static pid_t child_named(const char *comm)
-{
-	int pipes[2];
-	pid_t pid;
-	char c;
-
-	assert_int_equal(pipe(pipes), 0);
-	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_NAME, comm);
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (write(pipes[1], "x", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	assert_int_equal(read(pipes[0], &c, 1), 1);
-	close(pipes[0]);
-	close(pipes[1]);
-	return pid;
-}
-
-static void end_child(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
+#include "unit/named_child.h"
 
 /* A rule without conditions: what one that was not given means. */
 static struct target_rule any(void)

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/fileio.h"
+#include "base/sha256.h"
 #include "base/units.h"
 #include "config/agent_config.h"
 
@@ -84,18 +85,11 @@ int listen_address_parse(const char *text, struct listen_address *ret)
 int token_file_read(const char *path, uint8_t ret_hash[TOKEN_HASH_BYTES])
 {
 	_cleanup_free_ char *text = NULL;
-	uint8_t hash[TOKEN_HASH_BYTES];
-	size_t size, len;
+	size_t size;
 	int err = file_read(path, TOKEN_FILE_MAX, &text, &size);
 
 	if (err)
 		return err == -EFBIG ? -EINVAL : err;
-	len = strcspn(text, " \t\r\n"); /* sha256sum adds "  -" */
-	if (len != 2 * sizeof(hash) || strspn(text, "0123456789abcdefABCDEF") < len)
-		return -EINVAL;
-	for (size_t i = 0; i < sizeof(hash); i++)
-		hash[i] = (uint8_t)(units_hex_digit(text[2 * i]) << 4 |
-				    units_hex_digit(text[2 * i + 1]));
-	memcpy(ret_hash, hash, sizeof(hash));
-	return 0;
+	text[strcspn(text, " \t\r\n")] = '\0'; /* sha256sum adds "  -" */
+	return sha256_from_hex(text, ret_hash);
 }
