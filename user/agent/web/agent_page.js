@@ -34,7 +34,7 @@ function statusView(s) {
 	return [
 		m('section[aria-label=Status]', [m('h2', 'Status'), m('dl.verdict-facts', [figure('Version', text(s.version, 40)), figure('Mode', text(s.mode, 20)), figure('Level', text(s.level, 20)), figure('Interval', duration(s.sampling_interval_s)), figure('Watched', count(targets.watched)), figure('Traced', count(targets.traced)), figure('Ended', count(targets.ended)), figure('Process', 'pid ' + s.pid), figure('Running since', timeText(s.started_at), ago(s.started_at))]), notes(s.notes)]),
 		m('section[aria-label=Cost]', [m('h2', 'Cost'), m('.meters', [meter('Tracing, of the budget', cost.tracing_percent, s.budget_percent, percent(cost.tracing_percent) + ' of ' + percent(s.budget_percent)), meter('The agent itself, of a core', cost.cpu_percent, 1, percent(cost.cpu_percent) + ' (promised: 1 %)'), meter('Its memory', cost.rss_bytes, 64 * 1048576, bytes(cost.rss_bytes) + ' (promised: 64 MiB)')]), facts([['One pass over all targets', duration(cost.pass_ms / 1000)]])]),
-		m('section[aria-label=Store]', [m('h2', 'Store'), everything(s.store), m('h3', 'Limits'), everything(s.limits)]),
+		m('section[aria-label=Store]', [m('h2', 'Store'), everything(s.store), Object.keys(HF.map(s.limits)).length ? [m('h3', 'Limits'), everything(s.limits)] : null]),
 	];
 }
 
