@@ -211,7 +211,7 @@ static void components_and_spans_are_read(void **state)
 		"    - {name: job, enter: 'pkg.mod:run'}\n"
 		"    - {name: page, enter: 'libx.so.2:ns::render'}\n"
 		"    - {name: step, enter: 'ns::Flow::step'}\n";
-	const struct span_rule *span;
+	const struct span_spec *span;
 	struct load l;
 
 	(void)state;

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
+#include "cli/rules.h"
 #include "session/replay.h"
 
 #define WIDTH_DEFAULT 100
@@ -242,14 +243,20 @@ int output_load(const struct config *config, const char *path, struct report **r
 		.show_content = config->show_content,
 		.tool_version = HF_VERSION,
 	};
+	_cleanup_(rules_done) struct rules rules = {0};
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char bytes[LOOK_BYTES];
 	size_t size;
+	int err;
 
 	/* What can't be read at any place (a pipe) is no recording. */
 	if (fd < 0 || pread_full(fd, bytes, sizeof(bytes), 0, &size) ||
 	    report_looks_like_json(bytes, size))
 		return report_load(path, ret, error);
+	err = rules_make(config, &rules, error);
+	if (err)
+		return err;
+	options.components = rules.components;
 	return replay_report(fd, &options, ret, error);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "cli/rules.h"
 #include "config/config.h"
 #include "session/session.h"
 
@@ -15,6 +16,7 @@ struct setup {
 	size_t spec_count;
 	struct alloc_spec *parsed; /* owns the strings */
 	size_t parsed_count;
+	struct rules rules;
 	pid_t command; /* started for us; 0: none */
 };
 

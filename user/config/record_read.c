@@ -275,7 +275,7 @@ static int check_name(const struct record_context *c, const struct any_vec *reco
 
 static int check_component(const struct record_context *c)
 {
-	const struct component_rule *rule = (const void *)c->at;
+	const struct component_spec *rule = (const void *)c->at;
 	const struct yaml_node *name = yaml_find(c->map, "name");
 
 	if (!rule->name || !name || strcmp(rule->name, "other") != 0)
@@ -284,7 +284,7 @@ static int check_component(const struct record_context *c)
 		    "it holds what belongs to no component");
 }
 
-static bool looks_like_python(const struct span_rule *rule)
+static bool looks_like_python(const struct span_spec *rule)
 {
 	const char *colon = strchr(rule->enter, ':');
 
@@ -311,7 +311,7 @@ static int check_span(const struct record_context *c)
 {
 	static const char expected[] =
 		"of Python it is package.module:Class.method; a native function's key is arg1 to arg6";
-	struct span_rule *rule = (void *)c->at;
+	struct span_spec *rule = (void *)c->at;
 	const struct yaml_node *enter = yaml_find(c->map, "enter"), *leave;
 	uint64_t number;
 	int err = 0;
@@ -334,9 +334,9 @@ static int check_span(const struct record_context *c)
 /* What is demanded of a record beyond its single fields. */
 static int check_record(const struct record_context *c)
 {
-	if (c->record == RECORD_component_rule)
+	if (c->record == RECORD_component_spec)
 		return check_component(c);
-	if (c->record == RECORD_span_rule)
+	if (c->record == RECORD_span_spec)
 		return check_span(c);
 	if (c->record == RECORD_target_rule) {
 		struct target_rule *rule = (void *)c->at;

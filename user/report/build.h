@@ -37,6 +37,7 @@ struct build_finding {
 	double growth, below2, above2, oldest_s;
 	uint64_t lost_count, lost_bytes;
 	const char *type, *held_by;
+	const char *component; /* NULL: no rules were given */
 	/* Without a site. */
 	uint32_t stack;
 	const char *allocator;
@@ -87,6 +88,8 @@ struct report_builder {
 	struct map64 site_by_key, fault_by_key;
 };
 
+/* assign.c: once all sites and findings are there. 0 or -ENOMEM. */
+int report_assign_components(struct report_builder *b);
 double report_finite(double x);
 int report_copy_evidence(struct report_builder *b, const struct evidence *in, size_t count,
 			 const struct report_evidence **ret);

@@ -117,7 +117,8 @@ int report_builder_add_process(struct report_builder *b, const struct report_pro
 
 	if (report_store_string(&b->store, in->comm, &p.comm) < 0 ||
 	    report_store_string(&b->store, in->start_time, &p.start_time) < 0 ||
-	    report_store_string(&b->store, in->ended, &p.ended) < 0)
+	    report_store_string(&b->store, in->ended, &p.ended) < 0 ||
+	    report_store_string(&b->store, in->cgroup, &p.cgroup) < 0)
 		return -ENOMEM;
 	return vec_push(&b->processes, p);
 }

@@ -119,7 +119,9 @@ static int finish_sites(struct report_builder *b)
 	if (b->sites.count)
 		qsort(sites, b->sites.count, sizeof(*sites), by_outstanding);
 	b->store.report->sites = sites;
-	b->store.report->site_count = b->sites.count;
+	b->store.report->site_count = b->options.site_max && b->options.site_max < b->sites.count
+					      ? b->options.site_max
+					      : b->sites.count;
 	return 0;
 }
 
@@ -160,7 +162,7 @@ static int finish_finding(struct report_builder *b, const struct build_finding *
 		.lost_count = in->lost_count,
 		.lost_bytes = in->lost_bytes,
 		.oldest_s = in->oldest_s,
-		.component = "",
+		.component = in->component ? in->component : "",
 		.allocator = in->allocator,
 		.type = in->type,
 		.held_by = in->held_by,
@@ -264,6 +266,8 @@ int report_builder_finish(struct report_builder *b, struct report **ret_report)
 {
 	int err = finish_lists(b);
 
+	if (!err)
+		err = report_assign_components(b);
 	if (!err)
 		err = finish_sites(b);
 	if (!err)

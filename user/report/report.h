@@ -97,6 +97,7 @@ struct report_target {
 struct report_process {
 	int pid, parent;
 	const char *comm, *start_time, *ended;
+	const char *cgroup; /* for the components; "" if unknown. Not in the JSON. */
 };
 
 struct report_capture {
@@ -243,9 +244,11 @@ struct report_python {
 	size_t type_count;
 };
 
+/* Of all sites: their sum is what these hold; report/component.h. None: no rules were given. */
 struct report_component {
 	const char *name;
-	uint64_t outstanding_bytes;
+	uint64_t outstanding_bytes, outstanding_count;
+	uint64_t peak_bytes; /* an upper bound: the sum of its sites' peaks; ours, as the count */
 	double growth_bytes_per_second;
 };
 

@@ -196,7 +196,9 @@ static int list_sites(const struct session *session, size_t process, struct chos
 static int choose_sites(const struct build *build, struct chosen_vec *ret)
 {
 	const struct accounts *accounts = build->session->accounts;
-	size_t max = build->options->site_max, kept = 0;
+	/* Components are told of all that is held: the builder leaves out the lesser sites. */
+	size_t max = build->session->options.components.count ? 0 : build->options->site_max;
+	size_t kept = 0;
 	int err = 0;
 
 	for (size_t p = 0; !err && p < accounts_count(accounts); p++) {
@@ -312,6 +314,8 @@ static int build_begin(struct build *build)
 		.era = resolver_era,
 		.memory_bytes = build->session->options.memory_bytes,
 		.tool_version = build->session->options.tool_version,
+		.components = build->session->options.components,
+		.site_max = build->session->options.components.count ? build->options->site_max : 0,
 	};
 	int err = build_prepare_resolver(build->session);
 

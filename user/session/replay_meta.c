@@ -85,6 +85,8 @@ static int new_member(struct session *session, int pid, struct member **ret)
 	if (!err)
 		err = replace_text("", &target->container);
 	if (!err)
+		err = replace_text("", &target->cgroup);
+	if (!err)
 		err = vec_push(&session->members, member);
 	if (err)
 		member_free(member);

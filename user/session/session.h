@@ -21,6 +21,7 @@
 #include "base/err.h"
 #include "capture/feed/decode.h"
 #include "process/target/allocator.h"
+#include "report/component.h"
 #include "report/report.h"
 #include "verdict/verdict.h"
 
@@ -39,6 +40,7 @@ struct session_options {
 	bool show_content;                  /* command lines in the report */
 	const struct allocator_spec *specs; /* borrowed */
 	size_t spec_count;
+	struct component_rules components; /* borrowed, with what they point to; count 0: none */
 	const char *tool_version;
 	const struct event_handler *recorder; /* called on the ingest thread; NULL: none */
 };

@@ -21,6 +21,7 @@ void target_free(struct target *target)
 	free(target->exe);
 	free(target->cmdline);
 	free(target->container);
+	free(target->cgroup);
 	free(target->mappings);
 	free(target);
 }
@@ -378,7 +379,9 @@ int target_refresh_names(struct target *target)
 	set_text(&target->exe, process_exe(target->key.pid, &text) ? strdup("") : text);
 	set_text(&target->cmdline, process_cmdline(target->key.pid, &text) ? strdup("") : text);
 	set_text(&target->container, process_container(target->key.pid, &text) ? strdup("") : text);
-	if (!target->comm || !target->exe || !target->cmdline || !target->container)
+	set_text(&target->cgroup, process_cgroup(target->key.pid, &text) ? strdup("") : text);
+	if (!target->comm || !target->exe || !target->cmdline || !target->container ||
+	    !target->cgroup)
 		return -ENOMEM;
 	find_exe(target);
 	return 0;

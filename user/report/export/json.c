@@ -308,6 +308,8 @@ static void put_components(struct json_out *j, const struct report *r)
 		json_out_u64(j, "outstanding_bytes", r->components[i].outstanding_bytes);
 		json_out_double(j, "growth_bytes_per_second",
 				r->components[i].growth_bytes_per_second);
+		json_out_u64(j, "outstanding_count", r->components[i].outstanding_count);
+		json_out_u64(j, "peak_bytes", r->components[i].peak_bytes);
 		json_out_end_object(j);
 	}
 	json_out_end_array(j);
