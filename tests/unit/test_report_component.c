@@ -177,6 +177,51 @@ static void more_rules_than_there_is_room_for_fit_nothing(void **state)
 	report_free(r);
 }
 
+static void spans_add_up_and_are_written_and_read_back(void **state)
+{
+	const struct report_builder_options options = {.resolve = fixture_resolve};
+	struct report_span span = {.span = "user",
+				   .key = "al\"ice",
+				   .pid = 1,
+				   .outstanding_bytes = 10,
+				   .outstanding_count = 1,
+				   .allocs = 5,
+				   .alloc_bytes = 50,
+				   .peak_bytes = 20};
+	_cleanup_(strbuf_done) struct strbuf text = STRBUF_INIT;
+	struct report_builder *b;
+	struct report *r, *back;
+	struct sink sink;
+
+	(void)state;
+	assert_int_equal(report_builder_new(&options, &b), 0);
+	assert_int_equal(report_builder_add_span(b, &span), 0);
+	assert_int_equal(report_builder_add_span(b, &span), 0);
+	span.key = "bob";
+	span.outstanding_bytes = 100;
+	span.estimated = true;
+	assert_int_equal(report_builder_add_span(b, &span), 0);
+	span.pid = 2;
+	assert_int_equal(report_builder_add_span(b, &span), 0);
+	assert_int_equal(report_builder_finish(b, &r), 0);
+	report_builder_free(b);
+	sink_init_strbuf(&sink, &text);
+	assert_int_equal(export_write(EXPORT_JSON, r, NULL, &sink), 0);
+	assert_int_equal(report_read_json(text.buf, text.len, &back, NULL), 0);
+	assert_int_equal(back->span_count, 3);
+	assert_string_equal(back->spans[0].key, "bob");
+	assert_int_equal(back->spans[1].pid, 2);
+	assert_string_equal(back->spans[2].span, "user");
+	assert_string_equal(back->spans[2].key, "al\"ice");
+	assert_int_equal(back->spans[2].outstanding_bytes, 20);
+	assert_int_equal(back->spans[2].allocs, 10);
+	assert_int_equal(back->spans[2].alloc_bytes, 100);
+	assert_int_equal(back->spans[2].peak_bytes, 40);
+	assert_true(back->spans[0].estimated && !back->spans[2].estimated);
+	report_free(back);
+	report_free(r);
+}
+
 static int build_small(struct report **ret)
 {
 	const struct report_builder_options options = {.resolve = fixture_resolve,
@@ -222,6 +267,7 @@ int main(void)
 		cmocka_unit_test(modules_of_python_are_told_by_their_files),
 		cmocka_unit_test(units_are_parts_of_a_cgroup_s_path),
 		cmocka_unit_test(more_rules_than_there_is_room_for_fit_nothing),
+		cmocka_unit_test(spans_add_up_and_are_written_and_read_back),
 		cmocka_unit_test(every_failing_allocation_is_enomem),
 	};
 

@@ -6,11 +6,16 @@
 #include "base/err.h"
 #include "config/component_spec.h"
 #include "config/config.h"
+#include "config/span_spec.h"
 #include "report/component.h"
+#include "session/span.h"
 
 struct rules {
 	struct component_rules components;
-	struct component_spec *component_specs; /* own the strings */
+	struct span_rules spans;
+	/* Own the strings: */
+	struct component_spec *component_specs;
+	struct span_spec *span_specs;
 };
 
 /* HF_E_USAGE: too many; HF_E_INTERNAL. */

@@ -118,6 +118,7 @@ int setup_session(struct config *config, const struct event_handler *recorder, s
 		return err;
 	options.spec_count = setup->spec_count;
 	options.components = setup->rules.components;
+	options.spans = setup->rules.spans;
 	err = session_new(&options, &session, error);
 	for (size_t i = 0; !err && i < config->pids.count; i++)
 		err = session_attach(session, config->pids.items[i], error);

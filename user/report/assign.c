@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The builder's components: what each site and finding belongs to. */
+/* The builder's components and spans: what each site and finding belongs to. */
 #include "report/build.h"
 
 #include <errno.h>
@@ -111,4 +111,38 @@ int report_assign_components(struct report_builder *b)
 	b->store.report->components = a.components;
 	b->store.report->component_count = a.count;
 	return 0;
+}
+
+int report_builder_add_span(struct report_builder *b, const struct report_span *in)
+{
+	struct report_span new = *in;
+	struct {
+		const char *span, *key;
+		int64_t pid;
+	} key = {.pid = in->pid};
+	uint64_t hash, index;
+	int err = report_store_string(&b->store, in->span, &new.span);
+
+	if (!err)
+		err = report_store_string(&b->store, in->key, &new.key);
+	if (err)
+		return err;
+	key.span = new.span;
+	key.key = new.key;
+	hash = hash_bytes(&key, sizeof(key), b->store.seed);
+	for (; map64_get(&b->span_by_key, hash, &index); hash++) {
+		struct report_span *s = &b->spans.items[index];
+
+		if (s->pid != new.pid || s->span != new.span || s->key != new.key)
+			continue;
+		add_saturating(&s->outstanding_bytes, in->outstanding_bytes);
+		add_saturating(&s->outstanding_count, in->outstanding_count);
+		add_saturating(&s->allocs, in->allocs);
+		add_saturating(&s->alloc_bytes, in->alloc_bytes);
+		add_saturating(&s->peak_bytes, in->peak_bytes);
+		s->estimated |= in->estimated;
+		return 0;
+	}
+	err = vec_push(&b->spans, new);
+	return err ? err : map64_put(&b->span_by_key, hash, b->spans.count - 1);
 }

@@ -82,10 +82,11 @@ struct report_builder {
 	struct build_site_vec sites;
 	struct build_finding_vec findings;
 	struct build_fault_vec faults;
+	VEC(struct report_span) spans;
 	VEC(uint32_t) scratch;   /* frames of the stack at hand */
 	struct map64 frame_memo; /* hash of the resolver's pointers -> frame */
 	struct pc_memo *pc_memo; /* PC_MEMO_SLOTS */
-	struct map64 site_by_key, fault_by_key;
+	struct map64 site_by_key, fault_by_key, span_by_key;
 };
 
 /* assign.c: once all sites and findings are there. 0 or -ENOMEM. */

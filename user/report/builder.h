@@ -122,6 +122,8 @@ int report_builder_add_untraced(struct report_builder *builder,
 int report_builder_add_census(struct report_builder *builder, const struct report_census *row);
 /* Its types too. */
 int report_builder_add_python(struct report_builder *builder, const struct report_python *python);
+/* Copied; several of one process, span and key add up. */
+int report_builder_add_span(struct report_builder *builder, const struct report_span *span);
 int report_builder_add_fault(struct report_builder *builder,
 			     const struct report_fault_input *input);
 

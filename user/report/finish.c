@@ -76,6 +76,18 @@ static int by_census_bytes(const void *a, const void *b)
 	return strcmp(x->type, y->type);
 }
 
+static int by_span_bytes(const void *a, const void *b)
+{
+	const struct report_span *x = a, *y = b;
+	int order = strcmp(x->span, y->span);
+
+	if (x->outstanding_bytes != y->outstanding_bytes)
+		return x->outstanding_bytes < y->outstanding_bytes ? 1 : -1;
+	if (!order)
+		order = strcmp(x->key, y->key);
+	return order ? order : x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
 static int by_fault_count(const void *a, const void *b)
 {
 	const struct report_fault *x = a, *y = b;
@@ -258,6 +270,9 @@ static int finish_lists(struct report_builder *b)
 		qsort(b->census.items, b->census.count, sizeof(*b->census.items), by_census_bytes);
 	FINISH(b->census, r->census, r->census_count);
 	FINISH(b->pythons, r->pythons, r->python_count);
+	if (b->spans.count)
+		qsort(b->spans.items, b->spans.count, sizeof(*b->spans.items), by_span_bytes);
+	FINISH(b->spans, r->spans, r->span_count);
 #undef FINISH
 	return 0;
 }

@@ -252,6 +252,19 @@ struct report_component {
 	double growth_bytes_per_second;
 };
 
+/*
+ * What is allocated between the entry of a function and its end, by the argument that names it; a block counts to each span that it
+ * was allocated in, of nested ones of one rule to the innermost. Of blocks of allocators, not of the program's own mappings. Ours.
+ */
+struct report_span {
+	const char *span; /* the rule's name */
+	const char *
+		key; /* text found in the target, printable; "(more)": what came after too many, "(none)": it had no value */
+	int pid;
+	uint64_t outstanding_bytes, outstanding_count, allocs, alloc_bytes, peak_bytes;
+	bool estimated; /* by what fell into windows; peak_bytes: seen at least */
+};
+
 /* Page faults by stack; ours. */
 struct report_fault {
 	int pid;
@@ -281,6 +294,8 @@ struct report {
 	size_t python_count;
 	const struct report_component *components;
 	size_t component_count;
+	const struct report_span *spans; /* largest outstanding_bytes first */
+	size_t span_count;
 	const struct report_fault *faults;
 	size_t fault_count;
 };

@@ -11,6 +11,7 @@
 #include "session/build_quality.h"
 #include "session/resolve.h"
 #include "session/session_internal.h"
+#include "session/spans.h"
 
 #define SNAPSHOT_MAX_BYTES (16u << 20)
 
@@ -349,6 +350,8 @@ static int fill(struct build *build)
 	if (!err)
 		err = add_sites(build, &sites);
 	if (!err)
+		err = spans_build(session, build->builder);
+	if (!err)
 		err = build_heap(session, verdict, build->builder);
 	if (!err)
 		err = build_python(session, verdict, build->builder);
@@ -412,6 +415,8 @@ static void take_snapshot(struct accounts *accounts, void *user)
 	(void)accounts;
 	snapshot->err = build_facts(snapshot->build.session, snapshot->build.options,
 				    snapshot->build.builder);
+	if (!snapshot->err)
+		snapshot->err = spans_build(snapshot->build.session, snapshot->build.builder);
 	if (!snapshot->err)
 		snapshot->err = choose_sites(&snapshot->build, &snapshot->sites);
 	if (!snapshot->err)

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "session/followed.h"
 #include "session/session_internal.h"
+#include "session/spans.h"
 
 #define GAUGE_SAMPLES   1024
 #define CODE_TRIES      5
@@ -26,6 +27,7 @@ void member_free(struct member *member)
 	watch_free(member->watch);
 	followed_free(member->followed);
 	vec_done(&member->watched);
+	vec_done(&member->span_modules);
 	look_book_done(&member->look_book);
 	free(member->trouble);
 	free(member);
@@ -109,6 +111,7 @@ static int update_code(struct session *session, struct member *member)
 	}
 	if (member->code_came || !member->python_looked_for)
 		look_for_runtimes(session, member);
+	spans_update(session, member);
 	return err;
 }
 
@@ -453,6 +456,7 @@ static void member_execed(struct session *session, struct member *member, const 
 	births_forget(session->births, member->target->key.pid);
 	pauses_stop(session, member);
 	pythons_forget(member);
+	spans_forget(session, member);
 	javas_forget(member);
 	member->looks = 0;
 	looks_forget(session, member);

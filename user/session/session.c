@@ -12,6 +12,7 @@
 #include "capture/probe/calibrate.h"
 #include "process/proc/process.h"
 #include "session/session_internal.h"
+#include "session/spans.h"
 
 #define LIFE_SLOTS      65536
 #define ATTACH_MAX      256 /* processes; children beyond that are left out */
@@ -51,6 +52,8 @@ static int start_ingest(struct session *session)
 		err = python_names_new(&session->python_names);
 	if (!err)
 		err = python_watch_new(session->options.memory_bytes / 16, &session->python_watch);
+	if (!err && session->options.spans.count)
+		python_watch_match(session->python_watch, spans_on_python, session);
 	if (err)
 		return err;
 	ingest.accounts = session->accounts;
@@ -92,6 +95,8 @@ int session_new(const struct session_options *options, struct session **ret, str
 		.ring_bytes = options->ring_bytes,
 		.faults = options->faults,
 		.follow = options->follow,
+		.span_rules = options->spans.count < HF_MAX_SPAN_RULES ? options->spans.count
+								       : HF_MAX_SPAN_RULES,
 	};
 	int err;
 

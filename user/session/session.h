@@ -23,6 +23,7 @@
 #include "process/target/allocator.h"
 #include "report/component.h"
 #include "report/report.h"
+#include "session/span.h"
 #include "verdict/verdict.h"
 
 struct session;
@@ -40,6 +41,7 @@ struct session_options {
 	bool show_content;                  /* command lines in the report */
 	const struct allocator_spec *specs; /* borrowed */
 	size_t spec_count;
+	struct span_rules spans;           /* the same */
 	struct component_rules components; /* borrowed, with what they point to; count 0: none */
 	const char *tool_version;
 	const struct event_handler *recorder; /* called on the ingest thread; NULL: none */

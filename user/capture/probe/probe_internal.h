@@ -29,6 +29,7 @@ struct probed_process {
 	bool code_added, code_removed; /* since it was published */
 	/* Of its allocator probes: those that tell what is handed out, and the others. */
 	struct fd_vec call_links, entry_links;
+	struct fd_vec span_links;
 	struct fd_vec collection_links; /* where its interpreter tells of collections */
 };
 
@@ -68,7 +69,8 @@ struct probe {
 	uint64_t sites_used[HF_MAX_CALL_SITES / 64];
 	uint64_t *site_hits; /* the table of counts, mapped */
 	uint32_t site_next, group_serial;
-	VEC(struct hf_usdt_site) usdt_sites; /* as the kernel side has them */
+	VEC(struct hf_span_place) span_places; /* the same */
+	VEC(struct hf_usdt_site) usdt_sites;   /* as the kernel side has them */
 	int counting_fd; /* runs of programs are counted while it is open; -1: they are not */
 	double bare_syscall_ns; /* a system call's, before our tracepoints came */
 	int seccomp_checked;    /* 0: not yet, 1: fine, or what probe_selftest_seccomp() answers */

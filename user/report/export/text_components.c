@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the parts of a program hold, by the user's rules. */
+/* What the parts of a program, and its spans, hold, by the user's rules. */
 #include <string.h>
 
 #include "base/strbuf.h"
@@ -7,6 +7,7 @@
 #include "report/export/text_parts.h"
 
 #define NAME_COLUMNS 24
+#define SPANS_SHOWN  20
 
 static void add_amounts(struct text_out *t, uint64_t bytes, uint64_t count)
 {
@@ -47,4 +48,25 @@ void text_add_components(struct text_out *t, const struct report *r)
 		}
 		strbuf_addch(t->out, '\n');
 	}
+}
+
+void text_add_spans(struct text_out *t, const struct report *r)
+{
+	for (size_t i = 0; i < r->span_count && i < SPANS_SHOWN; i++) {
+		const struct report_span *s = &r->spans[i];
+		struct strbuf name = STRBUF_INIT;
+
+		strbuf_addf(&name, "%s %s", s->span, s->key);
+		add_name(t, i ? "" : "SPANS", name.buf ? name.buf : "", NAME_COLUMNS);
+		t->out->failed |= name.failed;
+		strbuf_done(&name);
+		strbuf_addstr(t->out, s->estimated ? "~" : "");
+		add_amounts(t, s->outstanding_bytes, s->outstanding_count);
+		strbuf_addstr(t->out, " at most ");
+		strbuf_add_human_bytes(t->out, s->peak_bytes);
+		strbuf_addch(t->out, '\n');
+	}
+	if (r->span_count > SPANS_SHOWN)
+		strbuf_addf(t->out, "         %s %zu more, in the JSON\n", text_ellipsis(t),
+			    r->span_count - SPANS_SHOWN);
 }

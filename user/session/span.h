@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Rules for spans: what is allocated between a function's entry and its end, by the argument that names it. */
+#ifndef HOLDFAST_SESSION_SPAN_H
+#define HOLDFAST_SESSION_SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <holdfast/span.h>
+
+/* Borrowed. */
+struct span_rule {
+	const char *name;
+	/*
+	 * Native: a function's symbol, or "module.so:function"; found in whatever is mapped now or later. Python: a function's
+	 * qualified name, or "package.module:Class.method" (component_python_module_fits()); both globs.
+	 */
+	const char *enter;
+	/* Native only: the span ends when this one is entered, of the same module if one is named. NULL: when enter's frame is gone. */
+	const char *leave;
+	/* "arg1" to "arg6": native. Else the name of a parameter, or of a variable, of a function of Python. */
+	const char *key;
+	bool is_number; /* native: the argument itself, not the C string that it points to */
+};
+
+struct span_rules {
+	const struct span_rule *rules; /* at most HF_MAX_SPAN_RULES */
+	size_t count;
+};
+
+#endif
