@@ -54,8 +54,9 @@ struct hf_span_key {
 
 enum hf_span_op { HF_SPAN_ENTER, HF_SPAN_LEAVE };
 
-#define HF_SPAN_NUMBER 1u /* the argument is one, else the address of a C string */
-#define HF_SPAN_HELD   2u /* ends when a function is entered, not with the frame of this one */
+#define HF_SPAN_NUMBER  1u /* the argument is one, else the address of a C string */
+#define HF_SPAN_KEYLESS 8u /* all of the rule are one */
+#define HF_SPAN_HELD    2u /* ends when a function is entered, not with the frame of this one */
 #define HF_SPAN_JUMPS \
 	4u /* the function may go on, by a jump, to code that is not known: its frame may be anybody's */
 
@@ -86,6 +87,7 @@ struct hf_span_code {
 };
 
 #define HF_SPAN_NO_RULE 255u
+#define HF_SPAN_NO_SLOT 65535u /* there is no key */
 
 HF_STATIC_ASSERT(sizeof(struct hf_span_key) == HF_SPAN_KEY_BYTES + 8, "part of an event");
 HF_STATIC_ASSERT(sizeof(struct hf_span_place) == 8 + 16 * HF_SPAN_PARTS, "map layout");

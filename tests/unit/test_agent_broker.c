@@ -12,29 +12,37 @@
 
 #include "cmocka_all.h"
 
-struct rules {
+struct allowed {
 	int allowed_pid, reloads;
 };
 
 static bool may(void *user, int pid)
 {
-	const struct rules *rules = user;
+	const struct allowed *rules = user;
 
 	return pid == rules->allowed_pid;
+}
+
+static const struct rules *parts(void *user)
+{
+	static const struct rules none;
+
+	(void)user;
+	return &none;
 }
 
 /* Runs in the broker: what it changes there, nobody here sees. */
 static int reload(void *user)
 {
-	struct rules *rules = user;
+	struct allowed *rules = user;
 
 	rules->allowed_pid = 0;
 	return rules->reloads++ ? -EINVAL : 0;
 }
 
-static struct broker *start(struct rules *rules)
+static struct broker *start(struct allowed *rules)
 {
-	const struct broker_options options = {may, reload, rules};
+	const struct broker_options options = {may, parts, reload, rules};
 	struct broker *broker;
 
 	assert_int_equal(broker_new(&options, &broker, NULL), 0);
@@ -43,7 +51,7 @@ static struct broker *start(struct rules *rules)
 
 static void opens_what_may_be_watched_and_nothing_else(void **state)
 {
-	struct rules rules = {.allowed_pid = getpid()};
+	struct allowed rules = {.allowed_pid = getpid()};
 	struct broker *broker = start(&rules);
 	struct process_handle handle = PROCESS_HANDLE_INIT;
 	struct process_memory memory;
@@ -65,7 +73,7 @@ static void opens_what_may_be_watched_and_nothing_else(void **state)
 
 static void reloaded_rules_hold_and_a_failed_reload_is_told(void **state)
 {
-	struct rules rules = {.allowed_pid = getpid()};
+	struct allowed rules = {.allowed_pid = getpid()};
 	struct broker *broker = start(&rules);
 	struct process_handle handle = PROCESS_HANDLE_INIT;
 	char *exe;
@@ -80,7 +88,7 @@ static void reloaded_rules_hold_and_a_failed_reload_is_told(void **state)
 
 static void job_starts_only_on_what_may_be_watched(void **state)
 {
-	struct rules rules = {.allowed_pid = getpid()};
+	struct allowed rules = {.allowed_pid = getpid()};
 	struct broker *broker = start(&rules);
 	struct process_stat stat;
 	struct job_request request = {.kind = JOB_COLLECT};
@@ -120,7 +128,7 @@ static int hear(void *user, uint32_t kind, const void *bytes, size_t size)
 
 static void job_says_what_it_could_not_do_and_ends(void **state)
 {
-	struct rules rules = {.allowed_pid = getpid()};
+	struct allowed rules = {.allowed_pid = getpid()};
 	struct broker *broker = start(&rules);
 	struct process_stat stat;
 	struct job_request request = {.kind = JOB_COLLECT, .wait_ns = 1, .memory_bytes = 1 << 24};
@@ -160,7 +168,7 @@ static void ends_with_its_owner_whatever_becomes_of_that(void **state)
 	assert_int_equal(pipe(pipes), 0);
 	owner = fork();
 	if (owner == 0) {
-		struct rules rules = {.allowed_pid = 1};
+		struct allowed rules = {.allowed_pid = 1};
 		struct broker *broker = start(&rules);
 		pid_t pid = broker_pid(broker);
 

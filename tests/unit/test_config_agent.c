@@ -332,7 +332,7 @@ static const struct {
 	{"spans: [{name: a, enter: f, key: 1x}]",
 	 "2:36: key: '1x' is not understood; it takes arg1"},
 	{"spans: [{name: a, enter: f, key: user}]", "2:28: enter: this is no Python function"},
-	{"spans: [{name: a, enter: 'm:f', leave: g}]", "2:42: leave: this is no Python function"},
+	{"spans: [{name: a, enter: 'm:f', leave: g}]", "2:42: leave: a span of Python has none"},
 	{"spans: [{name: a, enter: ':f'}]", "2:28: enter: ':f' is not understood: one colon"},
 	{"spans: [{name: a, enter: 'a:b:c'}]", "2:28: enter: 'a:b:c' is not understood: one colon"},
 	{"spans: [{name: a, enter: f, type: float}]",

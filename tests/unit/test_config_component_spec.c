@@ -57,7 +57,7 @@ static void spans_of_all_forms_are_understood(void **state)
 {
 	static const struct {
 		const char *text, *name, *enter, *leave, *key;
-		bool is_number;
+		int type;
 	} cases[] = {
 		{"user=handle(arg1)", "user", "handle", NULL, "arg1", false},
 		{"user=handle(arg6:string)", "user", "handle", NULL, "arg6", false},
@@ -76,7 +76,7 @@ static void spans_of_all_forms_are_understood(void **state)
 		assert_string_equal(spec.name, cases[i].name);
 		assert_string_equal(spec.enter, cases[i].enter);
 		assert_string_equal(spec.key, cases[i].key);
-		assert_int_equal(spec.is_number, cases[i].is_number);
+		assert_int_equal(spec.type, cases[i].type);
 		if (cases[i].leave)
 			assert_string_equal(spec.leave, cases[i].leave);
 		else

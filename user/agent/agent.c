@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sha256.h"
+#include "session/rules.h"
 
 #define COMMIT_NS    (2 * NS_PER_S)
 #define FULL_NS      (60 * NS_PER_S) /* PSS and USS at least so often */
@@ -30,7 +31,15 @@ struct broker_side {
 	const struct config *cli;
 	struct config config;
 	struct target_rules *rules;
+	struct rules parts; /* of programs; they borrow from config */
 };
+
+static const struct rules *broker_rules(void *user)
+{
+	const struct broker_side *side = user;
+
+	return &side->parts;
+}
 
 static bool broker_may(void *user, int pid)
 {
@@ -67,11 +76,12 @@ static int load_side(struct broker_side *side, struct config_problems *problems,
 
 	if (err)
 		return err;
+	rules_done(&side->parts);
 	target_rules_free(side->rules);
 	config_done(&side->config);
 	side->config = config;
 	side->rules = rules;
-	return 0;
+	return rules_make(&side->config, &side->parts, error);
 }
 
 static int broker_reread(void *user)
@@ -433,7 +443,7 @@ static void raise_limits(void)
 
 static int start(struct agent *agent, struct broker_side *side, struct hf_error *error)
 {
-	const struct broker_options broker = {broker_may, broker_reread, side};
+	const struct broker_options broker = {broker_may, broker_rules, broker_reread, side};
 	int err = broker_new(&broker, &agent->broker, error);
 
 	if (err)
@@ -543,6 +553,7 @@ int agent_run(const struct config *cli, struct config_problems *problems, struct
 		err = run(&agent, &side, error);
 	stop(&agent);
 	target_rules_free(agent.rules);
+	rules_done(&side.parts);
 	config_done(&side.config);
 	return err;
 }

@@ -16,8 +16,8 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
-#include "cli/rules.h"
 #include "session/replay.h"
+#include "session/rules.h"
 
 #define WIDTH_DEFAULT 100
 #define WIDTH_MIN     60

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli/rules.h"
 #include "config/alloc_spec.h"
 #include "session/launch.h"
 

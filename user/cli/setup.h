@@ -6,8 +6,8 @@
 #include <sys/types.h>
 
 #include "base/err.h"
-#include "cli/rules.h"
 #include "config/config.h"
+#include "session/rules.h"
 #include "session/session.h"
 
 /* Private allocators as the session takes them; strings are the config's. */

@@ -69,14 +69,15 @@ enum agent_when {
 struct agent_mode_row {
 	const char *name;
 	const char *help;
-	enum agent_when traces;  /* windows of tracing */
-	enum agent_when scans;   /* looks at the heap */
-	double budget_percent;   /* of the targets' speed at most; 0: nothing that costs them any */
-	uint64_t max_stop_ns;    /* a scan stops its target at most this long; 0: it may not */
-	bool gauges;             /* memory from /proc */
-	bool mappings;           /* the mmap and faults backends may be used */
-	bool components, python; /* whose memory it is; Python frames, lines and types */
-	bool exact;              /* every call instead of windows, whatever it costs */
+	enum agent_when traces; /* windows of tracing */
+	enum agent_when scans;  /* looks at the heap */
+	double budget_percent;  /* of the targets' speed at most; 0: nothing that costs them any */
+	uint64_t max_stop_ns;   /* a scan stops its target at most this long; 0: it may not */
+	bool gauges;            /* memory from /proc */
+	bool mappings;          /* the mmap and faults backends may be used */
+	bool components,
+		python; /* spans, too: their probes cost the target; Python frames, lines and types */
+	bool exact;     /* every call instead of windows, whatever it costs */
 };
 
 extern const struct agent_mode_row agent_mode_rows[AGENT_MODE_COUNT];
@@ -173,7 +174,7 @@ VEC_STRUCT(span_spec_vec, struct span_spec);
 struct agent_config {
 	struct target_rule_vec targets; /* in the file's order: the first match names a process */
 	struct component_spec_vec components; /* in the file's order; none is named "other" */
-	struct span_spec_vec spans; /* names are unique */
+	struct span_spec_vec spans;           /* names are unique */
 	struct alert_rules alerts;
 	struct retention
 		retention; /* as written; 0: not given. config_retention() tells what holds */

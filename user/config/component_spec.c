@@ -17,7 +17,7 @@ static const struct {
 #name, offsetof(struct component_spec, name) \
 	}
 	FIELD(function),      FIELD(module), FIELD(source),
-	FIELD(python_module), FIELD(thread), FIELD(cgroup), FIELD(unit),
+	FIELD(python_module), FIELD(cgroup), FIELD(unit),
 #undef FIELD
 };
 

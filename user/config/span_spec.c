@@ -43,22 +43,38 @@ static bool is_name(const char *key)
 /* "arg1:int" in [at, end) */
 static int parse_key(const char *at, const char *end, struct span_spec *spec)
 {
-	static const char *const types[] = {"string", "int"};
+	static const char *const types[] = {"string", "int"}; /* enum span_type */
 	const char *colon = memchr(at, ':', (size_t)(end - at));
-	int err = copy_word(at, colon ? colon : end, &spec->key);
+	int err = at == end ? 0 : copy_word(at, colon ? colon : end, &spec->key);
 
-	if (err)
+	if (err || at == end)
 		return err;
 	if (!is_name(spec->key) || (colon && !is_argument(spec->key)))
 		return -EINVAL;
 	for (size_t i = 0; colon && i < 2; i++) {
 		if (strlen(types[i]) == (size_t)(end - colon - 1) &&
 		    !memcmp(types[i], colon + 1, (size_t)(end - colon - 1))) {
-			spec->is_number = i;
+			spec->type = (int)i;
 			return 0;
 		}
 	}
 	return colon ? -EINVAL : 0;
+}
+
+/* "app.server:handle": but "::" belongs to a name of C++, and a module of native code is a file. */
+static bool names_python(const char *enter)
+{
+	const char *colon = strchr(enter, ':');
+
+	return colon && colon != enter && colon[1] != ':' && !strstr(enter, ".so");
+}
+
+void span_spec_classify(struct span_spec *spec)
+{
+	bool native = spec->key && is_argument(spec->key);
+
+	spec->argument = native ? (uint64_t)(spec->key[3] - '0') : 0;
+	spec->python = !native && (spec->key || names_python(spec->enter));
 }
 
 static int parse(const char *text, struct span_spec *spec)
@@ -74,10 +90,13 @@ static int parse(const char *text, struct span_spec *spec)
 		err = copy_word(equals + 1, open, &spec->enter);
 	if (!err)
 		err = parse_key(open + 1, close, spec);
-	if (err || !close[1])
+	if (err)
 		return err;
+	span_spec_classify(spec);
+	if (!close[1])
+		return 0;
 	/* A function of Python is over with its frame. */
-	if (strncmp(close, ")..", 3) != 0 || !is_argument(spec->key))
+	if (strncmp(close, ")..", 3) != 0 || spec->python)
 		return -EINVAL;
 	return copy_word(close + 3, close + strlen(close), &spec->leave);
 }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <holdfast/span.h>
 
@@ -18,9 +19,11 @@ struct span_rule {
 	const char *enter;
 	/* Native only: the span ends when this one is entered, of the same module if one is named. NULL: when enter's frame is gone. */
 	const char *leave;
-	/* "arg1" to "arg6": native. Else the name of a parameter, or of a variable, of a function of Python. */
-	const char *key;
-	bool is_number; /* native: the argument itself, not the C string that it points to */
+	const char *
+		key; /* of Python: the name of a parameter, or of a variable; NULL: none, all are one */
+	bool is_number;   /* native: the argument itself, not the C string that it points to */
+	uint8_t argument; /* native: 1 to 6; 0: there is no key */
+	bool python;
 };
 
 struct span_rules {

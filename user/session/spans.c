@@ -12,15 +12,6 @@
 
 #define FUNCTION_NAME_MAX 1024
 
-/* "arg1": 0; -1: it is no native rule. */
-static int argument_of(const struct span_rule *rule)
-{
-	const char *key = rule->key;
-
-	return !strncmp(key, "arg", 3) && key[3] >= '1' && key[3] <= '6' && !key[4] ? key[3] - '1'
-										    : -1;
-}
-
 /* "module:function"; a C++ name has "::", so only a single ':' divides. */
 struct name {
 	const char *function;
@@ -83,16 +74,17 @@ static int add_rule(const struct span_rule *rule, size_t number, const struct mo
 	struct hf_span_place place = {
 		.rule = (uint8_t)number,
 		.op = HF_SPAN_LEAVE,
-		.flags = (rule->is_number ? HF_SPAN_NUMBER : 0) | (rule->leave ? HF_SPAN_HELD : 0),
+		.flags = (rule->is_number ? HF_SPAN_NUMBER : 0) | (rule->leave ? HF_SPAN_HELD : 0) |
+			 (rule->argument ? 0 : HF_SPAN_KEYLESS),
 	};
-	int argument = argument_of(rule), err = 0;
+	int err = 0;
 
-	if (argument < 0 || !is_of(module, rule->enter, enter))
+	if (rule->python || !is_of(module, rule->enter, enter))
 		return 0;
 	if (rule->leave)
 		err = add_place(module, rule->leave, &place, places);
 	place.op = HF_SPAN_ENTER;
-	place.argument = (uint8_t)argument;
+	place.argument = rule->argument ? rule->argument - 1 : 0;
 	return err ? err : add_place(module, enter.function, &place, places);
 }
 
@@ -157,7 +149,7 @@ static bool fits(const struct span_rule *rule, int pid, const struct python_code
 	struct name name = split(rule->enter);
 	_cleanup_free_ char *module = strndup(rule->enter, name.module_bytes);
 
-	if (argument_of(rule) >= 0 || !module || fnmatch(name.function, code->function, 0))
+	if (!rule->python || !module || fnmatch(name.function, code->function, 0))
 		return false;
 	/* The script itself is no module by its file's name. */
 	return !*module || component_python_module_fits(module, code->file) ||
@@ -173,14 +165,15 @@ uint32_t spans_on_python(void *user, const struct python_seen *seen)
 	size_t count = 0;
 
 	for (size_t i = 0; i < HF_SPAN_CODE_RULES; i++)
-		found.by[i].rule = HF_SPAN_NO_RULE;
+		found.by[i] = (typeof(found.by[i])){.rule = HF_SPAN_NO_RULE};
 	for (size_t i = 0; i < rules->count && i < HF_MAX_SPAN_RULES && count < HF_SPAN_CODE_RULES;
 	     i++) {
-		struct python_variable variable;
+		struct python_variable variable = {.slot = HF_SPAN_NO_SLOT};
 
 		if (!fits(&rules->rules[i], seen->pid, seen->code))
 			continue;
-		if (python_code_variable(seen->pid, seen->runtime, seen->address,
+		if (rules->rules[i].key &&
+		    python_code_variable(seen->pid, seen->runtime, seen->address,
 					 rules->rules[i].key, &variable)) {
 			log_warn("span %s: %s has no parameter %s", rules->rules[i].name,
 				 seen->code->function, rules->rules[i].key);

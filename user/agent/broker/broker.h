@@ -32,6 +32,8 @@
 struct broker_options {
 	/* In the broker: may this process be watched? */
 	bool (*may)(void *user, int pid);
+	/* In the broker: what the parts of a program are, for a job that begins now. */
+	const struct rules *(*rules)(void *user);
 	/* In the broker: reads the rules anew. 0, or -errno: they stay. */
 	int (*reload)(void *user);
 	void *user;

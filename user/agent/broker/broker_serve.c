@@ -82,7 +82,7 @@ static void become_job(const struct server *server, const struct job_request *re
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	close(server->fd);
 	close(server->child_fd);
-	job_run(request, fd);
+	job_run(request, server->options->rules(server->options->user), fd);
 	_exit(0);
 }
 

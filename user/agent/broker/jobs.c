@@ -15,6 +15,7 @@
 
 struct job {
 	const struct job_request *request;
+	const struct rules *rules;
 	struct job_channel channel;
 	struct session *session;
 	uint64_t reported_ns; /* since the session's beginning */
@@ -121,6 +122,9 @@ static int trace(struct job *job, struct hf_error *error)
 		.no_stop = !request->max_stop_ns,
 		.max_stop_ns = request->max_stop_ns,
 		.tool_version = HF_VERSION,
+		.components = request->components ? job->rules->components
+						  : (struct component_rules){0},
+		.spans = request->spans ? job->rules->spans : (struct span_rules){0},
 	};
 	enum session_end end;
 	int err = session_new(&options, &job->session, error);
@@ -139,9 +143,10 @@ static int trace(struct job *job, struct hf_error *error)
 	return err ? err : job->err;
 }
 
-static int job_trace(const struct job_request *request, int fd, struct hf_error *error)
+static int job_trace(const struct job_request *request, const struct rules *rules, int fd,
+		     struct hf_error *error)
 {
-	struct job job = {.request = request};
+	struct job job = {.request = request, .rules = rules};
 	struct report *report = NULL;
 	int err;
 
@@ -159,7 +164,8 @@ static int job_trace(const struct job_request *request, int fd, struct hf_error 
 	return err;
 }
 
-static int job_collect(const struct job_request *request, int fd, struct hf_error *error)
+static int job_collect(const struct job_request *request, const struct rules *rules, int fd,
+		       struct hf_error *error)
 {
 	const struct collection_options options = {
 		.trim = request->trim,
@@ -168,20 +174,24 @@ static int job_collect(const struct job_request *request, int fd, struct hf_erro
 		.memory_bytes = request->memory_bytes,
 	};
 	struct collection collection;
-	int err = collection_run(&options, request->key.pid, &collection, error);
+	int err;
+
+	(void)rules;
+	err = collection_run(&options, request->key.pid, &collection, error);
 
 	return err ? err : job_send(fd, JOB_COLLECTION, &collection, sizeof(collection));
 }
 
-void job_run(const struct job_request *request, int fd)
+void job_run(const struct job_request *request, const struct rules *rules, int fd)
 {
-	static int (*const run[])(const struct job_request *, int, struct hf_error *) = {
+	static int (*const run[])(const struct job_request *, const struct rules *, int,
+				  struct hf_error *) = {
 #define X(upper, name) [JOB_##upper] = job_##name,
 		JOB_KINDS(X)
 #undef X
 	};
 	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
-	int err = run[request->kind](request, fd, &error);
+	int err = run[request->kind](request, rules, fd, &error);
 
 	if (!err) {
 		job_send(fd, JOB_END, NULL, 0);
