@@ -266,8 +266,10 @@ static __always_inline void read_key(struct hf_thread *t, u64 value, u8 flags)
 	long bytes;
 
 	hf_span_key_clear(key);
-	if (flags & HF_SPAN_KEYLESS)
+	if (flags & HF_SPAN_KEYLESS) {
+		key->kind = HF_SPAN_KEY_ALL;
 		return;
+	}
 	if (flags & HF_SPAN_NUMBER) {
 		hf_span_key_number(key, value);
 		return;

@@ -161,8 +161,10 @@ static HF_INLINE void hf_span_key_variable(struct hf_span_key *key, int since_12
 	__u64 object = 0, flags = 0, head[2] = {0, 0};
 
 	hf_span_key_clear(key);
-	if (slot == HF_SPAN_NO_SLOT)
+	if (slot == HF_SPAN_NO_SLOT) {
+		key->kind = HF_SPAN_KEY_ALL;
 		return;
+	}
 	if (hf_python_fetch(&object, sizeof(object), frame + HF_FRAME_LOCALS + 8 * slot) || !object)
 		return;
 	if (hf_python_fetch(head, sizeof(head), object + HF_OBJECT_TYPE) ||

@@ -40,6 +40,7 @@ enum hf_span_key_kind {
 	HF_SPAN_KEY_UCS4,
 	HF_SPAN_KEY_NUMBER, /* 8 bytes, signed */
 	HF_SPAN_KEY_TYPE, /* of Python, but neither text nor a number of 60 bits: its type's name */
+	HF_SPAN_KEY_ALL,  /* the rule has no key: all are one */
 	HF_SPAN_KEY_KINDS,
 };
 

@@ -205,6 +205,7 @@ static void components_and_spans_are_read(void **state)
 		"  components:\n"
 		"    - {name: core, function: 'engine_*', thread: 'w-*'}\n"
 		"    - {name: plugins, python_module: 'src.plugins.*'}\n"
+		"    - {name: plugins, function: 'plugin_*'}\n"
 		"  spans:\n"
 		"    - {name: session, enter: handle_session, leave: end, key: arg2, type: int}\n"
 		"    - {name: request, enter: 'app.web:Server.handle', key: user}\n"
@@ -216,7 +217,9 @@ static void components_and_spans_are_read(void **state)
 
 	(void)state;
 	loaded(&l, text);
-	assert_int_equal(l.config.agent.components.count, 2);
+	assert_int_equal(l.config.agent.components.count,
+			 3); /* two rules of one name are one component */
+	assert_string_equal(l.config.agent.components.items[2].name, "plugins");
 	assert_string_equal(l.config.agent.components.items[0].thread, "w-*");
 	assert_null(l.config.agent.components.items[0].module);
 	span = l.config.agent.spans.items;
@@ -322,8 +325,7 @@ static const struct {
 	{"components: [{name: a}]", "2:16: the component has no condition; one of function"},
 	{"components: [{function: a}]", "2:16: the component has no name"},
 	{"components: [{name: other, unit: a}]", "2:23: name: 'other' is taken"},
-	{"components: [{name: a, unit: a}, {name: a, unit: b}]",
-	 "2:43: there is a component 'a' al"},
+	{"spans: [{name: a, enter: f}, {name: a, enter: g}]", "2:38: there is a span 'a' already"},
 	{"spans: [{name: a}]", "2:11: the span has no enter"},
 	{"spans: [{name: a, enter: f, key: arg0}]",
 	 "2:36: key: 'arg0' is not understood: arguments"},
@@ -717,7 +719,7 @@ static void every_failing_allocation_is_reported(void **state)
 	static const char text[] =
 		"memory_profiling:\n  targets: [{comm: a, user: root}, {comm: b, cmdline: c}]\n"
 		"  components: [{name: a, unit: u}, {name: b, unit: u}]\n"
-		"  spans: [{name: a, enter: 'a.b:c', leave: 'a.b:d'}]\n  mode: basic\n"
+		"  spans: [{name: a, enter: 'b', leave: 'd'}]\n  mode: basic\n"
 		"  alerts: {webhook: [{url: 'http://a'}], log: {debug: [a]}}\n"
 		"  fleet: {labels: {a: b}}\n  alloc: [a(size=arg1)->ret]\n";
 	const char *const args[] = {"--free", "f(ptr=arg1)", "--listen", "0.0.0.0:1", NULL};

@@ -2,6 +2,7 @@
 #include "config/component_spec.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "cmocka_all.h"
 #include "config/span_spec.h"
@@ -66,6 +67,9 @@ static void spans_of_all_forms_are_understood(void **state)
 		{"q=app.server:Server.handle(user)", "q", "app.server:Server.handle", NULL, "user",
 		 false},
 		{"q=ns::f(arg1)..ns::g", "q", "ns::f", "ns::g", "arg1", false},
+		{"q=f()", "q", "f", NULL, NULL, false},
+		{"q=f()..g", "q", "f", "g", NULL, false},
+		{"q=app.server:run()", "q", "app.server:run", NULL, NULL, false},
 	};
 
 	(void)state;
@@ -75,7 +79,14 @@ static void spans_of_all_forms_are_understood(void **state)
 		assert_int_equal(span_spec_parse(cases[i].text, &spec), 0);
 		assert_string_equal(spec.name, cases[i].name);
 		assert_string_equal(spec.enter, cases[i].enter);
-		assert_string_equal(spec.key, cases[i].key);
+		if (cases[i].key)
+			assert_string_equal(spec.key, cases[i].key);
+		else
+			assert_null(spec.key);
+		assert_int_equal(spec.argument, cases[i].key && !strncmp(cases[i].key, "arg", 3)
+							? cases[i].key[3] - '0'
+							: 0);
+		assert_int_equal(spec.python, !!strstr(cases[i].text, "app.server:"));
 		assert_int_equal(spec.type, cases[i].type);
 		if (cases[i].leave)
 			assert_string_equal(spec.leave, cases[i].leave);
@@ -88,9 +99,22 @@ static void spans_of_all_forms_are_understood(void **state)
 static void what_is_no_span_is_refused(void **state)
 {
 	static const char *const texts[] = {
-		"",           "a",           "a=f",          "a=f()",         "a=f(arg1",
-		"=f(arg1)",   "a=(arg1)",    "a=f(1x)",      "a=f(user:int)", "a=f(arg1:float)",
-		"a=f(arg1)x", "a=f(arg1)..", "a=f(user)..g", "a=f(a b)",      "f(arg1)=a",
+		"",
+		"a",
+		"a=f",
+		"a=f()x",
+		"a=f(arg1",
+		"=f(arg1)",
+		"a=(arg1)",
+		"a=f(1x)",
+		"a=f(user:int)",
+		"a=f(arg1:float)",
+		"a=app:f()..g",
+		"a=f(arg1)x",
+		"a=f(arg1)..",
+		"a=f(user)..g",
+		"a=f(a b)",
+		"f(arg1)=a",
 	};
 
 	(void)state;

@@ -259,7 +259,7 @@ struct report_component {
 struct report_span {
 	const char *span; /* the rule's name */
 	const char *
-		key; /* text found in the target, printable; "(more)": what came after too many, "(none)": it had no value */
+		key; /* text found in the target, printable; "(more)": what came after too many, "(none)": it had no value; "": the rule has none */
 	int pid;
 	uint64_t outstanding_bytes, outstanding_count, allocs, alloc_bytes, peak_bytes;
 	bool estimated; /* by what fell into windows; peak_bytes: seen at least */

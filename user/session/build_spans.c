@@ -23,14 +23,6 @@ static const char *rule_name(const struct session *session, uint64_t word)
 	return rule < session->options.spans.count ? session->options.spans.rules[rule].name : "?";
 }
 
-static bool has_key(const struct session *session, uint64_t word)
-{
-	const struct span_rules *rules = &session->options.spans;
-	uint32_t rule = hf_span_rule_of(word);
-
-	return rule >= rules->count || rules->rules[rule].argument || rules->rules[rule].key;
-}
-
 static double ratio(double estimated, uint64_t seen)
 {
 	return seen ? estimated / (double)seen : 0;
@@ -74,8 +66,7 @@ static int add_spans(const struct part *part, struct report_builder *builder)
 		span->peak_bytes = label->peak_bytes;
 		if (span->peak_bytes < span->outstanding_bytes)
 			span->peak_bytes = span->outstanding_bytes;
-		if (has_key(part->session, label->word))
-			accounts_span_text(part->session->accounts, label->word, &key);
+		accounts_span_text(part->session->accounts, label->word, &key);
 		span->span = rule_name(part->session, label->word);
 		span->key = key.buf ? key.buf : "";
 		span->pid = part->account->pid;

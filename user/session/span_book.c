@@ -114,6 +114,8 @@ static void add_key(const struct hf_span_key *key, struct strbuf *ret)
 		strbuf_add_printable(ret, bytes, strnlen(bytes, key->bytes));
 		strbuf_addch(ret, '>');
 		return;
+	case HF_SPAN_KEY_ALL:
+		return;
 	default:
 		strbuf_addstr(ret, "(none)");
 		return;
