@@ -326,9 +326,13 @@ class Acceptance:
 
         def check():
             rows = self.profiler.get_span_memory_usage()
-            have = {(row.span, row.key): row.outstanding_bytes for row in rows}
+            have = {(row.span, row.key): row for row in rows}
             for name, size in expected.items():
-                near(have.get(name), size, relative=0.1, what=f"span {name}")
+                assert name in have, f"span {name} is not known"
+                # A function is known as a span some milliseconds after its first allocation. By windows,
+                # where the budget is not enough for all, a few blocks are a small sample.
+                bound = 0.4 if have[name]["estimated"] else 0.1
+                near(have[name].outstanding_bytes, size, relative=bound, what=f"span {name}")
 
         await eventually(check, self.patience)
 

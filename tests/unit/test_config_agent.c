@@ -325,7 +325,7 @@ static const struct {
 	{"components: [{name: a}]", "2:16: the component has no condition; one of function"},
 	{"components: [{function: a}]", "2:16: the component has no name"},
 	{"components: [{name: other, unit: a}]", "2:23: name: 'other' is taken"},
-	{"spans: [{name: a, enter: f}, {name: a, enter: g}]", "2:38: there is a span 'a' already"},
+	{"spans: [{name: a, enter: f}, {name: a, enter: g}]", "2:39: there is a span 'a' already"},
 	{"spans: [{name: a}]", "2:11: the span has no enter"},
 	{"spans: [{name: a, enter: f, key: arg0}]",
 	 "2:36: key: 'arg0' is not understood: arguments"},
