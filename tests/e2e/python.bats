@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# jobs: 3
 #
 # Programs of Python: what is told of them, against what they say themselves.
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# jobs: 4
 #
 # Bytes and blocks per call site, against the program's own account (tests/targets/truth.h), exactly,
 # with no event lost. What this cannot find: a wrong frame above the declared function (the stack
