@@ -17,6 +17,7 @@ struct hf_ring ring SEC(".maps");
 struct hf_losses losses SEC(".maps");
 struct hf_call_sites call_sites SEC(".maps");
 struct hf_call_site_hits call_site_hits SEC(".maps");
+struct hf_oom_map oom_kills SEC(".maps");
 
 __u32 window;
 bool gate_closed;
