@@ -43,6 +43,7 @@ struct agent_job {
 	bool goes_on;                /* TRACE: without a time of its own */
 	const char *reason;          /* growth, session, request, ... of the profiles it makes */
 	bool report_asked;           /* and it has not come yet */
+	bool last;                   /* the last report came */
 	uint64_t kept_ns,
 		profile; /* CLOCK_MONOTONIC: when a profile was stored last; its id; 0: none was */
 	/* Who waits for a collection, or NULL. */
@@ -81,6 +82,8 @@ struct agent_target {
 	uint64_t fitted_ns;
 	struct trace_state trace;
 	struct agent_job *job; /* TRACE; NULL: it is not traced */
+	/* Of the newest trace: when it was over (CLOCK_MONOTONIC; 0: it is not, or there was none), what the heap held by its last word. */
+	uint64_t trace_over_ns, trace_heap_bytes;
 	struct agent_inside inside;
 	struct agent_component_vec components;
 	uint64_t profile;      /* newest; 0: none */
