@@ -69,8 +69,13 @@ struct uprobes_state {
 	struct xol_area *xol_area;
 };
 
+struct percpu_counter {
+	s64 count;
+};
+
 struct mm_struct {
 	struct uprobes_state uprobes_state;
+	struct percpu_counter rss_stat[4]; /* since 6.2; by file, anonymous, swap, shared */
 	unsigned long brk;
 };
 
@@ -141,6 +146,8 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct uprobe_task *utask;
 	struct thread_struct thread;
+	struct task_struct *group_leader;
+	__u64 start_boottime;
 };
 
 #pragma clang attribute pop

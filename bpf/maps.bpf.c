@@ -22,6 +22,7 @@ struct hf_span_key_counts span_key_counts SEC(".maps");
 struct hf_span_places span_places SEC(".maps");
 struct hf_span_codes span_codes SEC(".maps");
 struct hf_spans_sent spans_sent SEC(".maps");
+struct hf_oom_map oom_kills SEC(".maps");
 
 __u32 window;
 bool gate_closed;

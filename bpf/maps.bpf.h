@@ -9,6 +9,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include <holdfast/event.h>
+#include <holdfast/oom.h>
 #include <holdfast/python.h>
 #include <holdfast/space.h>
 
@@ -184,6 +185,14 @@ extern __u64 span_losses;
 
 /* How many rules for spans there are; with none the code for them is not even loaded. */
 extern const volatile __u32 span_rules;
+/* Made and written without the rest: see oom.bpf.c. */
+extern struct hf_oom_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, u32);
+	__type(value, struct hf_oom_kills);
+} oom_kills SEC(".maps");
 
 /* Changes whenever the allocators' functions get probes anew: calls of before are over, whether their return was seen or not. */
 extern __u32 window;

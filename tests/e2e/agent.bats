@@ -10,7 +10,7 @@ setup_file()
 	export ROOT="$BATS_TEST_DIRNAME/../.."
 	export OUT="${O:-$ROOT/.output}"
 	[ "$(id -u)" -eq 0 ] || return 0
-	for slow in leak thresholds; do
+	for slow in leak thresholds oom killed_target; do
 		mkdir "$BATS_FILE_TMPDIR/$slow"
 		(status=0; live "$slow" "$BATS_FILE_TMPDIR/$slow" > "$BATS_FILE_TMPDIR/$slow.out" 2>&1 || status=$?
 			echo "$status" > "$BATS_FILE_TMPDIR/$slow.rc") < /dev/null 3>&- &
@@ -36,6 +36,7 @@ ended()
 		[ ! -s "$BATS_FILE_TMPDIR/$1.rc" ] || break
 		sleep 0.1
 	done
+	[ "$(cat "$BATS_FILE_TMPDIR/$1.rc")" -ne 77 ] || skip "$(cat "$BATS_FILE_TMPDIR/$1.out")"
 	cat "$BATS_FILE_TMPDIR/$1.out"
 	[ "$(cat "$BATS_FILE_TMPDIR/$1.rc")" -eq 0 ]
 }
@@ -94,4 +95,12 @@ ended()
 
 @test "a leak is found without being asked for, with its line; cleared, it comes back with new evidence only" {
 	ended leak
+}
+
+@test "the kernel kills a target for memory: told with what it held, its growth and leaks; its last profile comes" {
+	ended oom
+}
+
+@test "a traced target is killed: its last report comes, and its leaks stay known" {
+	ended killed_target
 }

@@ -191,6 +191,22 @@ static void ends_with_its_owner_whatever_becomes_of_that(void **state)
 	fail_msg("the broker lives on");
 }
 
+/* Real ones are in tests/load/test_oom_kill.c and tests/e2e. */
+static void process_that_was_not_killed_is_told_from_one_that_nobody_looked_at(void **state)
+{
+	struct rules rules = {.allowed_pid = 1};
+	struct broker *broker = start(&rules);
+	struct broker_oom_kill kill;
+	struct process_stat stat;
+	int seen = broker_sees_oom_kills(broker);
+
+	(void)state;
+	assert_true(seen == 0 || seen == -EPERM || seen == -ENOENT || geteuid());
+	assert_int_equal(process_stat_read(getpid(), &stat), 0);
+	assert_int_equal(broker_oom_kill(broker, stat.key, &kill), seen ? -ENOTSUP : -ENOENT);
+	broker_free(broker);
+}
+
 static void stream_of_nonsense_is_refused(void **state)
 {
 	const uint32_t huge[2] = {JOB_REPORT, 0xffffffff};
@@ -235,6 +251,8 @@ int main(void)
 		cmocka_unit_test(job_starts_only_on_what_may_be_watched),
 		cmocka_unit_test(job_says_what_it_could_not_do_and_ends),
 		cmocka_unit_test(ends_with_its_owner_whatever_becomes_of_that),
+		cmocka_unit_test(
+			process_that_was_not_killed_is_told_from_one_that_nobody_looked_at),
 		cmocka_unit_test(stream_of_nonsense_is_refused),
 		cmocka_unit_test(error_survives_the_stream_also_where_it_is_cut),
 	};

@@ -67,15 +67,16 @@ static void an_ended_target_stays_what_it_was(void **state)
 	fixture_begin(&f);
 	a = fixture_target(&f, 1);
 	assert_int_equal(store_commit(f.store), 0);
-	assert_int_equal(store_end_target(f.store, a, T0 + 1, "oom"), 0);
-	assert_int_equal(store_end_target(f.store, a + 1, T0 + 1, "oom"), -ENOENT);
-	assert_int_equal(store_end_target(f.store, 0, T0 + 1, "oom"), -ENOENT);
-	assert_int_equal(store_end_target(f.store, a, 0, "oom"), -EINVAL);
+	assert_int_equal(store_end_target(f.store, a, T0 + 1, "oom", "{\"a\":1}"), 0);
+	assert_int_equal(store_end_target(f.store, a + 1, T0 + 1, "oom", NULL), -ENOENT);
+	assert_int_equal(store_end_target(f.store, 0, T0 + 1, "oom", NULL), -ENOENT);
+	assert_int_equal(store_end_target(f.store, a, 0, "oom", NULL), -EINVAL);
 	assert_int_equal(store_commit(f.store), 0);
 	fixture_reopen(&f);
 	assert_int_equal(store_get_target(f.store, a, &got), 0);
 	assert_int_equal(got.items[0].ended_ns, T0 + 1);
 	assert_string_equal(got.items[0].end_reason, "oom");
+	assert_string_equal(got.items[0].end_detail, "{\"a\":1}");
 	assert_string_equal(got.items[0].comm, "python3");
 	store_targets_done(&got);
 	/* a mistake: it is there again */
@@ -147,7 +148,7 @@ static void targets_are_listed_from_file_and_memory(void **state)
 
 		ids[i] = fixture_target(&f, i + 1);
 		if (r % 3 == 0 && !ended[other]) {
-			assert_int_equal(store_end_target(f.store, ids[other], T0, "exit"), 0);
+			assert_int_equal(store_end_target(f.store, ids[other], T0, "exit", NULL), 0);
 			ended[other] = true;
 		}
 		if (r % 17 == 0)

@@ -198,7 +198,7 @@ static void with_a_target_goes_what_is_its(void **state)
 	put_leak(&f, "0000000000000001", a, 0);
 	put_leak(&f, "0000000000000002", b, 0);
 	add_profile(&f, b, "growth", 100);
-	assert_int_equal(store_end_target(f.store, a, T0, "exit"), 0);
+	assert_int_equal(store_end_target(f.store, a, T0, "exit", NULL), 0);
 	fixture_wait_until(&f, T0 + 5 * DAY_NS);
 	assert_int_equal(store_commit(f.store), 0);
 	assert_int_equal(statistics_of(&f).targets, 2);

@@ -155,6 +155,7 @@ static void assert_version_1_content(struct store_fixture *f)
 
 	assert_int_equal(store_get_target(f->store, 1, &targets), 0);
 	assert_string_equal(targets.items[0].comm, "python3");
+	assert_string_equal(targets.items[0].end_detail, "");
 	store_targets_done(&targets);
 	/* minutes, samples packed and not packed */
 	series = fixture_read(f, 1, 0, 0);
@@ -175,6 +176,7 @@ static void assert_version_1_content(struct store_fixture *f)
 	store_profiles_done(&profiles);
 	assert_int_equal(store_get_leak(f->store, "00000000000000aa", &leaks), 0);
 	assert_int_equal(leaks.items[0].outstanding_bytes, 12345);
+	assert_string_equal(leaks.items[0].evidence, "");
 	store_leaks_done(&leaks);
 	assert_int_equal(store_get_session(f->store, "00000000000000bb", &sessions), 0);
 	assert_string_equal(sessions.items[0].name, "load test");

@@ -79,6 +79,27 @@ agentTest('target: head, chart, words and table show what the API says', '/targe
 	await picture(page, 'target', true);
 });
 
+agentTest('target: one that the kernel killed says what it held, how it grew, and has its leaks and last profile', '/targets/37', async (page, agent) => {
+	const t = await ask(agent, 'targets/37'), box = page.getByRole('note', {name: 'How it ended'});
+	await box.waitFor();
+	assert.equal(await page.locator('header.head .badge').innerText(), '■ killed');
+	const words = await box.innerText();
+	for (const word of ['Killed by the kernel for memory', mib(t.end.rss_bytes), 'grew by +', '37.0 MiB allocated', 'Its 1 leak'])
+		assert.ok(words.includes(word), word + ' in ' + words);
+	await page.locator('.finding').first().waitFor();
+	assert.equal(await page.locator('.finding').count(), 1);
+	assert.deepEqual(agent.requests.filter((r) => r.path.endsWith('/leaks')).at(-1).query.state, 'at_end');
+	await page.getByRole('link', {name: 'Its last profile'}).click();
+	await routeHas(page, '/targets/37/flame?profile=' + t.profile);
+	await picture(page, 'killed', true);
+});
+
+agentTest('target: one that ended otherwise says when', '/targets/74', async (page) => {
+	await page.getByText('It ended ').waitFor();
+	assert.equal(await page.getByRole('note', {name: 'How it ended'}).count(), 0);
+	await page.getByText('None was active at its end.').waitFor();
+});
+
 agentTest('target: ranges, lines and zero stand in the address', '/targets/1', async (page, agent) => {
 	await chartDrawn(page);
 	const asked = () => agent.requests.filter((r) => r.path.endsWith('/trends')).map((r) => Math.round(r.query.to - r.query.from));

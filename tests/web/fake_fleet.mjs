@@ -35,9 +35,9 @@ export class Fleet {
 
 	makeTarget(i, rnd) {
 		const name = i === 6 ? ATTACK : NAMES[i % NAMES.length] + (i >= NAMES.length ? '-' + Math.floor(i / NAMES.length) : '');
-		const comm = name.slice(0, 15), base = MIB * Math.round(8 * 2 ** (rnd() * 7)), kind = i < 4 ? 'leak' : i % 29 === 5 ? 'leak' : KINDS[i % KINDS.length];
+		const comm = name.slice(0, 15), base = MIB * Math.round(8 * 2 ** (rnd() * 7)), kind = i < 4 ? 'leak' : i % 29 === 5 || i === 36 ? 'leak' : KINDS[i % KINDS.length];
 		const started = this.began - (i % 5 === 4 ? 2 * DAY * rnd() : WEEK + 30 * DAY * rnd());
-		const t = {id: i + 1, pid: 1200 + i * 37, name, comm, kind, seed: i + 1, started, base: i === 0 ? 412 * MIB : base, python: PYTHON.has(NAMES[i % NAMES.length]) && i !== 6 ? '3.11.2' : null, traced: i < 4 || i % 29 === 5, ended: i % 37 === 36, span: 600 + rnd() * 20000};
+		const t = {id: i + 1, pid: 1200 + i * 37, name, comm, kind, seed: i + 1, started, base: i === 0 ? 412 * MIB : base, python: PYTHON.has(NAMES[i % NAMES.length]) && i !== 6 ? '3.11.2' : null, traced: i < 4 || i % 29 === 5 || i === 36, ended: i % 37 === 36, span: 600 + rnd() * 20000};
 		t.growth = kind === 'leak' ? [4.21, 1.35, 0.62, 0.18][i] || 0.02 + rnd() * 0.1 : kind === 'warming' ? 0.004 : 0; // MiB a minute
 		t.limit = i % 3 === 0 ? 2 ** Math.ceil(Math.log2(Math.max(64 * MIB, t.base * 2.2))) : null;
 		if (kind === 'leak')
@@ -68,10 +68,15 @@ export class Fleet {
 		const state = t.ended ? 'ended' : rss > limits.critical_bytes ? 'critical' : rss > limits.warning_bytes || growth > limits.growth_mb_per_min ? 'warning' : t.growth > 0.01 ? 'growing' : 'ok';
 		return {
 			id: t.id, pid: t.pid, name: t.name, comm: t.comm, exe: t.python ? '/usr/bin/python3.11' : '/usr/sbin/' + NAMES[(t.id - 1) % NAMES.length], unit: t.id % 4 ? NAMES[(t.id - 1) % NAMES.length] + '.service' : null, container: t.id % 4 ? null : hex(t.id) + hex(t.id + 900), cgroup: '/system.slice', user: t.id % 7 ? 'www-data' : 'root', rule: t.python ? 'python' : 'servers',
-			started_at: iso(t.started), first_seen: iso(Math.max(t.started, this.began - WEEK)), last_seen: iso(end), ended_at: t.ended ? iso(t.endedAt) : null, end_reason: t.ended ? (t.id % 2 ? 'killed by the kernel: out of memory' : 'exit status 0') : null, state, traced: t.traced && !t.ended, python: t.python,
+			started_at: iso(t.started), first_seen: iso(Math.max(t.started, this.began - WEEK)), last_seen: iso(end), ended_at: t.ended ? iso(t.endedAt) : null, end_reason: t.ended ? (t.id % 2 ? 'oom' : 'ended') : '', end: t.ended && t.id % 2 ? this.killed(t) : null, state, traced: t.traced && !t.ended, python: t.python,
 			rss_bytes: rss, vms_bytes: rss * 2 + 300 * MIB, pss_bytes: Math.round(rss * 0.96), uss_bytes: Math.round(rss * 0.91), swap_bytes: 0, heap_live_bytes: t.traced ? Math.round(rss * 0.8) : null, heap_objects: t.python ? 412007 + t.id : null, gc_collections: t.python ? Math.floor((now - t.started) / 30) : null,
 			limit_bytes: t.limit, growth_rate_mb_per_min: t.ended ? null : growth, growth_interval: t.ended ? null : [growth - 0.07 * (t.growth || 0.05), growth + 0.07 * (t.growth || 0.05)], active_leaks: leaks, sparkline: Array.from({length: 60}, (_, i) => this.rss(t, end - (59 - i) * 60)),
 		};
+	}
+
+	/* What was known when the kernel killed it. */
+	killed(t) {
+		return {killed_at: iso(t.endedAt - 0.4), rss_bytes: this.rss(t, t.endedAt), vms_bytes: 900 * MIB, limit_bytes: t.limit, heap_live_bytes: t.traced ? 37 * MIB : null, growth_bytes_per_second: t.growth * MIB / 60, growth_rate_mb_per_min: t.growth, growth_known: true, traced: t.traced, leaks: this.allLeaks.filter((l) => l.target === t.id).map((l) => l.leak_id)};
 	}
 
 	list(state, sort) {
@@ -145,13 +150,15 @@ export class Fleet {
 		if (t.kind !== 'leak')
 			return [];
 		return small().findings.slice(0, t.id === 1 ? 4 : 1).map((f, i) => ({
-			leak_id: hex(t.id * 10 + i), target: t.id, pid: t.pid, target_name: t.name, component: ['core_engine', 'session_manager', 'plugin_manager', 'other'][i], state: f.state, active: i !== 2, growth_rate_mb_per_min: t.growth * [0.94, 0.05, 0.01, 0][i], growth_interval: [0.93, 1.07].map((x) => x * t.growth * [0.94, 0.05, 0.01, 0][i]),
-			current_memory_mb: f.outstanding_bytes / MIB, outstanding_bytes: f.outstanding_bytes, lost_count: f.lost_count, confidence: f.confidence, first_seen: iso(this.began - 40000), last_seen: iso(this.began - 30), cleared_at: i === 2 ? iso(this.began - 5000) : null,
+			leak_id: hex(t.id * 10 + i), target: t.id, pid: t.pid, target_name: t.name, component: ['core_engine', 'session_manager', 'plugin_manager', 'other'][i], state: f.state, active: i !== 2 && !t.ended, growth_rate_mb_per_min: t.growth * [0.94, 0.05, 0.01, 0][i], growth_interval: [0.93, 1.07].map((x) => x * t.growth * [0.94, 0.05, 0.01, 0][i]),
+			current_memory_mb: f.outstanding_bytes / MIB, outstanding_bytes: f.outstanding_bytes, lost_count: f.lost_count, confidence: f.confidence, first_seen: iso(this.began - 40000), last_seen: iso(this.began - 30), cleared_at: t.ended ? iso(t.endedAt) : i === 2 ? iso(this.began - 5000) : null,
 			recommendation: f.recommendation, evidence: f.evidence, stack: f.stack, type: f.type, held_by: f.held_by, profile: t.id * 40 + 28,
 		}));
 	}
 
 	leaks(t, state) {
+		if (state === 'at_end')
+			return this.allLeaks.filter((l) => t?.ended && l.target === t.id);
 		return this.allLeaks.filter((l) => (!t || l.target === t.id) && (state === 'all' || l.active === (state === 'active')));
 	}
 

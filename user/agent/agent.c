@@ -461,6 +461,7 @@ static int start(struct agent *agent, struct broker_side *side, struct hf_error 
 		err = start_http(agent, error);
 	if (err)
 		return err;
+	agent->oom_err = broker_sees_oom_kills(agent->broker);
 	leaks_announce(agent);
 	err = add_sources(agent);
 	return err ? error_set_errno(error, HF_E_INTERNAL, -err, "the agent can't start: %s",

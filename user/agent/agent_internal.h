@@ -43,6 +43,7 @@ struct agent_job {
 	bool goes_on;                /* TRACE: without a time of its own */
 	const char *reason;          /* growth, session, request, ... of the profiles it makes */
 	bool report_asked;           /* and it has not come yet */
+	bool last;                   /* the last report came */
 	uint64_t kept_ns,
 		profile; /* CLOCK_MONOTONIC: when a profile was stored last; its id; 0: none was */
 	/* Who waits for a collection, or NULL. */
@@ -94,6 +95,8 @@ struct agent_target {
 	uint64_t fitted_ns;
 	struct trace_state trace;
 	struct agent_job *job; /* TRACE; NULL: it is not traced */
+	/* Of the newest trace: when it was over (CLOCK_MONOTONIC; 0: it is not, or there was none), what the heap held by its last word. */
+	uint64_t trace_over_ns, trace_heap_bytes;
 	struct agent_inside inside;
 	struct agent_component_vec components;
 	struct agent_span_vec spans;
@@ -139,6 +142,8 @@ struct agent {
 	uint64_t damaged_files; /* store_state() as it was */
 	bool over_budget;
 	uint64_t ended_targets; /* since the agent began */
+	uint64_t oom_kills;     /* of them */
+	int oom_err;            /* broker_sees_oom_kills(), at the start */
 };
 
 /* agent.c: all or nothing. @problems: all that is wrong with the file. */
@@ -193,8 +198,8 @@ void profile_take(struct agent_job *job, const void *bytes, size_t size);
 
 /* leaks.c; the rest is in agent/leaks.h. Active ones: of @target, or 0: of all. */
 size_t leaks_active(const struct agent *agent, uint64_t target);
-/* Its process is gone, and what it leaked with it. */
-void leaks_target_went(struct agent *agent, uint64_t target);
+/* Its process is gone, and what it leaked with it. @ended_ns: as the store has it. */
+void leaks_target_went(struct agent *agent, uint64_t target, uint64_t ended_ns);
 
 /* sessions.c; the rest is in agent/sessions.h. */
 /* The target is gone; the trace of @target runs, or can't; a report of @job has come. */
@@ -206,7 +211,8 @@ void sessions_reported(const struct agent_job *job);
 struct event {
 	const char *kind; /* one of PRODUCT.md's, or ours */
 	enum send_severity severity;
-	const struct agent_target *target; /* NULL: none */
+	const struct agent_target *target; /* NULL: none, or */
+	const struct agent_job *job;       /* this one's, which is gone */
 	const char *text;
 	const char *detail; /* JSON object; NULL: {} */
 };
@@ -227,6 +233,9 @@ void streams_pump(struct agent *agent);
 
 /* outlet.c: what leaves the agent besides events. */
 void outlet_alarm(const struct agent_target *target, enum alarm_kind kind, uint64_t wall_ns);
+/* The kernel killed it, for @text. @worst: its worst leak, or NULL. */
+void outlet_oom(const struct agent_target *target, const struct agent_leak *worst, const char *text,
+		uint64_t killed_ns);
 /* Every pass; each target once in fleet.interval. */
 void outlet_sample(struct agent_target *target, uint64_t now_ns, uint64_t wall_ns);
 /* A report came; @kept: it is a profile from now on. */

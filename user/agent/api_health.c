@@ -118,6 +118,22 @@ static void put_memory(struct json_out *json, const struct agent *agent)
 	json_out_end_object(json);
 }
 
+/* A lasting limit of this machine: told, but no reason to call the whole unwell. */
+static const char *oom_text(int err)
+{
+	switch (err) {
+	case 0:
+		return "processes that the kernel kills for memory are recognised";
+	case -ENOENT:
+		return "not recognised: this kernel has no tracepoint oom:mark_victim";
+	case -EPERM:
+	case -EACCES:
+		return "not recognised: that takes CAP_BPF and CAP_PERFMON";
+	default:
+		return "not recognised: the kernel refused the program that sees them";
+	}
+}
+
 int api_health(struct http_request *request, void *user)
 {
 	const struct agent *agent = user;
@@ -142,6 +158,8 @@ int api_health(struct http_request *request, void *user)
 	put_check(json, "memory", memory, "memory of the targets against their thresholds");
 	put_check(json, "leaks", leaking, "leaks that were found and not cleared");
 	put_check(json, "profiler", profiler, "the agent's own store and cost");
+	put_check(json, "oom_kills", agent->oom_err ? HEALTH_WARNING : HEALTH_OK,
+		  oom_text(agent->oom_err));
 	json_out_end_array(json);
 	return http_answer_composed(request, all == HEALTH_CRITICAL ? 503 : 200);
 }

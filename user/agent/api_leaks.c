@@ -21,7 +21,7 @@ static bool target_of_query(struct agent *agent, struct http_request *request, u
 int api_leaks(struct http_request *request, void *user)
 {
 	static const enum store_leak_state states[] = {STORE_LEAKS_ACTIVE, STORE_LEAKS_CLEARED,
-						       STORE_LEAKS_ALL};
+						       STORE_LEAKS_ALL, STORE_LEAKS_AT_END};
 	struct agent *agent = user;
 	struct store_leak_query query = {
 		.state = states[http_choice(request, "state")],
@@ -34,6 +34,9 @@ int api_leaks(struct http_request *request, void *user)
 
 	if (!target_of_query(agent, request, &query.target))
 		return HTTP_ANSWERED;
+	/* Whether a target has ended may not be in the file yet. */
+	if (query.state == STORE_LEAKS_AT_END)
+		store_commit(agent->store);
 	err = store_list_leaks(agent->store, &query, &leaks);
 	if (err)
 		return api_answer_errno(request, err, "the leaks can't be read");

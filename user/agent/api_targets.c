@@ -6,6 +6,7 @@
 
 #include "agent/api.h"
 #include "agent/api_values.h"
+#include "agent/store/profiles.h"
 #include "agent/store/samples.h"
 #include "agent/store/targets.h"
 #include "base/clock.h"
@@ -156,6 +157,10 @@ static void put_row(struct json_out *json, const struct store_target *row)
 	api_put_time(json, "last_seen", row->last_seen_ns);
 	api_put_time(json, "ended_at", row->ended_ns);
 	json_out_string(json, "end_reason", row->end_reason);
+	if (*row->end_detail)
+		json_out_raw(json, "end", row->end_detail);
+	else
+		json_out_null(json, "end");
 }
 
 static void put_target(struct json_out *json, const struct agent *agent,
@@ -270,6 +275,20 @@ static void put_thresholds(struct json_out *json, const struct agent_target *tar
 	json_out_end_object(json);
 }
 
+/* The last one may have come after its end. */
+static uint64_t newest_profile(const struct agent *agent, uint64_t target)
+{
+	const struct store_profile_query query = {.target = target, .limit = 1};
+	struct store_profiles profiles;
+	uint64_t id;
+
+	if (store_list_profiles(agent->store, &query, &profiles))
+		return 0;
+	id = profiles.count ? profiles.items[0].id : 0;
+	store_profiles_done(&profiles);
+	return id;
+}
+
 int api_target(struct http_request *request, void *user)
 {
 	struct agent *agent = user;
@@ -288,9 +307,9 @@ int api_target(struct http_request *request, void *user)
 	json = http_json(request);
 	put_target(json, agent, &rows.items[0], target);
 	store_targets_done(&rows);
+	api_put_id(json, "profile", target ? target->profile : newest_profile(agent, id));
 	if (target) {
 		put_thresholds(json, target);
-		api_put_id(json, "profile", target->profile);
 		json_out_u64(json, "sessions_running", target->sessions);
 		json_out_string(json, "mode", agent_mode_rows[target->settings.mode].name);
 		if (agent->config->show_content)

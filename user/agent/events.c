@@ -29,13 +29,20 @@ static void send_out(const struct agent *agent, const struct store_event *row,
 void event_tell(struct agent *agent, const struct event *event)
 {
 	const struct agent_target *target = event->target;
+	const struct agent_job *job = event->job;
 	struct store_event row = {
 		.time_ns = clock_wall_ns(),
 		.kind = event->kind,
 		.severity = send_severity_name(event->severity),
-		.target = target ? target->id : 0,
-		.pid = target ? target->watched->handle.key.pid : 0,
-		.target_name = target ? target->name : "",
+		.target = target ? target->id
+			  : job  ? job->target_id
+				 : 0,
+		.pid = target ? target->watched->handle.key.pid
+		       : job  ? job->target_pid
+			      : 0,
+		.target_name = target ? target->name
+			       : job  ? job->target_name
+				      : "",
 		.text = event->text,
 		.detail = event->detail ? event->detail : "{}",
 	};

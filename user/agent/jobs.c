@@ -47,8 +47,10 @@ static void take_tick(struct agent_job *job, const void *bytes, size_t size)
 	if (size != sizeof(job->tick))
 		return;
 	memcpy(&job->tick, bytes, size);
-	if (job->target)
+	if (job->target) {
 		job->target->inside.heap_live_bytes = job->tick.heap_live_bytes;
+		job->target->trace_heap_bytes = job->tick.heap_live_bytes;
+	}
 }
 
 static void answer_collection(struct agent_job *job, const void *bytes, size_t size)
@@ -96,6 +98,9 @@ static int on_message(void *user, uint32_t kind, const void *bytes, size_t size)
 	case JOB_TICK:
 		take_tick(job, bytes, size);
 		break;
+	case JOB_LAST_REPORT:
+		job->last = true;
+		/* fall through */
 	case JOB_REPORT:
 		profile_take(job, bytes, size);
 		break;

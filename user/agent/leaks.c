@@ -249,6 +249,7 @@ static void tell_found(const struct agent_job *job, const struct agent_leak *lea
 				       .severity = leak->state == VERDICT_LEAKING ? SEND_CRITICAL
 										  : SEND_WARNING,
 				       .target = job->target,
+				       .job = job,
 				       .text = text.buf,
 				       .detail = detail.buf,
 			       });
@@ -295,7 +296,7 @@ void leaks_announce(const struct agent *agent)
 			outlet_leak(agent, agent->leaks.items[i]);
 }
 
-void leaks_target_went(struct agent *agent, uint64_t target)
+void leaks_target_went(struct agent *agent, uint64_t target, uint64_t ended_ns)
 {
 	for (size_t i = 0; i < agent->leaks.count; i++) {
 		struct agent_leak *leak = agent->leaks.items[i];
@@ -303,7 +304,7 @@ void leaks_target_went(struct agent *agent, uint64_t target)
 		if (!leak->active || leak->target != target)
 			continue;
 		leak->active = false;
-		leak->cleared_ns = clock_wall_ns();
+		leak->cleared_ns = ended_ns;
 		put_into_store(agent, leak);
 		outlet_leak(agent, leak);
 	}

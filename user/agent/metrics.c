@@ -133,6 +133,11 @@ static double ended(const struct agent *agent)
 	return (double)agent->ended_targets;
 }
 
+static double oom_kills(const struct agent *agent)
+{
+	return (double)agent->oom_kills;
+}
+
 static double own_cpu(const struct agent *agent)
 {
 	return agent->cost.cpu_percent / 100;
@@ -244,6 +249,8 @@ static const struct family families[] = {
 	{"holdfast_targets_left_out", "Watched processes that have no lines here.", "",
 	 METRIC_GAUGE, NULL, left_out},
 	{"holdfast_targets_ended", "Targets that ended.", "", METRIC_COUNTER, NULL, ended},
+	{"holdfast_oom_kills", "Targets that the kernel killed for memory.", "", METRIC_COUNTER,
+	 NULL, oom_kills},
 	{"holdfast_sessions", "Profiling sessions that run.", "", METRIC_GAUGE, NULL, sessions},
 	{"holdfast_agent_cpu_ratio", "Of a core, what the agent itself takes.", "ratio",
 	 METRIC_GAUGE, NULL, own_cpu},

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "agent/leaks.h"
+#include "agent/oom.h"
 #include "agent/store/samples.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -88,6 +89,33 @@ void outlet_leak(const struct agent *agent, const struct agent_leak *leak)
 	alert.summary = summary.buf;
 	alert.web_path = path.buf;
 	send_alert(agent->senders, &alert);
+	json_decref(detail);
+}
+
+void outlet_oom(const struct agent_target *target, const struct agent_leak *worst, const char *text,
+		uint64_t killed_ns)
+{
+	_cleanup_(strbuf_done) struct strbuf line = STRBUF_INIT, path = STRBUF_INIT,
+					     summary = STRBUF_INIT;
+	json_t *detail = worst ? json_loads(worst->detail, 0, NULL) : NULL;
+	/* Nothing tells that it is over: whoever wants to know has seen it by then. */
+	struct send_alert alert = {
+		.name = "HoldfastOomKill",
+		.severity = SEND_CRITICAL,
+		.target = target->name,
+		.pid = target->watched->handle.key.pid,
+		.starts_ns = killed_ns,
+		.ends_ns = killed_ns + OOM_ALERT_NS,
+	};
+
+	add_line(detail, &line);
+	strbuf_addf(&summary, "%s: %s", target->name, text);
+	strbuf_addf(&path, "/#/targets/%lu", (unsigned long)target->id);
+	alert.line = line.buf;
+	alert.summary = summary.buf;
+	alert.web_path = path.buf;
+	alert.recommendation = json_string_value(json_object_get(detail, "recommendation"));
+	send_alert(target->agent->senders, &alert);
 	json_decref(detail);
 }
 

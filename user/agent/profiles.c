@@ -94,7 +94,7 @@ static void keep(struct agent_job *job, const struct report *report,
 /* Those of a trace that goes on are kept now and then; the last one always, and those that somebody waits for. */
 static bool is_to_be_kept(const struct agent_job *job)
 {
-	return job->kind != JOB_TRACE || !job->target || job->stopping || !job->goes_on ||
+	return job->kind != JOB_TRACE || !job->target || job->last || !job->goes_on ||
 	       job->report_asked || !job->kept_ns || clock_now_ns() - job->kept_ns >= KEEP_NS;
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/agent_internal.h"
+#include "agent/oom.h"
 #include "agent/store/samples.h"
 #include "agent/store/targets.h"
 #include "base/clock.h"
@@ -132,20 +133,26 @@ static void end_alarms(struct agent_target *target)
 
 void target_went(void *user, struct watched *watched, const char *reason)
 {
+	_cleanup_(strbuf_done) struct strbuf detail = STRBUF_INIT;
 	struct agent *agent = user;
 	struct agent_target *target = agent_target(watched);
+	uint64_t ended_ns = clock_wall_ns();
 
 	if (!target)
 		return;
 	agent->ended_targets++;
+	if (!strcmp(reason, "ended") && oom_take(target, &detail)) {
+		agent->oom_kills++;
+		reason = OOM_REASON;
+	}
 	end_alarms(target);
-	leaks_target_went(agent, target->id);
+	leaks_target_went(agent, target->id, ended_ns);
 	sessions_target_went(agent, target);
 	/* Its job finds out for itself, and still sends what it has. */
 	for (size_t i = 0; i < agent->jobs.count; i++)
 		if (agent->jobs.items[i]->target == target)
 			agent->jobs.items[i]->target = NULL;
-	store_end_target(agent->store, target->id, clock_wall_ns(), reason);
+	store_end_target(agent->store, target->id, ended_ns, reason, detail.buf);
 	event_tell(agent, &(struct event){.kind = "TargetEnded",
 					  .target = target,
 					  .text = strcmp(reason, "rules") != 0
@@ -169,8 +176,8 @@ void targets_reconcile(struct agent *agent)
 			if (target_by_id(agent, row->id))
 				continue;
 			store_end_target(agent->store, row->id, row->last_seen_ns,
-					 "ended while no agent ran");
-			leaks_target_went(agent, row->id);
+					 "ended while no agent ran", NULL);
+			leaks_target_went(agent, row->id, clock_wall_ns());
 		}
 		query.after = targets.next;
 		store_targets_done(&targets);

@@ -123,6 +123,8 @@ static int start(struct agent_target *target, int wanted)
 	if (err)
 		return err;
 	target->job->goes_on = goes_on;
+	target->trace_over_ns = 0;
+	target->trace_heap_bytes = STORE_UNKNOWN;
 	share_anew(agent);
 	return 0;
 }
@@ -258,6 +260,7 @@ void tracing_over(struct agent_target *target)
 	trace_ended(&target->trace, &signs, leaks_active(agent, target->id),
 		    agent->config->leak_detection_interval_ns);
 	target->inside.heap_live_bytes = STORE_UNKNOWN;
+	target->trace_over_ns = clock_now_ns();
 	share_anew(agent);
 	event_operation(agent,
 			&(struct operation){"trace", target, "it is not traced any more", NULL},

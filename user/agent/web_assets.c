@@ -28,6 +28,7 @@
 	X("/ui/dygraph.min.css", dygraph_min_css, CSS)        \
 	X("/ui/dygraph.min.js", dygraph_min_js, JS)           \
 	X("/ui/dygraphs.txt", libjs_dygraphs_copyright, TEXT) \
+	X("/ui/ending.js", ending_js, JS)                     \
 	X("/ui/events.js", events_js, JS)                     \
 	X("/ui/flame.js", flame_js, JS)                       \
 	X("/ui/flame_panel.js", flame_panel_js, JS)           \

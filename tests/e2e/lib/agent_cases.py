@@ -4,7 +4,7 @@
 
 usage: agent_cases.py --holdfast ./holdfast --targets DIR --scratch DIR CASE
 
-Exit 0, or 1 with what went wrong on stdout. Cases are the functions case_*.
+Exit 0; 1 with what went wrong on stdout; 77 with what is missing here. Cases are the functions case_*.
 """
 import argparse
 import contextlib
@@ -21,8 +21,9 @@ import sys
 import time
 import xml.dom.minidom
 
+import agent_ends
 import talk
-from agent_live import (Agent, Wrong, code_changes, copy_of, descendants, expect, python, running, server,
+from agent_live import (Agent, Skipped, Wrong, code_changes, copy_of, descendants, expect, python, running, server,
                         until)
 
 MIB = 1 << 20
@@ -618,10 +619,14 @@ def main(argv):
     parser.add_argument("case")
     options = parser.parse_args(argv[1:])
     try:
-        globals()["case_" + options.case](options)
+        name = "case_" + options.case
+        (globals().get(name) or getattr(agent_ends, name))(options)
     except Wrong as wrong:
         print(wrong)
         return 1
+    except Skipped as missing:
+        print(missing)
+        return 77
     return 0
 
 

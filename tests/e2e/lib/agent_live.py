@@ -17,6 +17,10 @@ class Wrong(Exception):
     """What the test is to say."""
 
 
+class Skipped(Exception):
+    """What this machine lacks for the test."""
+
+
 def expect(condition, text):
     if not condition:
         raise Wrong(text)

@@ -102,16 +102,16 @@ static int ask(struct broker *broker, const struct broker_ask *question,
 }
 
 /* Of those that carry no descriptors. */
-static int ask_plainly(struct broker *broker, const struct broker_ask *question)
+static int ask_plainly(struct broker *broker, const struct broker_ask *question,
+		       struct broker_answer *ret_answer)
 {
-	struct broker_answer answer;
 	int fds[BROKER_FDS_MAX], err;
 	size_t count;
 
-	err = ask(broker, question, &answer, fds, &count);
+	err = ask(broker, question, ret_answer, fds, &count);
 	while (count)
 		close(fds[--count]);
-	return err ? err : answer.err;
+	return err ? err : ret_answer->err;
 }
 
 static int take_handle(const struct broker_answer *answer, const int *fds, size_t count,
@@ -179,10 +179,32 @@ int broker_start(struct broker *broker, const struct job_request *request, pid_t
 
 int broker_kill(struct broker *broker, pid_t job)
 {
-	return ask_plainly(broker, &(struct broker_ask){.kind = BROKER_KILL, .pid = job});
+	struct broker_answer answer;
+
+	return ask_plainly(broker, &(struct broker_ask){.kind = BROKER_KILL, .pid = job}, &answer);
 }
 
 int broker_reload(struct broker *broker)
 {
-	return ask_plainly(broker, &(struct broker_ask){.kind = BROKER_RELOAD});
+	struct broker_answer answer;
+
+	return ask_plainly(broker, &(struct broker_ask){.kind = BROKER_RELOAD}, &answer);
+}
+
+int broker_oom_kill(struct broker *broker, struct process_key key, struct broker_oom_kill *ret)
+{
+	const struct broker_ask question = {.kind = BROKER_OOM, .job = {.key = key}};
+	struct broker_answer answer;
+	int err = ask_plainly(broker, &question, &answer);
+
+	if (!err)
+		*ret = answer.oom_kill;
+	return err;
+}
+
+int broker_sees_oom_kills(struct broker *broker)
+{
+	struct broker_answer answer;
+
+	return ask_plainly(broker, &(struct broker_ask){.kind = BROKER_OOM}, &answer);
 }

@@ -6,6 +6,7 @@
  *	broker_open(broker, pid, ...)		descriptors of a process's files, and where its program lies
  *	broker_start(broker, &request, ...)	a job on it (agent/broker/job.h)
  *	broker_kill(broker, job)		one that does not answer any more
+ *	broker_oom_kill(broker, key, ...)	did the kernel kill it for memory?
  *	broker_reload(broker)			the configuration changed
  *	broker_free(broker)			it ends, and its jobs with it
  *
@@ -58,6 +59,16 @@ int broker_start(struct broker *broker, const struct job_request *request, pid_t
 /* SIGKILL. -ESRCH: it is no job of the broker's. */
 int broker_kill(struct broker *broker, pid_t job);
 int broker_reload(struct broker *broker);
+/* What the kernel knew when it chose a process to be killed for memory. */
+struct broker_oom_kill {
+	uint64_t time_ns;   /* CLOCK_MONOTONIC */
+	uint64_t rss_bytes; /* 0: not known */
+};
+
+/* Final for a process that is seen to be gone (capture/probe/oom.h). -ENOENT: it was not; -ENOTSUP: nobody looks, see below. */
+int broker_oom_kill(struct broker *broker, struct process_key key, struct broker_oom_kill *ret);
+/* 0: kills are seen; -ENOENT: the kernel has no oom:mark_victim; -EPERM; -errno. */
+int broker_sees_oom_kills(struct broker *broker);
 pid_t broker_pid(const struct broker *broker);
 
 #endif

@@ -13,10 +13,13 @@
 
 #include "agent/broker/broker_internal.h"
 #include "base/log.h"
+#include "capture/probe/oom.h"
 
 struct server {
 	const struct broker_options *options;
-	int fd, child_fd; /* requests; a child has ended */
+	int fd, child_fd;      /* requests; a child has ended */
+	struct oom_watch *oom; /* NULL: kills for memory are not seen, for oom_err */
+	int oom_err;
 	pid_t jobs[BROKER_JOBS_MAX];
 	size_t job_count;
 };
@@ -158,6 +161,31 @@ static int kill_job(const struct server *server, pid_t pid)
 	return -ESRCH;
 }
 
+static int find_oom_kill(const struct server *server, struct process_key key,
+			 struct broker_oom_kill *ret)
+{
+	struct oom_kill kill;
+	int err;
+
+	if (!key.pid)
+		return server->oom_err;
+	if (!server->oom)
+		return -ENOTSUP;
+	err = oom_watch_find(server->oom, key, &kill);
+	if (!err)
+		*ret = (struct broker_oom_kill){kill.time_ns, kill.rss_bytes};
+	return err;
+}
+
+static void watch_oom_kills(struct server *server)
+{
+	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
+
+	server->oom_err = oom_watch_new(&server->oom, &error);
+	if (server->oom_err)
+		log_info("%s: %s", error.what.buf, error.why.buf);
+}
+
 static void answer(struct server *server, const struct broker_ask *ask)
 {
 	struct broker_answer answer = {.err = -EINVAL};
@@ -172,6 +200,8 @@ static void answer(struct server *server, const struct broker_ask *ask)
 	}
 	if (ask->kind == BROKER_KILL)
 		answer.err = kill_job(server, ask->pid);
+	else if (ask->kind == BROKER_OOM)
+		answer.err = find_oom_kill(server, ask->job.key, &answer.oom_kill);
 	else if (ask->kind == BROKER_RELOAD)
 		answer.err = server->options->reload(server->options->user);
 	broker_wire_send(server->fd, &answer, sizeof(answer), NULL, 0);
@@ -206,6 +236,7 @@ void broker_serve(const struct broker_options *options, int fd)
 
 	be_left_alone();
 	server.child_fd = open_child_fd();
+	watch_oom_kills(&server);
 	while (!err) {
 		struct pollfd polled[] = {{.fd = fd, .events = POLLIN},
 					  {.fd = server.child_fd, .events = POLLIN}};

@@ -5,8 +5,8 @@
  *
  * The agent's end is a stream socket of messages {kind u32, size u32, bytes}, in host order: both ends are this program.
  *
- *	job -> agent	STARTED, then TICK (struct job_tick) every interval, REPORT (holdfast.report/1, gzip) now and then, COLLECTION
- *			(struct collection); at the end END or ERROR (three texts, each ended by NUL, after the error's code)
+ *	job -> agent	STARTED, then TICK (struct job_tick) every interval, REPORT (holdfast.report/1, gzip) now and then, LAST_REPORT,
+ *			COLLECTION (struct collection); at the end END or ERROR (three texts, each ended by NUL, after the error's code)
  *	agent -> job	ASK_REPORT, BUDGET (a double, percent), STOP
  *
  * An end of the stream without END or ERROR: it died.
@@ -58,6 +58,7 @@ enum job_message {
 	JOB_STARTED = 1,
 	JOB_TICK,
 	JOB_REPORT,
+	JOB_LAST_REPORT, /* the same, after which there is none: it was stopped, or its process has ended */
 	JOB_COLLECTION,
 	JOB_ERROR,
 	JOB_END,

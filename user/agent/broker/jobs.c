@@ -28,12 +28,12 @@ static int write_packed(const void *user, struct sink *sink)
 	return export_write(EXPORT_JSON, user, NULL, sink);
 }
 
-static int send_report(int fd, const struct report *report)
+static int send_report(int fd, enum job_message kind, const struct report *report)
 {
 	_cleanup_(strbuf_done) struct strbuf packed = STRBUF_INIT;
 	int err = sink_pack(write_packed, report, &packed);
 
-	return err ? err : job_send(fd, JOB_REPORT, packed.buf, packed.len);
+	return err ? err : job_send(fd, kind, packed.buf, packed.len);
 }
 
 static int on_message(void *user, uint32_t kind, const void *bytes, size_t size)
@@ -88,7 +88,7 @@ static int send_interim(struct job *job, const struct session_view *view)
 	if (err == -EAGAIN) /* too early; the next tick tries again */
 		return 0;
 	if (!err)
-		err = send_report(job->channel.fd, report);
+		err = send_report(job->channel.fd, JOB_REPORT, report);
 	report_free(report);
 	job->reported_ns = view->elapsed_ns;
 	job->asked = false;
@@ -157,7 +157,7 @@ static int job_trace(const struct job_request *request, const struct rules *rule
 		err = session_report(job.session, &report, error);
 	}
 	if (!err)
-		err = send_report(fd, report);
+		err = send_report(fd, JOB_LAST_REPORT, report);
 	report_free(report);
 	session_free(job.session);
 	strbuf_done(&job.channel.in);

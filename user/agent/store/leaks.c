@@ -10,7 +10,8 @@ VEC_STRUCT(leak_vec, struct store_leak);
 
 static int check(const struct store_leak *leak)
 {
-	const char *const texts[] = {leak->key, leak->component, leak->state, leak->detail};
+	const char *const texts[] = {leak->key, leak->component, leak->state, leak->detail,
+				     leak->evidence};
 
 	if (!leak->leak_id || strlen(leak->leak_id) != STORE_ID_LENGTH ||
 	    leak->first_seen_ns > INT64_MAX || leak->last_seen_ns > INT64_MAX ||
@@ -41,6 +42,7 @@ static int write_leak(struct store *store, const struct store_leak *leak)
 	query_double(&query, leak->growth_low);
 	query_double(&query, leak->growth_high);
 	query_u64(&query, leak->active);
+	query_text(&query, leak->evidence);
 	return query_run(&query);
 }
 
@@ -74,6 +76,7 @@ static int add_row(struct query *query, struct store_leaks *list, struct leak_ve
 		.growth_low = query_column_double(query, 13),
 		.growth_high = query_column_double(query, 14),
 		.active = query_column_u64(query, 15) != 0,
+		.evidence = query_column_text(query, 16, &list->arena),
 	};
 
 	*ret_id = query_column_u64(query, 0);

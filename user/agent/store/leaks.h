@@ -27,12 +27,19 @@ struct store_leak {
 	double growth_bytes_per_second; /* NaN: not known; so the interval */
 	double growth_low, growth_high;
 	bool active;
+	const char *evidence; /* JSON, the caller's: that it does not come back without new one */
 };
 
 /* Adds it, or replaces the one with its id, as a whole. */
 int store_put_leak(struct store *store, const struct store_leak *leak);
 
-enum store_leak_state { STORE_LEAKS_ALL, STORE_LEAKS_ACTIVE, STORE_LEAKS_CLEARED };
+enum store_leak_state {
+	STORE_LEAKS_ALL,
+	STORE_LEAKS_ACTIVE,
+	STORE_LEAKS_CLEARED,
+	STORE_LEAKS_AT_END,  /* of targets that have ended: active until then, or found by what came afterwards */
+	STORE_LEAKS_RUNNING, /* active, or of a target that runs */
+};
 
 struct store_leak_query {
 	enum store_leak_state state; /* cleared: whose cleared_ns is not 0 */

@@ -276,7 +276,8 @@ int store_put_target(struct store *store, const struct store_target *target, uin
 	return err;
 }
 
-int store_end_target(struct store *store, uint64_t id, uint64_t ended_ns, const char *reason)
+int store_end_target(struct store *store, uint64_t id, uint64_t ended_ns, const char *reason,
+		     const char *detail)
 {
 	struct store_target wanted = {.id = id}, ended = {.ended_ns = ended_ns};
 	struct target_entry *entry;
@@ -289,6 +290,7 @@ int store_end_target(struct store *store, uint64_t id, uint64_t ended_ns, const 
 	if (!ended_ns)
 		return -EINVAL;
 	ended.end_reason = reason ? reason : "";
+	ended.end_detail = detail ? detail : "";
 	err = check(&ended);
 	if (!err)
 		err = find_entry(store, &wanted, &entry);

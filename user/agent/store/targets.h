@@ -26,7 +26,8 @@ struct store;
 	X(cgroup)             \
 	X(user)               \
 	X(rule)               \
-	X(end_reason)
+	X(end_reason)         \
+	X(end_detail)
 
 struct store_target {
 	uint64_t id;
@@ -44,7 +45,9 @@ struct store_target {
  * less, last_seen_ns only more, ended_ns is set (0: it runs again). @target->id is not looked at.
  */
 int store_put_target(struct store *store, const struct store_target *target, uint64_t *ret_id);
-int store_end_target(struct store *store, uint64_t id, uint64_t ended_ns, const char *reason);
+/* @detail: JSON, the caller's; NULL: none. */
+int store_end_target(struct store *store, uint64_t id, uint64_t ended_ns, const char *reason,
+		     const char *detail);
 
 enum store_target_state { STORE_TARGETS_ALL, STORE_TARGETS_RUNNING, STORE_TARGETS_ENDED };
 

@@ -2,6 +2,7 @@
 // One target: how it does, its memory over time, and below that what a tab shows.
 import {get, getAll, post} from './api.js';
 import {ask} from './dialog.js';
+import {ending, stateOf} from './ending.js';
 import {eventList} from './events.js';
 import {FlameTab, PythonTab} from './flame_view.js';
 import {componentTable, profileTable, SpanTable} from './holdings.js';
@@ -12,7 +13,7 @@ import {Resource} from './resource.js';
 import {newestFirst, sessionTable, startSession, stopSession} from './sessions.js';
 import {readEvents} from './shared.js';
 import {badge, figure, growthWithSpread, limitText, link, notices, segments, setQuery, show, targetPath} from './widgets.js';
-import {bytes, count, duration, exactBytes, rate, some, text, when, zone} from './words.js';
+import {bytes, count, duration, exactBytes, rate, some, text, when} from './words.js';
 
 const {m, HF} = window;
 const TABS = {leaks: 'Leaks', flame: 'Flamegraph', components: 'Components', spans: 'Spans', python: 'Python', profiles: 'Profiles', sessions: 'Sessions', events: 'Events'};
@@ -56,14 +57,14 @@ function actions(t, running, again) {
 		t.python ? m('button[type=button]', {onclick: () => collect(t, again), title: 'Run gc.collect() in it'}, 'Force gc…') : null,
 		m('button[type=button]', {onclick: () => startSession(t, again)}, 'Start session…'),
 		running.map((s) => m('button[type=button]', {key: s.session_id, onclick: () => stopSession(s, again)}, 'Stop “' + HF.clip(text(s.session_name, 60), 24) + '”')),
-	] : m('p.soft', ['It ended ', when(t.ended_at), ', ', zone(), t.end_reason ? ': ' + text(t.end_reason, 200) : '', '. What was recorded is kept as long as the retention says.']));
+	] : ending(t));
 }
 
 function head(t, running, again) {
 	const limits = HF.map(t.thresholds);
 	const told = [text(t.exe), t.unit && 'unit ' + text(t.unit, 80), t.container && 'container ' + text(t.container, 80).slice(0, 12), t.user && 'user ' + text(t.user, 40), t.rule && 'rule ' + text(t.rule, 60), t.python && 'CPython ' + text(t.python, 20), 'started ' + when(t.started_at)];
 	return m('header.head', [
-		m('h1[tabindex=-1]', [text(t.name, 100) || text(t.comm, 100), m('span.soft', ' pid ' + t.pid), ' ', badge(t.state)]),
+		m('h1[tabindex=-1]', [text(t.name, 100) || text(t.comm, 100), m('span.soft', ' pid ' + t.pid), ' ', badge(stateOf(t))]),
 		m('p.facts', told.filter(Boolean).map((word) => m('span', word))), t.cmdline ? m('p.cmdline', m('code', text(Array.isArray(t.cmdline) ? t.cmdline.join(' ') : t.cmdline, 2000))) : null,
 		m('dl.verdict-facts', [figure('RSS', bytes(t.rss_bytes), exactBytes(t.rss_bytes)), figure('USS', bytes(t.uss_bytes), exactBytes(t.uss_bytes)), figure('PSS', bytes(t.pss_bytes), exactBytes(t.pss_bytes)), figure('Heap live', bytes(t.heap_live_bytes), exactBytes(t.heap_live_bytes)), figure('Swap', bytes(t.swap_bytes), exactBytes(t.swap_bytes)),
 			figure('Growth', growthWithSpread(t)), figure('Limit in', limitText(t)), figure('Active leaks', count(t.active_leaks)),
@@ -73,8 +74,8 @@ function head(t, running, again) {
 }
 
 /* attrs: target, leaks (a resource), state, onstate, onchange. */
-const leakTab = ({target, leaks, state, onstate}) => [m('.toolbar', segments('Which leaks', state, [['active', 'Active'], ['cleared', 'Cleared'], ['all', 'All']], onstate)),
-	show(leaks, (all) => leakList(all, {none: state === 'active' ? (target.state === 'ended' ? 'None was active at its end.' : 'No active leak. ' + (target.state === 'growing' ? 'It grows; tracing tells whether that is a leak.' : 'Nothing grows without bound.')) : 'None.', onchange: () => leaks.refresh()}))];
+const leakTab = ({target, leaks, state, onstate}) => [m('.toolbar', segments('Which leaks', state, [target.state === 'ended' ? ['at_end', 'At its end'] : ['active', 'Active'], ['cleared', 'Cleared'], ['all', 'All']], onstate)),
+	show(leaks, (all) => leakList(all, {none: state === 'at_end' ? 'None was active at its end.' : state === 'active' ? ('No active leak. ' + (target.state === 'growing' ? 'It grows; tracing tells whether that is a leak.' : 'Nothing grows without bound.')) : 'None.', onchange: () => leaks.refresh()}))];
 
 /* Something below the target's path, asked for while its tab is open. */
 function Asked() {
@@ -88,10 +89,18 @@ function Asked() {
 
 export function Target() {
 	const id = m.route.param('id'), path = 'targets/' + encodeURIComponent(id);
-	let leakState = m.route.param('leaks') || 'active';
-	const target = new Resource((signal) => get(path, {}, {signal}), 5);
+	let leakState = m.route.param('leaks') || null;
+	let over = false;
+	const target = new Resource((signal) => get(path, {}, {signal}), 5, (t) => {
+		if (over !== (t.state === 'ended')) {
+			over = !over;
+			leaks.refresh();
+		}
+	});
 	const profiles = new Resource(async (signal) => (await getAll(path + '/profiles', {}, 'profiles', {signal, most: 3})).items.sort((a, b) => Date.parse(b.time) - Date.parse(a.time)), 15);
-	const leaks = new Resource(async (signal) => (await getAll('leaks', {target: id, state: leakState}, 'leaks', {signal, most: 3})).items, 15);
+	/* What matters first: what is active, or was when it ended. */
+	const firstState = () => target.data?.state === 'ended' ? 'at_end' : 'active', shownState = () => leakState || firstState();
+	const leaks = new Resource(async (signal) => (await getAll('leaks', {target: id, state: shownState()}, 'leaks', {signal, most: 3})).items, 15);
 	const sessions = new Resource(async (signal) => (await getAll('sessions', {target: id, state: 'all'}, 'sessions', {signal, most: 3})).items.sort(newestFirst), 10);
 	const all = [target, profiles, leaks, sessions];
 	const again = () => [target, sessions, profiles].forEach((r) => r.refresh());
@@ -117,10 +126,10 @@ export function Target() {
 		setTimeout(() => document.getElementById('tabs').scrollIntoView({block: 'start'}), 50);
 	};
 	const views = {
-		leaks: (t) => leakTab({target: t, leaks, state: leakState, onstate: (v) => {
-			leakState = v;
+		leaks: (t) => leakTab({target: t, leaks, state: shownState(), onstate: (v) => {
+			leakState = v === firstState() ? null : v;
 			leaks.refresh();
-			setQuery({leaks: v === 'active' ? null : v});
+			setQuery({leaks: leakState});
 		}}),
 		flame: (t) => show(profiles, (list) => m(FlameTab, {target: t, profiles: list, leaks: leaks.data || []})),
 		components: () => m(Asked, {key: 'components', load: (signal) => get(path + '/components', {}, {signal}), seconds: 15, view: componentTable}),
@@ -140,7 +149,7 @@ export function Target() {
 			showProfile(list[at + by]);
 	};
 	const tabBar = (tab, t) => {
-		const counts = {leaks: leakState === 'active' ? leaks.data?.length : t.active_leaks, profiles: profiles.data?.length, sessions: sessions.data?.length};
+		const counts = {leaks: leakState ? t.active_leaks : leaks.data?.length, profiles: profiles.data?.length, sessions: sessions.data?.length};
 		return m('nav.tabs#tabs', {'aria-label': 'Of this target'}, Object.entries(TABS).filter(([name]) => name !== 'python' || t.python).map(([name, words]) =>
 			m('a', {key: name, href: '#' + targetPath(id) + '/' + name + timeQuery(), 'aria-current': name === tab ? 'page' : false}, [words, counts[name] ? m('span.count', counts[name]) : null])));
 	};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // All targets, worst first.
 import {getAll} from './api.js';
+import {stateOf} from './ending.js';
 import {Grid, keepEqual} from './grid.js';
 import {Resource} from './resource.js';
 import {alertStrip, shared} from './shared.js';
@@ -8,10 +9,10 @@ import {badge, choice, growth, limitText, link, setQuery, show, size, targetPath
 import {bytes, count, secondsToLimit, some, text} from './words.js';
 
 const {m} = window;
-const RANKS = {critical: 0, warning: 1, growing: 2, ok: 3, ended: 4};
+const RANKS = {critical: 0, warning: 1, growing: 2, ok: 3, killed: 4, ended: 5};
 const WIDTH = 120, HEIGHT = 24;
 
-const rank = (t) => RANKS[t.state] ?? 3;
+const rank = (t) => RANKS[stateOf(t)] ?? 3;
 const worstFirst = (a, b) => rank(a) - rank(b) || (b.growth_rate_mb_per_min ?? 0) - (a.growth_rate_mb_per_min ?? 0) || (b.rss_bytes ?? 0) - (a.rss_bytes ?? 0) || a.id - b.id;
 
 /* The last hour of RSS; the words are for who does not see it. */
@@ -30,7 +31,7 @@ const home = (t) => [t.unit, t.container && 'container ' + String(t.container).s
 
 const COLUMNS = [
 	{id: 'name', label: 'Name', sort: (t) => t.name, cell: (t) => [link(targetPath(t.id), {}, m('span.fn', text(t.name, 80) || text(t.comm, 80) || 'target ' + t.id)), m('span.src', home(t))]},
-	{id: 'state', label: 'State', sort: (t) => -rank(t), cell: (t) => badge(t.state)},
+	{id: 'state', label: 'State', sort: (t) => -rank(t), cell: (t) => badge(stateOf(t))},
 	{id: 'pid', label: 'PID', num: true, sort: (t) => t.pid, cell: (t) => t.pid},
 	{id: 'spark', label: 'Last hour', title: 'RSS in the last hour', cell: (t) => sparkline(t.sparkline)},
 	{id: 'rss', label: 'RSS', title: 'Resident memory', num: true, sort: (t) => t.rss_bytes, cell: (t) => size(t.rss_bytes)},
@@ -41,7 +42,7 @@ const COLUMNS = [
 	{id: 'traced', label: 'Traced', sort: (t) => t.traced ? 1 : 0, cell: (t) => [t.traced ? 'yes' : m('span.soft', 'no'), t.python ? m('span.kind', {title: 'CPython ' + text(t.python, 20)}, 'python') : null]},
 ];
 
-const matches = (t, words) => [t.name, t.comm, t.exe, t.unit, t.container, t.user, t.rule, t.state, t.pid, t.python && 'python', t.traced && 'traced'].some((v) => v && String(v).toLowerCase().includes(words));
+const matches = (t, words) => [t.name, t.comm, t.exe, t.unit, t.container, t.user, t.rule, stateOf(t), t.pid, t.python && 'python', t.traced && 'traced'].some((v) => v && String(v).toLowerCase().includes(words));
 
 export function Targets() {
 	let words = m.route.param('filter') || '', state = m.route.param('state') || 'running', timer, memo = {};
@@ -60,7 +61,7 @@ export function Targets() {
 		timer = setTimeout(() => setQuery({filter: words || null}), 400);
 	};
 	const summary = (all, rows) => {
-		const counts = Object.keys(RANKS).map((s) => [s, all.filter((t) => t.state === s).length]).filter(([, n]) => n);
+		const counts = Object.keys(RANKS).map((s) => [s, all.filter((t) => stateOf(t) === s).length]).filter(([, n]) => n);
 		return [m('output.share', {'aria-live': 'polite'}, rows.length < all.length ? count(rows.length) + ' of ' + some(all.length, 'target') : some(all.length, 'target')),
 			m('.segments.states', counts.map(([s, n]) => m('button.plain[type=button]', {title: 'Show only these', 'aria-label': n + ' ' + s + ': show only these', onclick: () => type(words === s ? '' : s)}, [badge(s), ' ' + n])))];
 	};

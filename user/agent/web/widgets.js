@@ -7,7 +7,7 @@ const {m, HF} = window;
 
 /* Tone and mark of a target's state, and of an event's severity. */
 const TONES = {
-	critical: ['bad', '▲'], warning: ['warn', '▲'], growing: ['mild', '◆'], ok: ['good', '●'], ended: ['over', '■'], info: ['good', '●'], running: ['good', '●'],
+	critical: ['bad', '▲'], warning: ['warn', '▲'], growing: ['mild', '◆'], ok: ['good', '●'], ended: ['over', '■'], killed: ['bad', '■'], info: ['good', '●'], running: ['good', '●'],
 };
 
 export function toneOf(word) {

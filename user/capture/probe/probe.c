@@ -54,6 +54,11 @@ static int print_to_log(enum libbpf_print_level level, const char *format, va_li
 	return 0;
 }
 
+void probe_log_libbpf(void)
+{
+	libbpf_set_print(print_to_log);
+}
+
 static uint64_t ring_bytes(uint64_t wanted)
 {
 	uint64_t bytes = RING_MIN_BYTES;
@@ -70,6 +75,8 @@ static void choose_programs(struct holdfast_bpf *skeleton, enum probe_way way)
 	enum bpf_attach_type type = way == PROBE_WAY_PERF ? 0
 							  : (enum bpf_attach_type)TYPE_UPROBE_MULTI;
 
+	bpf_program__set_autoload(skeleton->progs.oom_victim, false); /* oom.c's */
+	bpf_map__set_autocreate(skeleton->maps.oom_kills, false);
 	bpf_program__set_autoload(skeleton->progs.alloc_session, way == PROBE_WAY_SESSION);
 	bpf_program__set_autoload(skeleton->progs.alloc_return, way != PROBE_WAY_SESSION);
 	bpf_program__set_autoload(skeleton->progs.birth_session, way == PROBE_WAY_SESSION);
@@ -203,7 +210,7 @@ int probe_new(const struct probe_options *options, struct probe **ret, struct hf
 
 	if (!probe)
 		return error_set_errno(error, HF_E_INTERNAL, ENOMEM, "out of memory");
-	libbpf_set_print(print_to_log);
+	probe_log_libbpf();
 	strbuf_init(&probe->missing);
 	probe->options = *options;
 	probe->counting_fd = -1;

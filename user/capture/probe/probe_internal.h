@@ -76,6 +76,8 @@ struct probe {
 	int seccomp_checked;    /* 0: not yet, 1: fine, or what probe_selftest_seccomp() answers */
 };
 
+/* probe.c: what libbpf says goes to our log. */
+void probe_log_libbpf(void);
 struct probed_process *probe_find_process(struct probe *probe, int pid);
 
 /* tables.c: unwind tables of the target's modules and its space into the kernel. */

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""How targets end under the agent: killed by the kernel for memory, or by somebody."""
+import calendar
+import contextlib
+import http.server
+import json
+import os
+import signal
+import threading
+import time
+
+from agent_live import Agent, Skipped, expect, running, until
+
+MIB = 1 << 20
+
+
+class Memcg:
+    """A memory cgroup of one's own; version 1 or 2, as this machine has it."""
+
+    def __init__(self):
+        self.path = None
+
+    @staticmethod
+    def roots():
+        """(mount point, is version 2) of hierarchies with the controller."""
+        with open("/proc/self/mounts", encoding="utf-8") as file:
+            for _, place, kind, options, *_ in map(str.split, file):
+                if kind == "cgroup" and "memory" in options.split(","):
+                    yield place, False
+                if kind == "cgroup2":
+                    with contextlib.suppress(OSError), open(place + "/cgroup.subtree_control", "w",
+                                                            encoding="utf-8") as control:
+                        control.write("+memory")
+                    yield place, True
+
+    def __enter__(self):
+        for place, unified in self.roots():
+            path = f"{place}/holdfast-test-{os.getpid()}"
+            limit = "memory.max" if unified else "memory.limit_in_bytes"
+            with contextlib.suppress(OSError):
+                os.mkdir(path)
+                if os.path.exists(f"{path}/{limit}"):
+                    self.path, self.limit = path, limit
+                    self.usage = "memory.current" if unified else "memory.usage_in_bytes"
+                    return self
+                os.rmdir(path)
+        raise Skipped("no memory cgroup can be made here")
+
+    def write(self, name, value):
+        with open(f"{self.path}/{name}", "w", encoding="utf-8") as file:
+            file.write(str(value))
+
+    def take(self, pid):
+        self.write("cgroup.procs", pid)
+
+    def allow_more(self, count):
+        """So many bytes more than it has, and no more."""
+        with open(f"{self.path}/{self.usage}", encoding="utf-8") as file:
+            limit = int(file.read()) + count
+        self.write(self.limit, limit)
+        return limit
+
+    def __exit__(self, *_):
+        deadline = time.monotonic() + 5
+        while self.path:
+            try:
+                os.rmdir(self.path)
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+
+class Receiver(http.server.ThreadingHTTPServer):
+    """An Alertmanager that keeps what it is told."""
+
+    def __init__(self):
+        self.alerts = []
+        super().__init__(("127.0.0.1", 0), Receiver.Handler)
+        self.thread = threading.Thread(target=self.serve_forever, daemon=True)
+        self.thread.start()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self): # the name that http.server wants
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.server.alerts += json.loads(body)
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    def named(self, name):
+        return [alert for alert in self.alerts if alert["labels"]["alertname"] == name]
+
+    def __exit__(self, *_):
+        self.shutdown()
+        self.server_close()
+
+
+def leak_of(agent, function, query=""):
+    """The leak with this function in its stack, or None."""
+    for leak in agent.get("/api/v1/leaks?" + query)["leaks"]:
+        if any(frame["function"] == function for frame in leak["stack"]):
+            return leak
+    return None
+
+
+def leaking(options):
+    """Loses 400 KiB a second."""
+    return running(os.path.join(options.targets, "churn"), "--rate=1000", "--size=4096", "--leak=10")
+
+
+def traced_leak(agent, target):
+    """Its id, when it is traced and found to leak."""
+    target.stdin.write(b"go\n")
+    target.stdin.flush()
+    until(lambda: leak_of(agent, "leaked_block"), "the leak is found", 90)
+    found = agent.target(target.pid)
+    expect(found["traced"], "its leak is known, and it is not traced")
+    expect(found["end"] is None and found["end_reason"] == "", found)
+    return found["id"]
+
+
+def ended(agent, number):
+    return until(lambda: agent.get(f"/api/v1/targets/{number}")["ended_at"], "its end is seen", 90)
+
+
+def last_profile(agent, number, died):
+    """The report of the job that traced it, which came when it was gone."""
+    path = f"/api/v1/targets/{number}/profiles"
+    newest = until(lambda: [p for p in agent.get(path)["profiles"] if wall(p["time"]) >= died],
+                   "a last profile comes", 60)[0]
+    report = agent.get(f"{path}/{newest['id']}")
+    expect("leaked_block" in json.dumps(report["findings"]), "the last profile does not show the leak")
+    site, = [f for f in report["findings"] if "leaked_block" in json.dumps(f["stack"])]
+    line, = [f for f in site["stack"] if f["function"] == "leaked_block"]
+    expect(line["file"].endswith("churn.c") and line["line"] > 0, f"its place is not known: {line}")
+    expect(agent.get(f"/api/v1/targets/{number}")["profile"] == newest["id"], "the target names another profile")
+    process, = report["processes"]
+    expect(process["ended"], f"the last report does not say that it ended: {process}")
+    return report
+
+
+def wall(text):
+    """Seconds since 1970 of an RFC 3339 time, UTC."""
+    whole, fraction = text.rstrip("Z").split(".")
+    return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) + float("0." + fraction)
+
+
+def check_killed(agent, number, leak_id, limit):
+    target = agent.get(f"/api/v1/targets/{number}")
+    expect(target["end_reason"] == "oom" and target["state"] == "ended", target)
+    end = target["end"]
+    expect(limit / 2 < end["rss_bytes"] < limit + 64 * MIB, f"{end}, limit {limit}")
+    expect(end["traced"] and leak_id in end["leaks"], end)
+    expect(end["growth_known"] and end["growth_bytes_per_second"] > 0, end)
+    expect(abs(wall(end["killed_at"]) - wall(target["ended_at"])) < 60, target)
+    left = leak_of(agent, "leaked_block", f"target={number}&state=at_end")
+    expect(left and left["leak_id"] == leak_id and not left["active"], f"leaks at its end: {left}")
+    return end
+
+
+def check_told(agent, receiver, number, leak_id):
+    event, = agent.events("TargetKilled")
+    expect(event["severity"] == "critical" and event["target"] == number, event)
+    expect("killed it for memory" in event["text"] and leak_id in event["details"]["leaks"], event)
+    expect(len(agent.events("TargetEnded")) == 1, "its end is not told")
+    alert, = until(lambda: receiver.named("HoldfastOomKill"), "the alert comes")
+    expect(alert["labels"]["severity"] == "critical", alert)
+    expect("killed it for memory" in alert["annotations"]["summary"], alert)
+    expect(wall(alert["endsAt"]) > time.time(), f"it is over when it comes: {alert}")
+    expect("\nholdfast_oom_kills_total 1\n" in agent.get("/metrics"), "the metrics do not count it")
+
+
+def sees_kills(agent):
+    check, = [c for c in agent.ask("GET", "/healthz")[1]["checks"] if c["name"] == "oom_kills"]
+    expect(check["status"] == "ok", check)
+
+
+def case_oom(options):
+    with Memcg() as group, Receiver() as receiver, leaking(options) as target:
+        group.take(target.pid)
+        with Agent(options, mode="debug", targets=[{"pid": target.pid, "name": "doomed"}],
+                   alerts={"alertmanager": [{"url": f"http://127.0.0.1:{receiver.server_address[1]}"}]}) as agent:
+            sees_kills(agent)
+            number = traced_leak(agent, target)
+            leak_id = leak_of(agent, "leaked_block")["leak_id"]
+            until(lambda: agent.get(f"/api/v1/targets/{number}")["growth_known"], "its growth is known")
+            limit = group.allow_more(4 * MIB)
+            expect(target.wait(300) == -signal.SIGKILL, f"it was not killed: {target.returncode}")
+            ended(agent, number)
+            check_told(agent, receiver, number, leak_id)
+            end = check_killed(agent, number, leak_id, limit)
+            last_profile(agent, number, wall(end["killed_at"]))
+            check_killed(agent, number, leak_id, limit) # the last report takes nothing away
+            agent.end()
+            agent.start()
+            expect(check_killed(agent, number, leak_id, limit) == end, "a restart changed what is known of its end")
+
+
+def case_killed_target(options):
+    """By somebody, not for memory; what was known up to the last moment is kept all the same."""
+    with leaking(options) as target:
+        # Its job sees the end long before the agent's next pass.
+        with Agent(options, mode="debug", sampling_interval=4, targets=[{"pid": target.pid}]) as agent:
+            number = traced_leak(agent, target)
+            found = leak_of(agent, "leaked_block")
+            died = time.time()
+            target.kill()
+            target.wait()
+            ended(agent, number)
+            last_profile(agent, number, died)
+            row = agent.get(f"/api/v1/targets/{number}")
+            expect(row["end_reason"] == "ended" and row["end"] is None, row)
+            left = leak_of(agent, "leaked_block", f"target={number}&state=at_end")
+            expect(left and left["leak_id"] == found["leak_id"], f"leaks at its end: {left}")
+            expect(not agent.events("TargetKilled"), "somebody killed it, and the kernel is blamed")
