@@ -401,7 +401,7 @@ void session_detach(struct session *session)
 	if (ingest_malformed(session->ingest))
 		log_warn("%lu malformed events: a bug of ours",
 			 (unsigned long)ingest_malformed(session->ingest));
-	members_on_life(session, 0);
+	members_take_lives(session);
 	request.now_ns = clock_now_ns();
 	judge(session->accounts, &request);
 	log_part("judged", request.now_ns);

@@ -55,6 +55,7 @@ struct member {
 	VEC(const struct module *) span_modules; /* that were searched for spans' functions */
 	size_t span_places;                      /* that are probed */
 	bool code_came;                          /* since we looked for allocators */
+	bool code_changed;                       /* since it was published */
 	uint64_t late_count,
 		late_gap_ns; /* allocators that were mapped after attach; the longest time until their probes */
 	uint64_t recorded_ns;       /* time of the newest sample in the recording */
@@ -155,6 +156,8 @@ int members_running(const struct session *session);
 struct member *members_newest(const struct session *session, int pid);
 /* Takes what the ingest thread told. */
 int members_on_life(void *session, uint32_t events);
+/* All that waits, once no more comes. */
+void members_take_lives(struct session *session);
 /* Every tick: maps read anew, gauges read. @full: PSS and USS too. */
 void members_refresh(struct session *session, uint64_t now_ns, bool full);
 
