@@ -16,11 +16,11 @@ struct allowed {
 	int allowed_pid, reloads;
 };
 
-static bool may(void *user, int pid)
+static int match(void *user, int pid)
 {
 	const struct allowed *rules = user;
 
-	return pid == rules->allowed_pid;
+	return pid == rules->allowed_pid ? 7 : -ENOENT;
 }
 
 static const struct rules *parts(void *user)
@@ -42,7 +42,8 @@ static int reload(void *user)
 
 static struct broker *start(struct allowed *rules)
 {
-	const struct broker_options options = {may, parts, reload, rules};
+	const struct broker_options options = {
+		.match = match, .rules = parts, .reload = reload, .user = rules};
 	struct broker *broker;
 
 	assert_int_equal(broker_new(&options, &broker, NULL), 0);
@@ -56,18 +57,20 @@ static void opens_what_may_be_watched_and_nothing_else(void **state)
 	struct process_handle handle = PROCESS_HANDLE_INIT;
 	struct process_memory memory;
 	char *exe;
+	int rule = -1;
 
 	(void)state;
-	assert_int_equal(broker_open(broker, getpid(), &handle, &exe), 0);
+	assert_int_equal(broker_open(broker, getpid(), &handle, &exe, &rule), 0);
 	assert_non_null(strstr(exe, "test_agent_broker"));
 	assert_int_equal(handle.key.pid, getpid());
+	assert_int_equal(rule, 7);
 	assert_int_equal(process_handle_memory(&handle, false, &memory), 0);
 	assert_true(memory.rss_bytes > 0);
 	free(exe);
 	process_handle_done(&handle);
-	assert_int_equal(broker_open(broker, getppid(), &handle, &exe), -EPERM);
-	assert_int_equal(broker_open(broker, 0x7ffffff0, &handle, &exe), -ESRCH);
-	assert_int_equal(broker_open(broker, -1, &handle, &exe), -ESRCH);
+	assert_int_equal(broker_open(broker, getppid(), &handle, &exe, &rule), -EPERM);
+	assert_int_equal(broker_open(broker, 0x7ffffff0, &handle, &exe, &rule), -ESRCH);
+	assert_int_equal(broker_open(broker, -1, &handle, &exe, &rule), -ESRCH);
 	broker_free(broker);
 }
 
@@ -77,10 +80,11 @@ static void reloaded_rules_hold_and_a_failed_reload_is_told(void **state)
 	struct broker *broker = start(&rules);
 	struct process_handle handle = PROCESS_HANDLE_INIT;
 	char *exe;
+	int rule = -1;
 
 	(void)state;
 	assert_int_equal(broker_reload(broker), 0);
-	assert_int_equal(broker_open(broker, getpid(), &handle, &exe), -EPERM);
+	assert_int_equal(broker_open(broker, getpid(), &handle, &exe, &rule), -EPERM);
 	assert_int_equal(broker_reload(broker), -EINVAL);
 	assert_int_equal(rules.allowed_pid, getpid());
 	broker_free(broker);

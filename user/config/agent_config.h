@@ -195,5 +195,7 @@ int listen_address_parse(const char *text, struct listen_address *ret);
 
 /* The SHA-256 in the file that token_file names, 64 hex digits: 0, -EINVAL (something else is in it), or -errno of reading. */
 int token_file_read(const char *path, uint8_t ret_hash[TOKEN_HASH_BYTES]);
+/* The same of an open file, which is closed; @fd: or the -errno of opening it. */
+int token_file_read_fd(int fd, uint8_t ret_hash[TOKEN_HASH_BYTES]);
 
 #endif

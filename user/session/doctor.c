@@ -276,3 +276,8 @@ int doctor_examine(const int *pids, size_t pid_count, struct check_vec *ret)
 	error_done(&e.error);
 	return err;
 }
+
+bool doctor_needs_admin(void)
+{
+	return probe_needs_admin();
+}

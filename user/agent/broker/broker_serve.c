@@ -14,6 +14,7 @@
 #include "agent/broker/broker_internal.h"
 #include "base/log.h"
 #include "capture/probe/oom.h"
+#include "session/doctor.h"
 
 struct server {
 	const struct broker_options *options;
@@ -24,9 +25,9 @@ struct server {
 	size_t job_count;
 };
 
-static bool may_watch(const struct server *server, int pid)
+static int match(const struct server *server, int pid)
 {
-	return pid > 0 && server->options->may(server->options->user, pid);
+	return pid > 0 ? server->options->match(server->options->user, pid) : -ESRCH;
 }
 
 static void fill_exe(int pid, struct broker_answer *answer)
@@ -49,7 +50,8 @@ static int open_process(const struct server *server, int pid, struct broker_answ
 
 	if (err)
 		return err;
-	if (!may_watch(server, pid))
+	answer->rule = match(server, pid);
+	if (answer->rule < 0)
 		return -EPERM;
 	fill_exe(pid, answer);
 	answer->key = handle->key;
@@ -71,6 +73,16 @@ static void answer_open(const struct server *server, int pid)
 		fds[count++] = handle.fds[i];
 	}
 	broker_wire_send(server->fd, &answer, sizeof(answer), fds, count);
+}
+
+static void answer_file(const struct server *server, uint32_t which)
+{
+	int fd = server->options->open_file(server->options->user, which);
+	struct broker_answer answer = {.err = fd < 0 ? fd : 0, .fds = fd >= 0};
+
+	broker_wire_send(server->fd, &answer, sizeof(answer), &fd, fd >= 0 ? 1 : 0);
+	if (fd >= 0)
+		close(fd);
 }
 
 static void become_job(const struct server *server, const struct job_request *request, int fd)
@@ -101,7 +113,7 @@ static int start_job(struct server *server, const struct job_request *request,
 		return -EBUSY;
 	if (process_key_check(request->key))
 		return -ESRCH;
-	if (!may_watch(server, request->key.pid))
+	if (match(server, request->key.pid) < 0)
 		return -EPERM;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
@@ -198,6 +210,10 @@ static void answer(struct server *server, const struct broker_ask *ask)
 		answer_start(server, &ask->job);
 		return;
 	}
+	if (ask->kind == BROKER_FILE && server->options->open_file) {
+		answer_file(server, (uint32_t)ask->pid);
+		return;
+	}
 	if (ask->kind == BROKER_KILL)
 		answer.err = kill_job(server, ask->pid);
 	else if (ask->kind == BROKER_OOM)
@@ -227,8 +243,20 @@ static void be_left_alone(void)
 	prctl(PR_SET_NAME, "holdfast-broker");
 }
 
+/* A user that this user namespace does not have is done without: the capabilities go all the same. */
+static int confine(const struct broker_options *options)
+{
+	int err = confine_user(&options->run_as);
+
+	if (err)
+		log_warn_err(err, "broker and jobs can't run as user %u", options->run_as.uid);
+	err = confine_capabilities(confine_wanted(CONFINE_BROKER, doctor_needs_admin()));
+	return err ? err : confine_calls(CONFINE_BROKER);
+}
+
 void broker_serve(const struct broker_options *options, int fd)
 {
+	struct broker_answer ready = {.err = 0};
 	struct server server = {.options = options, .fd = fd};
 	struct broker_ask ask;
 	int fds[BROKER_FDS_MAX], err = 0;
@@ -237,6 +265,10 @@ void broker_serve(const struct broker_options *options, int fd)
 	be_left_alone();
 	server.child_fd = open_child_fd();
 	watch_oom_kills(&server);
+	ready.err = confine(options);
+	err = broker_wire_send(fd, &ready, sizeof(ready), NULL, 0);
+	if (!err)
+		err = ready.err;
 	while (!err) {
 		struct pollfd polled[] = {{.fd = fd, .events = POLLIN},
 					  {.fd = server.child_fd, .events = POLLIN}};

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What jobs do. Each runs in a process of its own, which ends afterwards. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
+#include "agent/broker/confine.h"
 #include "agent/broker/job.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -129,6 +133,9 @@ static int trace(struct job *job, struct hf_error *error)
 	enum session_end end;
 	int err = session_new(&options, &job->session, error);
 
+	/* Until here nothing of the target was touched, and the costs of probes were measured as without a filter. */
+	if (!err)
+		err = confine_calls(CONFINE_TRACE);
 	if (!err)
 		err = session_attach(job->session, request->key.pid, error);
 	/* The pid was checked before: it is still that process only if it is so now. */
@@ -174,12 +181,29 @@ static int job_collect(const struct job_request *request, const struct rules *ru
 		.memory_bytes = request->memory_bytes,
 	};
 	struct collection collection;
-	int err;
+	int err = confine_calls(CONFINE_COLLECT);
 
 	(void)rules;
-	err = collection_run(&options, request->key.pid, &collection, error);
-
+	if (!err)
+		err = collection_run(&options, request->key.pid, &collection, error);
 	return err ? err : job_send(fd, JOB_COLLECTION, &collection, sizeof(collection));
+}
+
+/*
+ * Where memory runs out, a job goes before its target does: also its children, which may not say so themselves any more. The file belongs
+ * to root, as long as this process may not be dumped.
+ */
+static void give_way_in_need(void)
+{
+	int fd, dumpable = prctl(PR_GET_DUMPABLE);
+
+	prctl(PR_SET_DUMPABLE, 1);
+	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)!write(fd, "1000", 4);
+		close(fd);
+	}
+	prctl(PR_SET_DUMPABLE, dumpable);
 }
 
 void job_run(const struct job_request *request, const struct rules *rules, int fd)
@@ -190,8 +214,17 @@ void job_run(const struct job_request *request, const struct rules *rules, int f
 		JOB_KINDS(X)
 #undef X
 	};
+	/* CAP_SYS_ADMIN is not there unless the broker has kept it. */
+	const uint64_t kept[] = {
+		[JOB_TRACE] = confine_wanted(CONFINE_TRACE, true),
+		[JOB_COLLECT] = confine_wanted(CONFINE_COLLECT, false),
+	};
 	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
-	int err = run[request->kind](request, rules, fd, &error);
+	int err = confine_capabilities(kept[request->kind]);
+
+	give_way_in_need();
+	if (!err)
+		err = run[request->kind](request, rules, fd, &error);
 
 	if (!err) {
 		job_send(fd, JOB_END, NULL, 0);

@@ -2,6 +2,7 @@
 #include "capture/probe/probe.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,7 +191,8 @@ static int load(struct probe *probe, struct hf_error *error)
 	bool tracepoints;
 	int err = -ENOSYS;
 
-	if (geteuid() && access("/proc/1/map_files", R_OK))
+	/* access() goes by the real user, and that one has no capability. */
+	if (geteuid() && faccessat(AT_FDCWD, "/proc/1/map_files", R_OK, AT_EACCESS))
 		return refuse(-EPERM, error);
 	tracepoints = probe->options.test_tracepoints || !links_have_fentry();
 	way = links_have_multi() ? probe->options.test_way : PROBE_WAY_PERF;
@@ -201,6 +203,11 @@ static int load(struct probe *probe, struct hf_error *error)
 		log_debug_err(err, "no %s here", probe_way_name(way));
 	}
 	return err ? refuse(err, error) : 0;
+}
+
+bool probe_needs_admin(void)
+{
+	return !links_have_multi();
 }
 
 int probe_new(const struct probe_options *options, struct probe **ret, struct hf_error *error)
@@ -246,7 +253,7 @@ void probe_free(struct probe *probe)
 	if (probe->site_hits)
 		munmap(probe->site_hits, HITS_BYTES);
 	vec_done(&probe->processes);
-	vec_done(&probe->tables);
+	tables_done(probe);
 	vec_done(&probe->usdt_sites);
 	vec_done(&probe->span_places);
 	vec_done(&probe->tracepoints);

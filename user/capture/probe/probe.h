@@ -51,6 +51,8 @@ struct probe_options {
 
 /* Errors: HF_E_PERM, HF_E_NOKERNEL (no BTF, no BPF, a program was refused), HF_E_INTERNAL. */
 int probe_new(const struct probe_options *options, struct probe **ret, struct hf_error *err);
+/* Uprobes of this kernel want CAP_SYS_ADMIN: it has no uprobe_multi, or this process may not ask. */
+bool probe_needs_admin(void);
 void probe_free(struct probe *probe);
 DEFINE_CLEANUP(struct probe *, probe_free);
 

@@ -55,6 +55,8 @@ struct probe {
 	size_t rules_loaded;
 	VEC(struct table_slot) tables; /* by module id */
 	uint32_t blocks_used, chunks_made, pairs_made;
+	struct fd_vec kept_chunks,
+		kept_spaces; /* inner maps, by key; empty where they can be opened by id */
 	VEC(struct probed_process) processes;
 	uint64_t pairs_used[HF_MAX_PROCESSES / 64];
 	uint32_t space_serial;
@@ -81,6 +83,7 @@ void probe_log_libbpf(void);
 struct probed_process *probe_find_process(struct probe *probe, int pid);
 
 /* tables.c: unwind tables of the target's modules and its space into the kernel. */
+void tables_done(struct probe *probe);
 int tables_load(struct probe *probe, const struct target *target);
 /* Room for what may come next, so that it need not be waited for then. */
 int tables_prepare(struct probe *probe);
