@@ -198,7 +198,7 @@ static void ends_with_its_owner_whatever_becomes_of_that(void **state)
 /* Real ones are in tests/load/test_oom_kill.c and tests/e2e. */
 static void process_that_was_not_killed_is_told_from_one_that_nobody_looked_at(void **state)
 {
-	struct rules rules = {.allowed_pid = 1};
+	struct allowed rules = {.allowed_pid = 1};
 	struct broker *broker = start(&rules);
 	struct broker_oom_kill kill;
 	struct process_stat stat;
