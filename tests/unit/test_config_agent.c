@@ -5,6 +5,7 @@
  * another, and that a wrong file changes nothing.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -579,6 +580,51 @@ static void a_file_that_cannot_be_read_is_no_wrong_file(void **state)
 	error_done(&err);
 }
 
+/* Of somebody who may read what we may not: it tells what was asked for, and opens other files than those named. */
+struct lender {
+	int settings, token;
+	bool no_token;
+};
+
+static int lend(void *user, enum config_file which, const char *path)
+{
+	struct lender *lender = user;
+
+	if (which == CONFIG_FILE_SETTINGS) {
+		lender->settings++;
+		assert_string_equal(path, "/not/ours");
+		return open(FILE_NAME, O_RDONLY | O_CLOEXEC);
+	}
+	lender->token++;
+	assert_string_equal(path, "/nor/this");
+	return lender->no_token ? -EACCES : open("token", O_RDONLY | O_CLOEXEC);
+}
+
+static void files_of_others_are_read_by_who_may_open_them(void **state)
+{
+	char path[] = "/not/ours";
+	const struct config base = {.config_path = path};
+	struct lender lender = {0};
+	const struct config_opener opener = {lend, &lender};
+	struct load l = {.err = HF_ERROR_INIT, .text = STRBUF_INIT};
+
+	(void)state;
+	write_file(FILE_NAME, "memory_profiling: {token_file: /nor/this}");
+	write_file("token", "0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789abcdef");
+	l.result = config_load_agent_by(&opener, &base, &l.config, &l.problems, &l.err);
+	assert_int_equal(l.result, 0);
+	assert_int_equal(lender.settings, 1);
+	assert_int_equal(lender.token, 1);
+	assert_string_equal(l.config.config_path, "/not/ours");
+	load_done(&l);
+	lender.no_token = true;
+	l = (struct load){.err = HF_ERROR_INIT, .text = STRBUF_INIT};
+	l.result = config_load_agent_by(&opener, &base, &l.config, &l.problems, &l.err);
+	assert_int_equal(l.result, -EINVAL);
+	assert_non_null(strstr(l.err.what.buf, "/nor/this"));
+	load_done(&l);
+}
+
 static void addresses(void **state)
 {
 	static const struct {
@@ -791,6 +837,7 @@ int main(void)
 		cmocka_unit_test(environment_and_command_line_stay_above_a_file_that_is_read_anew),
 		cmocka_unit_test(a_wrong_setting_from_elsewhere_is_named_by_where_it_was_given),
 		cmocka_unit_test(a_file_that_cannot_be_read_is_no_wrong_file),
+		cmocka_unit_test(files_of_others_are_read_by_who_may_open_them),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(a_token_file_holds_a_hash),
 		cmocka_unit_test(the_printed_defaults_are_the_defaults),
