@@ -153,18 +153,16 @@ int broker_open(struct broker *broker, int pid, struct process_handle *ret_handl
 	return take_handle(&answer, fds, count, ret_handle);
 }
 
-int broker_start(struct broker *broker, const struct job_request *request, pid_t *ret_job,
-		 int *ret_fd)
+/* Of those that carry one descriptor. */
+static int ask_for_fd(struct broker *broker, const struct broker_ask *question,
+		      struct broker_answer *ret_answer, int *ret_fd)
 {
-	const struct broker_ask question = {
-		.kind = BROKER_START, .pid = request->key.pid, .job = *request};
-	struct broker_answer answer;
 	int fds[BROKER_FDS_MAX], err;
 	size_t count;
 
-	err = ask(broker, &question, &answer, fds, &count);
+	err = ask(broker, question, ret_answer, fds, &count);
 	if (!err)
-		err = answer.err;
+		err = ret_answer->err;
 	if (!err && count != 1)
 		err = -EBADMSG;
 	if (err) {
@@ -172,9 +170,29 @@ int broker_start(struct broker *broker, const struct job_request *request, pid_t
 			close(fds[--count]);
 		return err;
 	}
-	*ret_job = answer.job;
 	*ret_fd = fds[0];
 	return 0;
+}
+
+int broker_start(struct broker *broker, const struct job_request *request, pid_t *ret_job,
+		 int *ret_fd)
+{
+	const struct broker_ask question = {
+		.kind = BROKER_START, .pid = request->key.pid, .job = *request};
+	struct broker_answer answer;
+	int err = ask_for_fd(broker, &question, &answer, ret_fd);
+
+	if (!err)
+		*ret_job = answer.job;
+	return err;
+}
+
+int broker_open_memory(struct broker *broker, struct process_key key, int *ret_fd)
+{
+	const struct broker_ask question = {.kind = BROKER_MEMORY, .job = {.key = key}};
+	struct broker_answer answer;
+
+	return ask_for_fd(broker, &question, &answer, ret_fd);
 }
 
 int broker_kill(struct broker *broker, pid_t job)

@@ -8,12 +8,20 @@
 
 #include "agent/broker/broker.h"
 
-enum broker_ask_kind { BROKER_OPEN = 1, BROKER_START, BROKER_KILL, BROKER_RELOAD, BROKER_OOM };
+enum broker_ask_kind {
+	BROKER_OPEN = 1,
+	BROKER_START,
+	BROKER_KILL,
+	BROKER_RELOAD,
+	BROKER_OOM,
+	BROKER_MEMORY
+};
 
 struct broker_ask {
 	uint32_t kind;
-	int32_t pid;            /* OPEN: the process; KILL: the job */
-	struct job_request job; /* START; OOM: only its key, 0: are kills seen at all? */
+	int32_t pid; /* OPEN: the process; KILL: the job */
+	struct job_request
+		job; /* START; OOM, MEMORY: only its key; OOM with 0: are kills seen at all? */
 };
 
 struct broker_answer {
@@ -21,7 +29,7 @@ struct broker_answer {
 	int32_t job;
 	struct process_key key;
 	struct broker_oom_kill oom_kill;
-	uint32_t fds; /* OPEN: bit i: the i-th file's descriptor comes along, in order; START: the stream's */
+	uint32_t fds; /* OPEN: bit i: the i-th file's descriptor comes along, in order; START: the stream's; MEMORY: one */
 	char exe[PATH_MAX + 16]; /* " (deleted)" may stand behind it */
 };
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "report/export/export.h"
 #include "session/collection.h"
+#include "session/collector_place.h"
 #include "session/session.h"
 
 #define RING_BYTES ((uint64_t)4 << 20) /* a budget bounds the events of a second */
@@ -171,6 +172,14 @@ static int job_collect(const struct job_request *request, int fd, struct hf_erro
 	int err = collection_run(&options, request->key.pid, &collection, error);
 
 	return err ? err : job_send(fd, JOB_COLLECTION, &collection, sizeof(collection));
+}
+
+static int job_place(const struct job_request *request, int fd, struct hf_error *error)
+{
+	struct collector_place place;
+	int err = collector_place_find(request->key, &place, error);
+
+	return err ? err : job_send(fd, JOB_COLLECTOR, &place, sizeof(place));
 }
 
 void job_run(const struct job_request *request, int fd)
