@@ -77,6 +77,10 @@ ended()
 	live metrics
 }
 
+@test "collections of a Python program that is not traced are counted, as long as that is wanted" {
+	live gc_counts
+}
+
 @test "a damaged store is set aside and told, and the agent goes on" {
 	live damaged
 }

@@ -250,6 +250,29 @@ static void ends_with_its_owner_whatever_becomes_of_that(void **state)
 	fail_msg("the broker lives on");
 }
 
+static void memory_is_opened_of_what_may_be_watched_and_to_be_read_only(void **state)
+{
+	static const char word[] = "a word in our memory";
+	struct rules rules = {.allowed_pid = getpid()};
+	struct broker *broker = start(&rules);
+	char got[sizeof(word)];
+	struct process_stat stat;
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(process_stat_read(getpid(), &stat), 0);
+	assert_int_equal(broker_open_memory(broker, stat.key, &fd), 0);
+	assert_int_equal(pread(fd, got, sizeof(got), (off_t)(uintptr_t)word), sizeof(got));
+	assert_string_equal(got, word);
+	assert_int_equal(pwrite(fd, got, sizeof(got), (off_t)(uintptr_t)got), -1);
+	close(fd);
+	stat.key.start_ticks++;
+	assert_int_equal(broker_open_memory(broker, stat.key, &fd), -ESRCH);
+	assert_int_equal(process_stat_read(getppid(), &stat), 0);
+	assert_int_equal(broker_open_memory(broker, stat.key, &fd), geteuid() ? -EACCES : -EPERM);
+	broker_free(broker);
+}
+
 /* Real ones are in tests/load/test_oom_kill.c and tests/e2e. */
 static void process_that_was_not_killed_is_told_from_one_that_nobody_looked_at(void **state)
 {
@@ -312,6 +335,7 @@ int main(void)
 		cmocka_unit_test(job_starts_only_on_what_may_be_watched),
 		cmocka_unit_test(job_says_what_it_could_not_do_and_ends),
 		cmocka_unit_test(ends_with_its_owner_whatever_becomes_of_that),
+		cmocka_unit_test(memory_is_opened_of_what_may_be_watched_and_to_be_read_only),
 		cmocka_unit_test(
 			process_that_was_not_killed_is_told_from_one_that_nobody_looked_at),
 		cmocka_unit_test(stream_of_nonsense_is_refused),

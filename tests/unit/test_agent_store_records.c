@@ -148,7 +148,8 @@ static void targets_are_listed_from_file_and_memory(void **state)
 
 		ids[i] = fixture_target(&f, i + 1);
 		if (r % 3 == 0 && !ended[other]) {
-			assert_int_equal(store_end_target(f.store, ids[other], T0, "exit", NULL), 0);
+			assert_int_equal(store_end_target(f.store, ids[other], T0, "exit", NULL),
+					 0);
 			ended[other] = true;
 		}
 		if (r % 17 == 0)

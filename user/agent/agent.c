@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "agent/agent_internal.h"
+#include "agent/gc_counts.h"
 #include "agent/leaks.h"
 #include "agent/privilege.h"
 #include "agent/send/event_log.h"
@@ -249,6 +250,7 @@ static int on_pass(void *user, uint32_t expirations)
 	(void)expirations;
 	if (err)
 		log_warn_err(err, "/proc can't be read");
+	gc_counts_tick(agent, now_ns);
 	for (size_t i = 0; i < process_watch_count(agent->watch); i++) {
 		struct agent_target *target = agent_target(process_watch_at(agent->watch, i));
 

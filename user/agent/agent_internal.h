@@ -81,6 +81,15 @@ struct agent_inside {
 	char *python; /* version; NULL: no Python, or not known */
 };
 
+/* Where a target's collections are counted (gc_counts.c). */
+struct agent_gc {
+	int fd; /* of its memory; -1: not known where */
+	uint64_t address;
+	uint64_t again_ns; /* CLOCK_MONOTONIC: not looked for before; 0: at once */
+	uint32_t execs;    /* watched->execs when it was looked for */
+	unsigned int tries;
+};
+
 /* A watched process, as the agent sees it. */
 struct agent_target {
 	struct agent *agent;
@@ -98,6 +107,7 @@ struct agent_target {
 	/* Of the newest trace: when it was over (CLOCK_MONOTONIC; 0: it is not, or there was none), what the heap held by its last word. */
 	uint64_t trace_over_ns, trace_heap_bytes;
 	struct agent_inside inside;
+	struct agent_gc gc;
 	struct agent_component_vec components;
 	struct agent_span_vec spans;
 	size_t spans_left_out; /* for there are too many */

@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 
 #include "agent/agent_internal.h"
+#include "agent/gc_counts.h"
 #include "agent/store/samples.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -75,6 +76,10 @@ static void take_error(struct agent_job *job, const void *bytes, size_t size)
 		job->request = NULL;
 		return;
 	}
+	if (job->kind == JOB_PLACE) {
+		gc_counts_failed(job, error.code);
+		return;
+	}
 	/* That it ended is no failure. */
 	if (error.code == HF_E_NOPID)
 		return;
@@ -107,6 +112,9 @@ static int on_message(void *user, uint32_t kind, const void *bytes, size_t size)
 	case JOB_COLLECTION:
 		answer_collection(job, bytes, size);
 		break;
+	case JOB_COLLECTOR:
+		gc_counts_take(job, bytes, size);
+		break;
 	case JOB_ERROR:
 		take_error(job, bytes, size);
 		break;
@@ -131,19 +139,21 @@ static void tell_death(struct agent_job *job)
 	if (job->request)
 		http_answer_error(job->request, &error);
 	job->request = NULL;
-	if (job->target)
+	if (job->target && job->kind != JOB_PLACE)
 		tracing_failed(job->target, &error);
 }
 
 static void job_over(struct agent_job *job)
 {
 	struct agent_target *traced = job->kind == JOB_TRACE ? job->target : NULL;
+	struct agent *agent = job->agent;
 
 	if (!job->ended)
 		tell_death(job);
 	job_free(job);
 	if (traced)
 		tracing_over(traced);
+	gc_counts_next(agent, clock_now_ns());
 }
 
 static int on_readable(void *user, uint32_t events)

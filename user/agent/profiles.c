@@ -40,14 +40,17 @@ static uint64_t collections_of(const struct report *report)
 	return sum;
 }
 
-static void take_inside(struct agent_inside *inside, const struct report *report)
+static void take_inside(struct agent_target *target, const struct report *report)
 {
+	struct agent_inside *inside = &target->inside;
 	uint64_t objects = objects_of(report), collections = collections_of(report);
 	const char *version = report->python_count ? report->pythons[0].version : "";
 
 	if (objects != STORE_UNKNOWN)
 		inside->heap_objects = objects;
-	if (collections != STORE_UNKNOWN)
+	/* A report is older than what the agent reads itself. */
+	if (collections != STORE_UNKNOWN && target->gc.fd < 0 &&
+	    target->agent->config->enable_gc_monitoring)
 		inside->gc_collections = collections;
 	if (report->memory.heap_used_bytes) {
 		inside->heap_used_bytes = report->memory.heap_used_bytes;
@@ -114,7 +117,7 @@ void profile_take(struct agent_job *job, const void *bytes, size_t size)
 		keep(job, report, &packed, wall_ns);
 	if (job->target) {
 		outlet_report(job, report, kept);
-		take_inside(&job->target->inside, report);
+		take_inside(job->target, report);
 		target_take_parts(job->target, report, wall_ns);
 	}
 	leaks_take(job, report, wall_ns);

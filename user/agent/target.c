@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/agent_internal.h"
+#include "agent/gc_counts.h"
 #include "agent/oom.h"
 #include "agent/store/samples.h"
 #include "agent/store/targets.h"
@@ -102,6 +103,7 @@ void target_came(void *user, struct watched *watched)
 	target->watched = watched;
 	target->inside = (struct agent_inside){
 		STORE_UNKNOWN, STORE_UNKNOWN, STORE_UNKNOWN, STORE_UNKNOWN, STORE_UNKNOWN, 0, NULL};
+	target->gc.fd = -1;
 	target_configure(target);
 	err = put_into_store(target);
 	if (err)
@@ -116,6 +118,7 @@ void target_came(void *user, struct watched *watched)
 static void agent_target_free(struct agent_target *target)
 {
 	target_forget_parts(target);
+	gc_counts_forget(target);
 	free(target->inside.python);
 	free(target);
 }

@@ -22,6 +22,7 @@ import time
 import xml.dom.minidom
 
 import agent_ends
+import agent_gauges
 import talk
 from agent_live import (Agent, Skipped, Wrong, code_changes, copy_of, descendants, expect, python, running, server,
                         until)
@@ -620,7 +621,7 @@ def main(argv):
     options = parser.parse_args(argv[1:])
     try:
         name = "case_" + options.case
-        (globals().get(name) or getattr(agent_ends, name))(options)
+        next(vars(m)[name] for m in (sys.modules[__name__], agent_ends, agent_gauges) if name in vars(m))(options)
     except Wrong as wrong:
         print(wrong)
         return 1

@@ -212,6 +212,14 @@ int broker_open_file(struct broker *broker, uint32_t which, int *ret_fd)
 	return ask_for_fd(broker, &question, &answer, ret_fd);
 }
 
+int broker_open_memory(struct broker *broker, struct process_key key, int *ret_fd)
+{
+	const struct broker_ask question = {.kind = BROKER_MEMORY, .job = {.key = key}};
+	struct broker_answer answer;
+
+	return ask_for_fd(broker, &question, &answer, ret_fd);
+}
+
 int broker_kill(struct broker *broker, pid_t job)
 {
 	struct broker_answer answer;

@@ -69,6 +69,11 @@ int broker_start(struct broker *broker, const struct job_request *request, pid_t
 /* SIGKILL. -ESRCH: it is no job of the broker's. */
 int broker_kill(struct broker *broker, pid_t job);
 int broker_reload(struct broker *broker);
+/*
+ * A descriptor of its memory, to be read only (proc(5), /proc/PID/mem): of the program that runs now, whatever comes after an exec. The caller's.
+ * For figures that are read at each interval: a job for each reading would cost thousands of times as much.
+ */
+int broker_open_memory(struct broker *broker, struct process_key key, int *ret_fd);
 /* What the kernel knew when it chose a process to be killed for memory. */
 struct broker_oom_kill {
 	uint64_t time_ns;   /* CLOCK_MONOTONIC */

@@ -14,13 +14,15 @@ enum broker_ask_kind {
 	BROKER_KILL,
 	BROKER_RELOAD,
 	BROKER_OOM,
-	BROKER_FILE
+	BROKER_FILE,
+	BROKER_MEMORY
 };
 
 struct broker_ask {
 	uint32_t kind;
-	int32_t pid;            /* OPEN: the process; KILL: the job; FILE: which */
-	struct job_request job; /* START; OOM: only its key, 0: are kills seen at all? */
+	int32_t pid; /* OPEN: the process; KILL: the job; FILE: which */
+	struct job_request
+		job; /* START; OOM, MEMORY: only its key; OOM with 0: are kills seen at all? */
 };
 
 struct broker_answer {
@@ -29,7 +31,7 @@ struct broker_answer {
 	int32_t rule; /* OPEN */
 	struct process_key key;
 	struct broker_oom_kill oom_kill;
-	uint32_t fds; /* OPEN: bit i: the i-th file's descriptor comes along, in order; START, FILE: the only one */
+	uint32_t fds; /* OPEN: bit i: the i-th file's descriptor comes along, in order; START, FILE, MEMORY: the only one */
 	char exe[PATH_MAX + 16]; /* " (deleted)" may stand behind it */
 };
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The broker's side: one request after the other, until the agent is gone. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -12,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/broker/broker_internal.h"
+#include "base/cleanup.h"
 #include "base/log.h"
 #include "capture/probe/oom.h"
 #include "session/doctor.h"
@@ -147,6 +150,31 @@ static void answer_start(struct server *server, const struct job_request *reques
 		close(fd);
 }
 
+/* Opened, then checked: it is that process's, and may be watched. */
+static int open_memory(const struct server *server, struct process_key key)
+{
+	_cleanup_close_ int fd = -1;
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/%d/mem", key.pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (match(server, key.pid) < 0)
+		return -EPERM;
+	if (process_key_check(key))
+		return -ESRCH;
+	return take_fd(&fd);
+}
+
+static void answer_memory(const struct server *server, struct process_key key)
+{
+	_cleanup_close_ int fd = open_memory(server, key);
+	const struct broker_answer answer = {.err = fd < 0 ? fd : 0, .fds = fd >= 0};
+
+	broker_wire_send(server->fd, &answer, sizeof(answer), &fd, fd >= 0);
+}
+
 static void reap(struct server *server)
 {
 	struct signalfd_siginfo info;
@@ -212,6 +240,10 @@ static void answer(struct server *server, const struct broker_ask *ask)
 	}
 	if (ask->kind == BROKER_FILE && server->options->open_file) {
 		answer_file(server, (uint32_t)ask->pid);
+		return;
+	}
+	if (ask->kind == BROKER_MEMORY) {
+		answer_memory(server, ask->job.key);
 		return;
 	}
 	if (ask->kind == BROKER_KILL)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One piece of work on one process, done in a process of its own: tracing, a forced collection. What a target does to it
+ * One piece of work on one process, done in a process of its own: tracing, a forced collection, a look where Python's collector is. What a target does to it
  * (or it to itself, over the target's files and memory) stays there.
  *
  * The agent's end is a stream socket of messages {kind u32, size u32, bytes}, in host order: both ends are this program.
  *
  *	job -> agent	STARTED, then TICK (struct job_tick) every interval, REPORT (holdfast.report/1, gzip) now and then, LAST_REPORT,
- *			COLLECTION (struct collection); at the end END or ERROR (three texts, each ended by NUL, after the error's code)
+ *			COLLECTION (struct collection), COLLECTOR (struct collector_place); at the end END or ERROR (three texts, each ended by NUL, after the error's code)
  *	agent -> job	ASK_REPORT, BUDGET (a double, percent), STOP
  *
  * An end of the stream without END or ERROR: it died.
@@ -24,9 +24,10 @@
 #include "session/rules.h"
 
 /* X(upper, name): each has a function job_NAME() in jobs.c. */
-#define JOB_KINDS(X)    \
-	X(TRACE, trace) \
-	X(COLLECT, collect)
+#define JOB_KINDS(X)        \
+	X(TRACE, trace)     \
+	X(COLLECT, collect) \
+	X(PLACE, place)
 
 enum job_kind {
 #define X(upper, name) JOB_##upper,
@@ -60,6 +61,7 @@ enum job_message {
 	JOB_REPORT,
 	JOB_LAST_REPORT, /* the same, after which there is none: it was stopped, or its process has ended */
 	JOB_COLLECTION,
+	JOB_COLLECTOR, /* struct collector_place */
 	JOB_ERROR,
 	JOB_END,
 	/* to the job */

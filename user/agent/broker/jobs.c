@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "report/export/export.h"
 #include "session/collection.h"
+#include "session/collector_place.h"
 #include "session/session.h"
 
 #define RING_BYTES ((uint64_t)4 << 20) /* a budget bounds the events of a second */
@@ -189,6 +190,18 @@ static int job_collect(const struct job_request *request, const struct rules *ru
 	return err ? err : job_send(fd, JOB_COLLECTION, &collection, sizeof(collection));
 }
 
+static int job_place(const struct job_request *request, const struct rules *rules, int fd,
+		     struct hf_error *error)
+{
+	struct collector_place place;
+	int err = confine_calls(CONFINE_COLLECT);
+
+	(void)rules;
+	if (!err)
+		err = collector_place_find(request->key, &place, error);
+	return err ? err : job_send(fd, JOB_COLLECTOR, &place, sizeof(place));
+}
+
 /*
  * Where memory runs out, a job goes before its target does: also its children, which may not say so themselves any more. The file belongs
  * to root, as long as this process may not be dumped.
@@ -218,6 +231,7 @@ void job_run(const struct job_request *request, const struct rules *rules, int f
 	const uint64_t kept[] = {
 		[JOB_TRACE] = confine_wanted(CONFINE_TRACE, true),
 		[JOB_COLLECT] = confine_wanted(CONFINE_COLLECT, false),
+		[JOB_PLACE] = confine_wanted(CONFINE_COLLECT, false),
 	};
 	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
 	int err = confine_capabilities(kept[request->kind]);

@@ -37,7 +37,7 @@ enum store_leak_state {
 	STORE_LEAKS_ALL,
 	STORE_LEAKS_ACTIVE,
 	STORE_LEAKS_CLEARED,
-	STORE_LEAKS_AT_END,  /* of targets that have ended: active until then, or found by what came afterwards */
+	STORE_LEAKS_AT_END, /* of targets that have ended: active until then, or found by what came afterwards */
 	STORE_LEAKS_RUNNING, /* active, or of a target that runs */
 };
 

@@ -63,9 +63,8 @@ static const char version_1[] =
 	"CREATE INDEX event_of_target ON event(target, id);";
 
 /* What is known of a target's end, and of a leak when it was cleared. */
-static const char version_2[] =
-	"ALTER TABLE target ADD COLUMN end_detail TEXT NOT NULL DEFAULT '';"
-	"ALTER TABLE leak ADD COLUMN evidence TEXT NOT NULL DEFAULT '';";
+static const char version_2[] = "ALTER TABLE target ADD COLUMN end_detail TEXT NOT NULL DEFAULT '';"
+				"ALTER TABLE leak ADD COLUMN evidence TEXT NOT NULL DEFAULT '';";
 
 static const char *const migrations[] = {version_1, version_2};
 

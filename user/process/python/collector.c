@@ -43,8 +43,8 @@ void python_collector_decode(const uint8_t *state, struct python_collector *ret)
 	}
 }
 
-int python_collector_read(int pid, const struct python_runtime *runtime,
-			  struct python_collector *ret)
+static int read_at(int pid, const struct python_runtime *runtime, uint64_t *ret_address,
+		   struct python_collector *ret)
 {
 	const struct python_layout *layout = runtime->layout;
 	uint8_t state[PYTHON_GC_BYTES];
@@ -55,12 +55,31 @@ int python_collector_read(int pid, const struct python_runtime *runtime,
 		return -ENOTSUP;
 	err = process_read_memory(pid, runtime->address + layout->runtime_interpreters,
 				  &interpreter, sizeof(interpreter));
+	if (!err && !interpreter)
+		err = -EFAULT;
 	if (!err)
 		err = process_read_memory(pid, interpreter + layout->interpreter_gc, state,
 					  sizeof(state));
-	if (!err)
-		python_collector_decode(state, ret);
-	return err;
+	if (err)
+		return err;
+	*ret_address = interpreter + layout->interpreter_gc;
+	python_collector_decode(state, ret);
+	return 0;
+}
+
+int python_collector_read(int pid, const struct python_runtime *runtime,
+			  struct python_collector *ret)
+{
+	uint64_t address;
+
+	return read_at(pid, runtime, &address, ret);
+}
+
+int python_collector_find(int pid, const struct python_runtime *runtime, uint64_t *ret_address)
+{
+	struct python_collector collector;
+
+	return read_at(pid, runtime, ret_address, &collector);
 }
 
 static int take_probe(const struct usdt_probe *probe, void *user)

@@ -41,6 +41,8 @@ bool python_collector_find_probes(const struct target *target, const struct pyth
 /* Of the first interpreter. 0; -ENOTSUP: its layout is not known; -ESRCH, -EFAULT: gone, or not there yet. */
 int python_collector_read(int pid, const struct python_runtime *runtime,
 			  struct python_collector *ret);
+/* Where it is: it stays there as long as the interpreter. As above. */
+int python_collector_find(int pid, const struct python_runtime *runtime, uint64_t *ret_address);
 /* What is there at @state, PYTHON_GC_BYTES of memory. */
 void python_collector_decode(const uint8_t *state, struct python_collector *ret);
 
