@@ -74,7 +74,7 @@ LOAD_C := $(sort $(wildcard tests/load/test_*$(T)*.c))
 FUZZ_C := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 ROOT_BATS := $(sort $(wildcard tests/e2e/*$(T)*.bats tests/load/*$(T)*.bats))
 # Exact counts, and what is said: true beside other work, too. Those that take longest first: two run at once.
-SIDE_BATS := $(foreach x,truth allocators python cli agent send recording,$(filter tests/e2e/$(x).bats,$(ROOT_BATS)))
+SIDE_BATS := $(foreach x,truth allocators python cli agent agent_fire send recording,$(filter tests/e2e/$(x).bats,$(ROOT_BATS)))
 LONE_BATS := $(filter-out $(SIDE_BATS),$(ROOT_BATS))
 USER_BATS := $(filter-out $(ROOT_BATS) tests/e2e/% tests/load/%,$(sort $(wildcard tests/*/*$(T)*.bats)))
 WEB_TESTS := $(sort $(wildcard tests/web/test_*$(T)*.sh))
