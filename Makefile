@@ -77,7 +77,7 @@ ROOT_BATS := $(sort $(wildcard tests/e2e/*$(T)*.bats tests/load/*$(T)*.bats))
 # counts, and at what is said; those that take longest begin.
 LONE := $(filter $(foreach x,budget budget_full bench cost kernel,tests/e2e/$(x).bats),$(ROOT_BATS)) \
 	$(filter $(O)/tests/load/test_calibrate,$(LOAD_C:%.c=$(O)/%))
-SIDE := $(foreach x,truth python allocators cli survival agent send,$(filter tests/e2e/$(x).bats,$(ROOT_BATS)))
+SIDE := $(foreach x,truth python allocators cli survival agent agent_fire send,$(filter tests/e2e/$(x).bats,$(ROOT_BATS)))
 SIDE += $(filter-out $(LONE) $(SIDE),$(LOAD_C:%.c=$(O)/%) $(ROOT_BATS))
 USER_BATS := $(filter-out $(ROOT_BATS) tests/e2e/% tests/load/%,$(sort $(wildcard tests/*/*$(T)*.bats)))
 WEB_TESTS := $(sort $(wildcard tests/web/test_*$(T)*.sh))

@@ -455,26 +455,6 @@ static int start_store(struct agent *agent, struct hf_error *error)
 	return 0;
 }
 
-static int start_senders(struct agent *agent, struct hf_error *error)
-{
-	_cleanup_(strbuf_done) struct strbuf spool = STRBUF_INIT, url = STRBUF_INIT;
-	struct send_options options = {.web_url = NULL};
-	int err;
-
-	strbuf_addf(&spool, "%s/spool", agent->config->store);
-	/* A socket has no URL that a browser opens. */
-	if (strncmp(agent->config->listen, "unix:", 5) != 0) {
-		strbuf_addf(&url, "http://%s", agent->config->listen);
-		options.web_url = url.buf;
-	}
-	options.spool_path = spool.buf;
-	err = send_new(agent->loop, &options, &agent->senders);
-	if (err)
-		return error_set_errno(error, HF_E_INTERNAL, -err, "the agent can't start: %s",
-				       strerror(-err));
-	return send_configure(agent->senders, &agent->config->agent, error);
-}
-
 static int start_http(struct agent *agent, struct hf_error *error)
 {
 	char token[SHA256_HEX_LENGTH + 1];
@@ -491,6 +471,26 @@ static int start_http(struct agent *agent, struct hf_error *error)
 	options.table = api_table_http(agent->routes);
 	err = hash_of_token(agent, agent->config, token, error);
 	return err ? err : http_server_new(agent->loop, &options, &agent->http, error);
+}
+
+static int start_senders(struct agent *agent, struct hf_error *error)
+{
+	_cleanup_(strbuf_done) struct strbuf spool = STRBUF_INIT, url = STRBUF_INIT;
+	struct send_options options = {.web_url = NULL};
+	int err;
+
+	strbuf_addf(&spool, "%s/spool", agent->config->store);
+	/* A socket has no URL that a browser opens; the server knows the port where any free one was asked for. */
+	if (strncmp(agent->config->listen, "unix:", 5) != 0) {
+		strbuf_addf(&url, "http://%s", http_server_address(agent->http));
+		options.web_url = url.buf;
+	}
+	options.spool_path = spool.buf;
+	err = send_new(agent->loop, &options, &agent->senders);
+	if (err)
+		return error_set_errno(error, HF_E_INTERNAL, -err, "the agent can't start: %s",
+				       strerror(-err));
+	return send_configure(agent->senders, &agent->config->agent, error);
 }
 
 /* Each target takes five descriptors. */

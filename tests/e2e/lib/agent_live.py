@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """An agent of one's own for a test: on a port that is free, with a store in a folder of its own."""
+import argparse
 import contextlib
 import http.client
 import json
@@ -7,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -213,3 +215,28 @@ def copy_of(options, program, name):
     path = os.path.join(options.scratch, name)
     shutil.copy(program, path)
     return path
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def main(argv, cases):
+    """--holdfast ./holdfast --targets DIR --scratch DIR CASE: runs case_CASE of these; the exit status."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--holdfast", default="./holdfast")
+    parser.add_argument("--targets", default=".output/targets")
+    parser.add_argument("--scratch", required=True)
+    parser.add_argument("case")
+    options = parser.parse_args(argv[1:])
+    try:
+        cases["case_" + options.case](options)
+    except Wrong as wrong:
+        print(wrong)
+        return 1
+    except Skipped as missing:
+        print(missing)
+        return 77
+    return 0
