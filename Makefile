@@ -187,7 +187,7 @@ bootstrap:
 	@scripts/bootstrap.sh engines || echo 'bootstrap: tests with ClickHouse, Alertmanager and promtool will be skipped'
 check: bootstrap                                       ## everything below, one line of counts (sudo)
 	@$(OWNER) $(MAKE) $(if $(V),,-s) built-root
-	+@BUILD='nice $(OWNER) $(MAKE) $(if $(V),,-s) built-style built-unit' \
+	+@BUILD='nice -n 5 $(OWNER) $(MAKE) $(if $(V),,-s) built-style built-unit' \
 		scripts/run-tests.sh $(WEB_TESTS) $(STYLE) $(NO_ROOT) -- $(LONE) -- $(SIDE)
 check-style:                                           ## layers, headers, sizes, globals, format, tidy
 	@$(OWNER) $(MAKE) $(if $(V),,-s) built-style

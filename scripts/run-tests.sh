@@ -67,11 +67,13 @@ done
 # What runs is told to end, what has not begun does not.
 give_up() {
 	: >"$logs/stop"
+	[ -z "$making" ] || kill -s TERM "$making" 2>/dev/null
 	for file in "$logs"/*.group; do
 		[ ! -e "$file" ] || kill -s TERM -- "-$(cat "$file")" 2>/dev/null
 	done
 	wait
 }
+making=''
 trap 'give_up; exit 130' INT TERM
 # at_once N AS PROGRAM…
 at_once() {
@@ -91,11 +93,16 @@ else
 	done
 	lone=''
 fi
-if [ -n "$build" ] && ! sh -c "$build"; then
-	give_up
-	echo "FAILED   the build"
-	echo "0 passed, 1 failed, 0 skipped"
-	exit 1
+if [ -n "$build" ]; then
+	sh -c "exec $build" &
+	making=$!
+	if ! wait $making; then
+		give_up
+		echo "FAILED   the build"
+		echo "0 passed, 1 failed, 0 skipped"
+		exit 1
+	fi
+	making=''
 fi
 # shellcheck disable=SC2086 # lists of words
 at_once "${JOBS:-$(($(nproc) + 1))}" "$here/as-owner.sh" $plain &
