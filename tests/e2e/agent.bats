@@ -64,6 +64,10 @@ ended()
 	live stream
 }
 
+@test "events of a time: all of them and no others, page by page, in both directions" {
+	live event_times
+}
+
 @test "a session answers when its target is traced, and ends with peak, report, snapshots and chart" {
 	live session
 }
