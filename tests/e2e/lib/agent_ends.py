@@ -182,6 +182,38 @@ def sees_kills(agent):
     expect(check["status"] == "ok", check)
 
 
+def look(agent, pid):
+    """Has the trace that runs report now."""
+    session = agent.do("POST", "/api/v1/sessions", {"target": f"pid-{pid}", "session_name": "a look"}, 201)
+    agent.do("POST", f"/api/v1/sessions/{session['session_id']}/stop")
+
+
+def active(agent):
+    return {leak["leak_id"]: leak["lost_count"] for leak in agent.get("/api/v1/leaks")["leaks"]}
+
+
+def case_cleared_restart(options):
+    with leaking(options) as target:
+        with Agent(options, mode="debug", targets=[{"pid": target.pid}]) as agent:
+            traced_leak(agent, target)
+            target.send_signal(signal.SIGSTOP)
+            counts = []
+            while len(counts) < 3 or counts[-1] != counts[-3]:
+                look(agent, target.pid)
+                counts.append(active(agent))
+                expect(len(counts) < 20, f"the target stands still, and the losses go on: {counts}")
+            agent.do("DELETE", "/api/v1/leaks")
+            for how in (agent.end, agent.kill):
+                how()
+                agent.start()
+                until(lambda: agent.target(target.pid)["traced"], "it is traced again")
+                for _ in range(4):
+                    look(agent, target.pid)
+                expect(not active(agent), f"cleared, and back after a restart without new evidence: {active(agent)}")
+            target.send_signal(signal.SIGCONT)
+            until(lambda: leak_of(agent, "leaked_block"), "with new evidence it is back", 90)
+
+
 def of_time(agent, query):
     """Ids of all pages."""
     ids, cursor = [], ""
