@@ -10,7 +10,7 @@ setup_file()
 	export ROOT="$BATS_TEST_DIRNAME/../.."
 	export OUT="${O:-$ROOT/.output}"
 	[ "$(id -u)" -eq 0 ] || return 0
-	for slow in leak thresholds oom killed_target; do
+	for slow in leak thresholds oom killed_target cleared_restart; do
 		mkdir "$BATS_FILE_TMPDIR/$slow"
 		(status=0; live "$slow" "$BATS_FILE_TMPDIR/$slow" > "$BATS_FILE_TMPDIR/$slow.out" 2>&1 || status=$?
 			echo "$status" > "$BATS_FILE_TMPDIR/$slow.rc") < /dev/null 3>&- &
@@ -65,6 +65,10 @@ ended()
 	live stream
 }
 
+@test "events of a time: all of them and no others, page by page, in both directions" {
+	live event_times
+}
+
 @test "a session answers when its target is traced, and ends with peak, report, snapshots and chart" {
 	live session
 }
@@ -99,6 +103,10 @@ ended()
 
 @test "a leak is found without being asked for, with its line; cleared, it comes back with new evidence only" {
 	ended leak
+}
+
+@test "a cleared leak does not come back after a restart of the agent, but with new evidence" {
+	ended cleared_restart
 }
 
 @test "the kernel kills a target for memory: told with what it held, its growth and leaks; its last profile comes" {

@@ -456,6 +456,17 @@ static size_t count_events(struct store_fixture *f, struct store_event_query que
 	return count;
 }
 
+static void assert_event_bounds(struct store_fixture *f, uint64_t from_ns, uint64_t to_ns,
+				uint64_t first, uint64_t last)
+{
+	const struct store_event_query query = {.from_ns = from_ns, .to_ns = to_ns};
+	uint64_t found_first, found_last;
+
+	assert_int_equal(store_event_bounds(f->store, &query, &found_first, &found_last), 0);
+	assert_int_equal(found_first, first);
+	assert_int_equal(found_last, last);
+}
+
 static void events_are_listed_by_id_and_filtered(void **state)
 {
 	struct store_fixture f = {0};
@@ -472,6 +483,10 @@ static void events_are_listed_by_id_and_filtered(void **state)
 		if (i % 50 == 0)
 			fixture_reopen(&f);
 	}
+	assert_event_bounds(&f, T0, T0, 1, 117);
+	assert_event_bounds(&f, T0 + 2, 0, 3, 120);
+	assert_event_bounds(&f, T0 + 4, 0, 0, 0);
+	assert_event_bounds(&f, T0 + 2, T0 + 1, 0, 0);
 	for (size_t limit = 1; limit < 200; limit += 23) {
 		struct store_event_query query = {.limit = limit};
 
@@ -486,6 +501,19 @@ static void events_are_listed_by_id_and_filtered(void **state)
 		assert_int_equal(count_events(&f, query), 7);
 		query.since = UINT64_MAX;
 		assert_int_equal(count_events(&f, query), 0);
+		query = (struct store_event_query){
+			.from_ns = T0 + 1, .to_ns = T0 + 2, .limit = limit};
+		assert_int_equal(count_events(&f, query), 60);
+		query.kind = "TargetEnded";
+		assert_int_equal(count_events(&f, query), 20);
+		query.target = 2;
+		assert_int_equal(count_events(&f, query), 10);
+		query.kind = NULL;
+		assert_int_equal(count_events(&f, query), 30);
+		query.target = 3;
+		assert_int_equal(count_events(&f, query), 0);
+		query = (struct store_event_query){.from_ns = T0 + 3, .limit = limit};
+		assert_int_equal(count_events(&f, query), 30);
 	}
 	fixture_end(&f);
 }

@@ -48,7 +48,7 @@ static int put_onwards(struct agent *agent, const struct store_event_query *quer
 	return 0;
 }
 
-/* Those before @before, newest first: looked for piece by piece, for kinds may be rare. */
+/* Those before @before (and after asked->since), newest first: looked for piece by piece, for kinds may be rare. */
 static int put_backwards(struct agent *agent, const struct store_event_query *asked,
 			 uint64_t before, struct json_out *json, uint64_t *ret_next)
 {
@@ -56,11 +56,13 @@ static int put_backwards(struct agent *agent, const struct store_event_query *as
 	size_t shown = 0;
 
 	json_out_begin_array(json, "events");
-	for (int piece = 0; before > 1 && shown < asked->limit && piece < PIECES_MOST; piece++) {
+	for (int piece = 0;
+	     before > asked->since + 1 && shown < asked->limit && piece < PIECES_MOST; piece++) {
 		struct store_events events;
 		int err;
 
-		query.since = before > PIECE_EVENTS ? before - 1 - PIECE_EVENTS : 0;
+		query.since = before - asked->since > PIECE_EVENTS ? before - 1 - PIECE_EVENTS
+								   : asked->since;
 		query.limit = PIECE_EVENTS;
 		err = store_list_events(agent->store, &query, &events);
 		if (err)
@@ -77,7 +79,28 @@ static int put_backwards(struct agent *agent, const struct store_event_query *as
 		store_events_done(&events);
 	}
 	json_out_end_array(json);
-	*ret_next = before > 1 ? before : 0;
+	*ret_next = before > asked->since + 1 ? before : 0;
+	return 0;
+}
+
+static uint64_t time_of(const struct http_request *request, const char *name)
+{
+	return http_given(request, name) ? (uint64_t)(http_number(request, name) * 1e9) : 0;
+}
+
+/* Which ids lie in the time asked for; both ends within (after @since, up to @last). */
+static int bound(const struct agent *agent, struct store_event_query *query, uint64_t *ret_last)
+{
+	uint64_t first = 1, last = store_last_event_id(agent->store);
+	int err = 0;
+
+	if (query->from_ns || query->to_ns)
+		err = store_event_bounds(agent->store, query, &first, &last);
+	if (err)
+		return err;
+	if (first && query->since < first - 1)
+		query->since = first - 1;
+	*ret_last = last;
 	return 0;
 }
 
@@ -87,10 +110,12 @@ int api_events(struct http_request *request, void *user)
 	struct agent_target *target;
 	struct store_event_query query = {
 		.since = (uint64_t)http_integer(request, "since"),
+		.from_ns = time_of(request, "from"),
+		.to_ns = time_of(request, "to"),
 		.kind = http_text(request, "kind"),
 		.limit = (size_t)http_integer(request, "limit"),
 	};
-	uint64_t cursor = api_cursor(request), next = 0;
+	uint64_t cursor = api_cursor(request), next = 0, last;
 	int err;
 
 	if (http_given(request, "target")) {
@@ -98,14 +123,14 @@ int api_events(struct http_request *request, void *user)
 		if (!query.target)
 			return HTTP_ANSWERED;
 	}
-	if (http_given(request, "since")) {
-		query.since = cursor ? cursor : query.since;
+	if (http_given(request, "since") && cursor)
+		query.since = cursor;
+	err = bound(agent, &query, &last);
+	if (!err && http_given(request, "since"))
 		err = put_onwards(agent, &query, http_json(request), &next);
-	} else {
-		err = put_backwards(agent, &query,
-				    cursor ? cursor : store_last_event_id(agent->store) + 1,
+	else if (!err)
+		err = put_backwards(agent, &query, cursor && cursor <= last ? cursor : last + 1,
 				    http_json(request), &next);
-	}
 	if (err)
 		return api_answer_errno(request, err, "the events can't be read");
 	api_put_cursor(http_json(request), next);

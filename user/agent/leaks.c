@@ -2,6 +2,8 @@
 #include "agent/leaks.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,9 +55,39 @@ static struct agent_leak *find(const struct agent *agent, uint64_t target, const
 	return NULL;
 }
 
+/* What new evidence is held against: an agent after this one must know it, too. */
+static void add_evidence(const struct agent_leak *leak, struct strbuf *out)
+{
+	strbuf_addf(out,
+		    "{\"has_stack\":%s,\"lost\":%" PRIu64 ",\"cleared_bytes\":%" PRIu64
+		    ",\"cleared_lost\":%" PRIu64 "}",
+		    leak->has_stack ? "true" : "false", leak->lost_before + leak->lost_count,
+		    leak->cleared_bytes, leak->cleared_lost);
+}
+
+static uint64_t number_of(const json_t *object, const char *name)
+{
+	json_int_t number = json_integer_value(json_object_get(object, name));
+
+	return number > 0 ? (uint64_t)number : 0;
+}
+
+/* Of jobs that are gone. */
+static void load_evidence(struct agent_leak *leak, const char *text)
+{
+	json_t *evidence = json_loads(text, 0, NULL);
+
+	leak->has_stack = json_is_true(json_object_get(evidence, "has_stack"));
+	leak->lost_before = number_of(evidence, "lost");
+	leak->cleared_bytes = number_of(evidence, "cleared_bytes");
+	leak->cleared_lost = number_of(evidence, "cleared_lost");
+	json_decref(evidence);
+}
+
 static void put_into_store(const struct agent *agent, const struct agent_leak *leak)
 {
-	const struct store_leak row = {
+	_cleanup_(strbuf_done) struct strbuf evidence = STRBUF_INIT;
+	struct store_leak row = {
 		.leak_id = leak->leak_id,
 		.target = leak->target,
 		.key = leak->key,
@@ -72,8 +104,11 @@ static void put_into_store(const struct agent *agent, const struct agent_leak *l
 		.growth_high = leak->growth_high,
 		.active = leak->active,
 	};
-	int err = store_put_leak(agent->store, &row);
+	int err;
 
+	add_evidence(leak, &evidence);
+	row.evidence = evidence.buf;
+	err = store_put_leak(agent->store, &row);
 	if (err)
 		log_warn_err(err, "leak %s is not kept", leak->leak_id);
 }
@@ -352,12 +387,13 @@ static bool load_one(struct agent *agent, const struct store_leak *row)
 	leak->last_seen_ns = row->last_seen_ns;
 	leak->cleared_ns = row->cleared_ns;
 	leak->profile = row->profile;
+	load_evidence(leak, row->evidence);
 	return true;
 }
 
 void leaks_load(struct agent *agent)
 {
-	struct store_leak_query query = {.state = STORE_LEAKS_ACTIVE};
+	struct store_leak_query query = {.state = STORE_LEAKS_RUNNING};
 	struct store_leaks leaks;
 	bool whole = true;
 

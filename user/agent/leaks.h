@@ -39,7 +39,7 @@ struct agent_leak {
 };
 
 void leaks_take(struct agent_job *job, const struct report *report, uint64_t wall_ns);
-/* What is active in the store, at the start. */
+/* What is active in the store, at the start, and what was cleared of targets that run on. */
 void leaks_load(struct agent *agent);
 /* @leak_id NULL: all (of @target, if it is not 0). How many. */
 size_t leaks_clear(struct agent *agent, const char *leak_id, uint64_t target);

@@ -11,8 +11,14 @@
 #include "cli/output.h"
 
 #define SHOWN_MOST 50
+#define PAGES_MOST 20 /* of 1,000, of a time that was asked for */
 
-static void show_events(const struct ctl_view *view, const json_t *events, struct strbuf *out)
+static bool time_is_given(const struct ctl *ctl)
+{
+	return ctl->config->source[OPT_window_ns] != CONFIG_DEFAULT;
+}
+
+static void show_events(const struct ctl *ctl, const json_t *events, struct strbuf *out)
 {
 	static const struct ctl_field fields[] = {
 		{"AGO", CTL_AGE, "time"},     {"SEVERITY", CTL_STATE, "severity"},
@@ -22,34 +28,51 @@ static void show_events(const struct ctl_view *view, const json_t *events, struc
 	};
 	_cleanup_(ctl_json_freep) json_t *last = json_array();
 	size_t count = json_array_size(events);
+	size_t shown = time_is_given(ctl) || count < SHOWN_MOST ? count : SHOWN_MOST;
 
 	if (!count) {
-		strbuf_addstr(out, "Nothing has happened.\n");
+		strbuf_addstr(out, time_is_given(ctl) ? "Nothing has happened in that time.\n"
+						      : "Nothing has happened.\n");
 		return;
 	}
-	for (size_t i = count > SHOWN_MOST ? count - SHOWN_MOST : 0; i < count; i++)
+	for (size_t i = count - shown; i < count; i++)
 		json_array_append(last, json_array_get(events, i));
-	ctl_add_table(out, view, last, fields);
+	ctl_add_table(out, &ctl->view, last, fields);
+}
+
+/* One page, newest first. @path: becomes that of the next one, or empty. */
+static int read_page(struct ctl *ctl, const char *filter, struct strbuf *path, json_t *ret,
+		     struct hf_error *error)
+{
+	const struct ctl_request request = {.path = path->buf};
+	_cleanup_(ctl_json_freep) json_t *answer = NULL;
+	int err = ctl_ask(ctl, &request, NULL, &answer, error);
+
+	strbuf_reset(path);
+	if (err)
+		return err;
+	json_array_extend(ret, json_object_get(answer, "events"));
+	if (!*ctl_text(answer, "next_cursor"))
+		return 0;
+	strbuf_addf(path, "/api/v1/events?limit=1000%s&cursor=", filter);
+	ctl_add_escaped(path, ctl_text(answer, "next_cursor"));
+	return 0;
 }
 
 /* They come newest first, and are shown in the order in which they happened. */
 static int read_events(struct ctl *ctl, const char *filter, json_t *ret, struct hf_error *error)
 {
 	_cleanup_(strbuf_done) struct strbuf path = STRBUF_INIT;
-	struct ctl_request request = {.path = NULL};
-	_cleanup_(ctl_json_freep) json_t *answer = NULL;
-	const json_t *events;
-	int err;
+	_cleanup_(ctl_json_freep) json_t *found = json_array();
+	int err, pages = time_is_given(ctl) ? PAGES_MOST : 1;
 
 	strbuf_addf(&path, "/api/v1/events?limit=1000%s", filter);
-	request.path = path.buf;
-	err = ctl_ask(ctl, &request, NULL, &answer, error);
-	if (err)
-		return err;
-	events = json_object_get(answer, "events");
-	for (size_t i = json_array_size(events); i--;)
-		json_array_append(ret, json_array_get(events, i));
-	return 0;
+	do {
+		err = read_page(ctl, filter, &path, found, error);
+	} while (!err && path.len && --pages);
+	for (size_t i = json_array_size(found); !err && i--;)
+		json_array_append(ret, json_array_get(found, i));
+	return err;
 }
 
 static int add_document(const json_t *events, struct strbuf *out)
@@ -69,7 +92,7 @@ static int list_events(struct ctl *ctl, const char *filter, struct hf_error *err
 		return err;
 	if (ctl->config->json && add_document(events, &json))
 		return error_set_errno(error, HF_E_INTERNAL, ENOMEM, "out of memory");
-	show_events(&ctl->view, events, &text);
+	show_events(ctl, events, &text);
 	err = ctl_write(ctl, &json, &text, error);
 	return err ? err : EXIT_DONE;
 }
@@ -171,6 +194,9 @@ int ctl_events(struct ctl *ctl, struct hf_error *error)
 	}
 	if (err)
 		return err;
+	if (time_is_given(ctl) && !ctl->config->follow)
+		strbuf_addf(&filter, "&from=%.3f",
+			    ctl->view.now_s - (double)ctl->config->window_ns / 1e9);
 	return ctl->config->follow ? follow_events(ctl, filter.buf, error)
 				   : list_events(ctl, filter.buf, error);
 }

@@ -14,6 +14,8 @@
 		.title = NULL \
 	}
 #define TREND_POINTS 24
+#define KILLED_MOST  20
+#define KILLED_S     86400
 #define ADVICE_BYTES 1000
 #define ADVICE_MOST  5
 
@@ -132,11 +134,49 @@ static void show_targets(const struct ctl_view *view, const json_t *answer, stru
 		add_page(out, view, answer, fields, "targets");
 }
 
+/* What does not run any more, and ended badly. */
+static int add_killed(struct ctl *ctl, struct strbuf *out, struct hf_error *error)
+{
+	static const struct ctl_field fields[] = {
+		{"ID", CTL_ID, "target"},
+		{"PID", CTL_ID, "pid"},
+		{"NAME", CTL_TEXT, "target_name"},
+		{"AGO", CTL_AGE, "time"},
+		{"HELD", CTL_BYTES, "details.rss_bytes"},
+		{"LIMIT", CTL_LIMIT, "details.limit_bytes"},
+		{"GREW", CTL_RATE, "details.growth_bytes_per_second"},
+		END,
+	};
+	_cleanup_(strbuf_done) struct strbuf path = STRBUF_INIT;
+	_cleanup_(ctl_json_freep) json_t *answer = NULL;
+	struct ctl_request request = {.path = NULL};
+	int err;
+
+	strbuf_addf(&path, "/api/v1/events?kind=TargetKilled&limit=%d&from=%.3f", KILLED_MOST,
+		    ctl->view.now_s - KILLED_S);
+	request.path = path.buf;
+	err = ctl_ask(ctl, &request, NULL, &answer, error);
+	if (err || is_empty(answer, "events"))
+		return err;
+	strbuf_addstr(out, "\nKilled by the kernel for memory, in the last day:\n");
+	add_page(out, &ctl->view, answer, fields, "events");
+	return 0;
+}
+
 int ctl_targets(struct ctl *ctl, struct hf_error *error)
 {
 	const struct ctl_request request = {.path = "/api/v1/targets?limit=1000"};
+	_cleanup_(strbuf_done) struct strbuf json = STRBUF_INIT, text = STRBUF_INIT;
+	_cleanup_(ctl_json_freep) json_t *answer = NULL;
+	int err = ctl_ask(ctl, &request, &json, &answer, error);
 
-	return ctl_show(ctl, &request, show_targets, error);
+	if (err)
+		return err;
+	show_targets(&ctl->view, answer, &text);
+	err = add_killed(ctl, &text, error);
+	if (!err)
+		err = ctl_write(ctl, &json, &text, error);
+	return err ? err : EXIT_DONE;
 }
 
 /* What is asked of one target, by the path behind it. */

@@ -6,6 +6,7 @@ import http.server
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
 
@@ -171,12 +172,88 @@ def check_told(agent, receiver, number, leak_id):
     expect(alert["labels"]["severity"] == "critical", alert)
     expect("killed it for memory" in alert["annotations"]["summary"], alert)
     expect(wall(alert["endsAt"]) > time.time(), f"it is over when it comes: {alert}")
+    shown = ctl(agent, "targets")
+    expect("Killed by the kernel for memory" in shown and "doomed" in shown.split("Killed by")[1], shown)
     expect("\nholdfast_oom_kills_total 1\n" in agent.get("/metrics"), "the metrics do not count it")
 
 
 def sees_kills(agent):
     check, = [c for c in agent.ask("GET", "/healthz")[1]["checks"] if c["name"] == "oom_kills"]
     expect(check["status"] == "ok", check)
+
+
+def look(agent, pid):
+    """Has the trace that runs report now."""
+    session = agent.do("POST", "/api/v1/sessions", {"target": f"pid-{pid}", "session_name": "a look"}, 201)
+    agent.do("POST", f"/api/v1/sessions/{session['session_id']}/stop")
+
+
+def active(agent):
+    return {leak["leak_id"]: leak["lost_count"] for leak in agent.get("/api/v1/leaks")["leaks"]}
+
+
+def case_cleared_restart(options):
+    with leaking(options) as target:
+        with Agent(options, mode="debug", targets=[{"pid": target.pid}]) as agent:
+            traced_leak(agent, target)
+            target.send_signal(signal.SIGSTOP)
+            counts = []
+            while len(counts) < 3 or counts[-1] != counts[-3]:
+                look(agent, target.pid)
+                counts.append(active(agent))
+                expect(len(counts) < 20, f"the target stands still, and the losses go on: {counts}")
+            agent.do("DELETE", "/api/v1/leaks")
+            for how in (agent.end, agent.kill):
+                how()
+                agent.start()
+                until(lambda: agent.target(target.pid)["traced"], "it is traced again")
+                for _ in range(4):
+                    look(agent, target.pid)
+                expect(not active(agent), f"cleared, and back after a restart without new evidence: {active(agent)}")
+            target.send_signal(signal.SIGCONT)
+            until(lambda: leak_of(agent, "leaked_block"), "with new evidence it is back", 90)
+
+
+def of_time(agent, query):
+    """Ids of all pages."""
+    ids, cursor = [], ""
+    while cursor is not None:
+        page = agent.get(f"/api/v1/events?limit=7{query}" + (f"&cursor={cursor}" if cursor else ""))
+        ids += [event["id"] for event in page["events"]]
+        cursor = page["next_cursor"]
+    return ids
+
+
+def case_event_times(options):
+    with Agent(options, mode="basic", targets=[{"pid": os.getpid()}]) as agent:
+        marks = []
+        for _ in range(3):
+            for _ in range(9):
+                agent.do("POST", "/-/reload")
+            marks.append(time.time())
+            time.sleep(0.05)
+        all_events = agent.events()
+        for first, last in ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2)):
+            low, high = marks[first], marks[last]
+            truth = [event for event in all_events if low <= wall(event["time"]) <= high]
+            for kind in "", "&kind=ConfigurationReloaded", "&kind=TargetAppeared":
+                kept = [event["id"] for event in truth if not kind or kind.endswith(event["event"])]
+                time_words = f"&from={low:.6f}&to={high:.6f}{kind}"
+                expect(of_time(agent, time_words) == kept[::-1], f"backwards {time_words}: not {kept}")
+                expect(of_time(agent, "&since=0" + time_words) == kept, f"onwards {time_words}: not {kept}")
+        expect(len(of_time(agent, f"&from={marks[0]:.6f}&kind=ConfigurationReloaded")) == 18, "from alone")
+        expect(of_time(agent, f"&to={marks[0] - 3600:.3f}") == [], "before anything")
+        status, _ = agent.ask("GET", "/api/v1/events?from=yesterday")
+        expect(status == 400, f"a time that is none: {status}")
+        lines = ctl(agent, "events", "--window", "5m").splitlines()
+        expect(len([line for line in lines if "ConfigurationReloaded" in line]) == 27, lines)
+
+
+def ctl(agent, *words):
+    done = subprocess.run([agent.holdfast, "ctl", "--agent", f"127.0.0.1:{agent.port}", *words], text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+    expect(done.returncode == 0, f"ctl {words}: {done.returncode}: {done.stderr}")
+    return done.stdout
 
 
 def case_oom(options):

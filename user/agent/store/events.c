@@ -196,6 +196,11 @@ static int add_row(struct query *query, struct store_events *list, struct event_
 	return query->error ? query->error : vec_push(found, event);
 }
 
+static uint64_t last_ns(const struct store_event_query *query)
+{
+	return query->to_ns && query->to_ns < INT64_MAX ? query->to_ns : INT64_MAX;
+}
+
 static int add_from_file(struct store *store, const struct store_event_query *query,
 			 struct store_events *list, struct event_vec *found)
 {
@@ -208,7 +213,9 @@ static int add_from_file(struct store *store, const struct store_event_query *qu
 
 	query_u64(&rows, query->since < INT64_MAX ? query->since : INT64_MAX);
 	query_u64(&rows, store_limit(query->limit) + 1);
-	if (query->target)
+	query_u64(&rows, query->from_ns < INT64_MAX ? query->from_ns : INT64_MAX);
+	query_u64(&rows, last_ns(query));
+	if (query->target || query->kind)
 		query_u64(&rows, query->target);
 	if (query->kind)
 		query_text(&rows, query->kind);
@@ -227,7 +234,9 @@ static int add_waiting(const struct store *store, const struct store_event_query
 	for (size_t i = 0; !err && i < store->events.count; i++) {
 		struct store_event event = store->events.items[i].event;
 
-		if (event.id <= query->since || (query->target && event.target != query->target) ||
+		if (event.id <= query->since || event.time_ns < query->from_ns ||
+		    event.time_ns > last_ns(query) ||
+		    (query->target && event.target != query->target) ||
 		    (query->kind && strcmp(event.kind, query->kind)))
 			continue;
 		if (store_page_full(&list->arena, found->count, limit))
@@ -267,6 +276,44 @@ int store_list_events(struct store *store, const struct store_event_query *query
 	else
 		*ret_events = list;
 	return err;
+}
+
+static int bounds_in_file(struct store *store, const struct store_event_query *query,
+			  uint64_t *ret_first, uint64_t *ret_last)
+{
+	_cleanup_(query_done) struct query row = query_of(&store->db, SQL_EVENT_BOUNDS);
+	int more;
+
+	query_u64(&row, query->from_ns < INT64_MAX ? query->from_ns : INT64_MAX);
+	query_u64(&row, last_ns(query));
+	more = query_next(&row);
+	if (more <= 0)
+		return more;
+	*ret_first = query_column_u64(&row, 0);
+	*ret_last = query_column_u64(&row, 1);
+	return 0;
+}
+
+int store_event_bounds(struct store *store, const struct store_event_query *query,
+		       uint64_t *ret_first, uint64_t *ret_last)
+{
+	uint64_t first = 0, last = 0;
+	int err = store->db.handle ? bounds_in_file(store, query, &first, &last) : 0;
+
+	err = store_read_end(store, err);
+	for (size_t i = 0; !err && i < store->events.count; i++) {
+		const struct store_event *event = &store->events.items[i].event;
+
+		if (event->time_ns < query->from_ns || event->time_ns > last_ns(query))
+			continue;
+		first = first ? first : event->id;
+		last = event->id;
+	}
+	if (err)
+		return err;
+	*ret_first = first;
+	*ret_last = last;
+	return 0;
 }
 
 void store_events_done(struct store_events *events)

@@ -32,9 +32,10 @@ struct store_event {
 int store_add_event(struct store *store, const struct store_event *event, uint64_t *ret_id);
 
 struct store_event_query {
-	uint64_t since;   /* the cursor: ids greater than this */
-	const char *kind; /* NULL: any */
-	uint64_t target;  /* 0: any */
+	uint64_t since;          /* the cursor: ids greater than this */
+	uint64_t from_ns, to_ns; /* both included; to_ns 0: to the end */
+	const char *kind;        /* NULL: any */
+	uint64_t target;         /* 0: any */
 	size_t limit;
 };
 
@@ -48,6 +49,9 @@ struct store_events {
 int store_list_events(struct store *store, const struct store_event_query *query,
 		      struct store_events *ret_events);
 void store_events_done(struct store_events *events);
+/* The least and the greatest id in the query's time, whatever else it asks for; 0: none is. */
+int store_event_bounds(struct store *store, const struct store_event_query *query,
+		       uint64_t *ret_first, uint64_t *ret_last);
 /* The id given last; 0: none yet. */
 uint64_t store_last_event_id(const struct store *store);
 
