@@ -253,7 +253,7 @@ static void ends_with_its_owner_whatever_becomes_of_that(void **state)
 static void memory_is_opened_of_what_may_be_watched_and_to_be_read_only(void **state)
 {
 	static const char word[] = "a word in our memory";
-	struct rules rules = {.allowed_pid = getpid()};
+	struct allowed rules = {.allowed_pid = getpid()};
 	struct broker *broker = start(&rules);
 	char got[sizeof(word)];
 	struct process_stat stat;

@@ -5,82 +5,13 @@
  * another, and that a wrong file changes nothing.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/fileio.h"
-#include "cmocka_all.h"
-#include "config/config.h"
+#include "config_agent_fixture.h"
 #include "oom.h"
-
-#define MB        ((uint64_t)1 << 20)
-#define SECOND_NS 1000000000ULL
-#define FILE_NAME "f.yaml"
-
-struct load {
-	struct config config;
-	struct config_problems problems;
-	struct hf_error err;
-	struct strbuf text; /* the problems, as they are printed */
-	int result;
-};
-
-static char folder[] = "/tmp/holdfast-agent-XXXXXX";
-
-static int enter_folder(void **state)
-{
-	(void)state;
-	return mkdtemp(folder) ? chdir(folder) : -1;
-}
-
-static int leave_folder(void **state)
-{
-	(void)state;
-	unlink(FILE_NAME);
-	unlink("token");
-	return chdir("/") ? -1 : rmdir(folder);
-}
-
-static void write_file(const char *name, const char *text)
-{
-	assert_int_equal(file_write(name, text, strlen(text)), 0);
-}
-
-/* `text` NULL: without a file. */
-static void load_above(struct load *l, const char *text, const struct config *base)
-{
-	*l = (struct load){.err = HF_ERROR_INIT, .text = STRBUF_INIT};
-	if (text)
-		write_file(FILE_NAME, text);
-	l->result =
-		config_load_agent(text ? FILE_NAME : NULL, base, &l->config, &l->problems, &l->err);
-	assert_int_equal(l->result != 0, error_is_set(&l->err));
-	assert_int_equal(config_problems_print(&l->problems, &l->text), 0);
-}
-
-static void load(struct load *l, const char *text)
-{
-	load_above(l, text, NULL);
-}
-
-static void load_done(struct load *l)
-{
-	if (!l->result)
-		config_done(&l->config);
-	config_problems_done(&l->problems);
-	error_done(&l->err);
-	strbuf_done(&l->text);
-}
-
-static void loaded(struct load *l, const char *text)
-{
-	load(l, text);
-	if (l->result)
-		fail_msg("wrong: '%s'", l->text.buf);
-}
 
 static void without_a_file_the_defaults_of_the_agent_hold(void **state)
 {
@@ -220,7 +151,6 @@ static void components_and_spans_are_read(void **state)
 	loaded(&l, text);
 	assert_int_equal(l.config.agent.components.count,
 			 3); /* two rules of one name are one component */
-	assert_string_equal(l.config.agent.components.items[2].name, "plugins");
 	assert_string_equal(l.config.agent.components.items[0].thread, "w-*");
 	assert_null(l.config.agent.components.items[0].module);
 	span = l.config.agent.spans.items;
@@ -567,135 +497,6 @@ static void a_wrong_setting_from_elsewhere_is_named_by_where_it_was_given(void *
 	error_done(&err);
 }
 
-static void a_file_that_cannot_be_read_is_no_wrong_file(void **state)
-{
-	struct hf_error err = HF_ERROR_INIT;
-	struct config_problems problems = CONFIG_PROBLEMS_INIT;
-	struct config config;
-
-	(void)state;
-	assert_int_equal(config_load_agent("nosuch", NULL, &config, &problems, &err), -ENOENT);
-	assert_int_equal(err.code, HF_E_NOFILE);
-	assert_int_equal(config_problems_count(&problems), 0);
-	error_done(&err);
-}
-
-/* Of somebody who may read what we may not: it tells what was asked for, and opens other files than those named. */
-struct lender {
-	int settings, token;
-	bool no_token;
-};
-
-static int lend(void *user, enum config_file which, const char *path)
-{
-	struct lender *lender = user;
-
-	if (which == CONFIG_FILE_SETTINGS) {
-		lender->settings++;
-		assert_string_equal(path, "/not/ours");
-		return open(FILE_NAME, O_RDONLY | O_CLOEXEC);
-	}
-	lender->token++;
-	assert_string_equal(path, "/nor/this");
-	return lender->no_token ? -EACCES : open("token", O_RDONLY | O_CLOEXEC);
-}
-
-static void files_of_others_are_read_by_who_may_open_them(void **state)
-{
-	char path[] = "/not/ours";
-	const struct config base = {.config_path = path};
-	struct lender lender = {0};
-	const struct config_opener opener = {lend, &lender};
-	struct load l = {.err = HF_ERROR_INIT, .text = STRBUF_INIT};
-
-	(void)state;
-	write_file(FILE_NAME, "memory_profiling: {token_file: /nor/this}");
-	write_file("token", "0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789abcdef");
-	l.result = config_load_agent_by(&opener, &base, &l.config, &l.problems, &l.err);
-	assert_int_equal(l.result, 0);
-	assert_int_equal(lender.settings, 1);
-	assert_int_equal(lender.token, 1);
-	assert_string_equal(l.config.config_path, "/not/ours");
-	load_done(&l);
-	lender.no_token = true;
-	l = (struct load){.err = HF_ERROR_INIT, .text = STRBUF_INIT};
-	l.result = config_load_agent_by(&opener, &base, &l.config, &l.problems, &l.err);
-	assert_int_equal(l.result, -EINVAL);
-	assert_non_null(strstr(l.err.what.buf, "/nor/this"));
-	load_done(&l);
-}
-
-static void addresses(void **state)
-{
-	static const struct {
-		const char *text;
-		int family; /* 0: it is none */
-		bool local;
-	} cases[] = {
-		{"127.0.0.1:7654", AF_INET, true},
-		{"127.9.9.9:1", AF_INET, true},
-		{"0.0.0.0:7654", AF_INET, false},
-		{"10.0.0.1:65535", AF_INET, false},
-		{"[::1]:7654", AF_INET6, true},
-		{"[::]:7654", AF_INET6, false},
-		{"[fe80::1]:1", AF_INET6, false},
-		{"unix:/run/holdfast/agent.sock", AF_UNIX, true},
-		{"127.0.0.1", 0, false},
-		{"127.0.0.1:0", AF_INET, true}, /* any free one */
-		{"127.0.0.1:65536", 0, false},
-		{"127.0.0.1:80x", 0, false},
-		{"localhost:80", 0, false},
-		{"::1:80", 0, false},
-		{"[::1]80", 0, false},
-		{"[]:80", 0, false},
-		{"[::1:80", 0, false},
-		{"unix:", 0, false},
-		{"unix:run/x", 0, false},
-		{"", 0, false},
-		{":80", 0, false},
-	};
-	char path[200] = "unix:/";
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct listen_address address = {.length = 0};
-		int err = listen_address_parse(cases[i].text, &address);
-
-		if (!cases[i].family != (err == -EINVAL) || address.local != cases[i].local ||
-		    address.address.ss_family != cases[i].family)
-			fail_msg("'%s' gave %d", cases[i].text, err);
-	}
-	memset(path + 6, 'x', 107 - 1);
-	assert_int_equal(listen_address_parse(path, &(struct listen_address){.length = 0}), 0);
-	path[112] = 'x';
-	assert_int_equal(listen_address_parse(path, &(struct listen_address){.length = 0}),
-			 -EINVAL);
-}
-
-static void a_token_file_holds_a_hash(void **state)
-{
-	static const char hash[] =
-		"0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789abcdef";
-	uint8_t read[TOKEN_HASH_BYTES];
-	char text[100];
-	struct load l;
-
-	(void)state;
-	snprintf(text, sizeof(text), "%s  -\n", hash);
-	write_file("token", text);
-	assert_int_equal(token_file_read("token", read), 0);
-	assert_int_equal(read[0], 0x01);
-	assert_int_equal(read[31], 0xef);
-	loaded(&l, "memory_profiling: {listen: '0.0.0.0:80', token_file: token}");
-	load_done(&l);
-	write_file("token", hash + 1);
-	assert_int_equal(token_file_read("token", read), -EINVAL);
-	text[3] = 'g';
-	write_file("token", text);
-	assert_int_equal(token_file_read("token", read), -EINVAL);
-	assert_int_equal(token_file_read("/nonexistent", read), -ENOENT);
-}
-
 /* Removes the # of each setting that is not given. */
 static void give_all(char *text)
 {
@@ -836,10 +637,6 @@ int main(void)
 		cmocka_unit_test(a_budget_lowers_that_of_the_mode_and_does_not_raise_it),
 		cmocka_unit_test(environment_and_command_line_stay_above_a_file_that_is_read_anew),
 		cmocka_unit_test(a_wrong_setting_from_elsewhere_is_named_by_where_it_was_given),
-		cmocka_unit_test(a_file_that_cannot_be_read_is_no_wrong_file),
-		cmocka_unit_test(files_of_others_are_read_by_who_may_open_them),
-		cmocka_unit_test(addresses),
-		cmocka_unit_test(a_token_file_holds_a_hash),
 		cmocka_unit_test(the_printed_defaults_are_the_defaults),
 		cmocka_unit_test(every_setting_is_printed_and_may_be_given),
 		cmocka_unit_test(every_failing_allocation_is_reported),
