@@ -96,7 +96,7 @@ int token_file_read_fd(int fd, uint8_t ret_hash[TOKEN_HASH_BYTES])
 	_cleanup_close_ int owned = fd;
 	_cleanup_free_ char *text = NULL;
 	size_t size;
-	int err = fd < 0 ? fd : file_read_fd(fd, TOKEN_FILE_MAX, &text, &size);
+	int err = fd < 0 ? fd : file_read_fd(owned, TOKEN_FILE_MAX, &text, &size);
 
 	if (err)
 		return err == -EFBIG ? -EINVAL : err;
