@@ -75,7 +75,7 @@ FUZZ_C := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 ROOT_BATS := $(sort $(wildcard tests/e2e/*$(T)*.bats tests/load/*$(T)*.bats))
 # Figures of time, which other work on the machine changes: these run when all else is over. All others look at exact
 # counts, and at what is said; those that take longest begin.
-LONE := $(filter $(foreach x,budget budget_full bench cost kernel,tests/e2e/$(x).bats),$(ROOT_BATS)) \
+LONE := $(filter $(foreach x,budget budget_full bench cost kernel python_pauses,tests/e2e/$(x).bats),$(ROOT_BATS)) \
 	$(filter $(O)/tests/load/test_calibrate,$(LOAD_C:%.c=$(O)/%))
 SIDE := $(foreach x,truth python allocators cli survival agent agent_fire send,$(filter tests/e2e/$(x).bats,$(ROOT_BATS)))
 SIDE += $(filter-out $(LONE) $(SIDE),$(LOAD_C:%.c=$(O)/%) $(ROOT_BATS))

@@ -53,7 +53,7 @@ def start_time(pid):
 
 
 def descendants(pid):
-    """{pid: start time} of all below it."""
+    """{pid: start time} of all below it that live."""
     parents = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
@@ -63,7 +63,8 @@ def descendants(pid):
     while wanted:
         parent = wanted.pop()
         below = [child for child, its in parents.items() if its == parent]
-        found.update((child, start_time(child)) for child in below)
+        # One that has just ended has no start: it would be waited for in vain.
+        found.update((child, began) for child in below if (began := start_time(child)) is not None)
         wanted += below
     return found
 
