@@ -228,6 +228,8 @@ install: all                                           ## to $(DESTDIR)$(PREFIX)
 	install -Dm644 $(O)/gen/holdfast.1 $(DESTDIR)$(PREFIX)/share/man/man1/holdfast.1
 	install -Dm644 $(O)/gen/holdfast.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/holdfast
 	install -Dm644 $(O)/gen/config.schema.json $(DESTDIR)$(PREFIX)/share/holdfast/config.schema.json
+	sed 's|/usr/local|$(PREFIX)|' scripts/holdfast.service | \
+		install -Dm644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/holdfast.service
 dist:                                                  ## holdfast-VERSION.tar.gz of HEAD
 	@mkdir -p $(O)
 	$(OWNER) git archive --prefix=holdfast-$(VERSION)/ HEAD | gzip -n9 >$(O)/holdfast-$(VERSION).tar.gz

@@ -2,8 +2,10 @@
 #include "agent/broker/broker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -32,9 +34,19 @@ static int reload(void *user)
 	return rules->reloads++ ? -EINVAL : 0;
 }
 
+/* 7 is a file, 8 there is none of, all else is not the agent's. */
+static int open_file(void *user, uint32_t which)
+{
+	(void)user;
+	if (which == 7)
+		return open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	return which == 8 ? -ENOENT : -EACCES;
+}
+
 static struct broker *start(struct rules *rules)
 {
-	const struct broker_options options = {.match = match, .reload = reload, .user = rules};
+	const struct broker_options options = {
+		.match = match, .reload = reload, .open_file = open_file, .user = rules};
 	struct broker *broker;
 
 	assert_int_equal(broker_new(&options, &broker, NULL), 0);
@@ -78,6 +90,45 @@ static void reloaded_rules_hold_and_a_failed_reload_is_told(void **state)
 	assert_int_equal(broker_open(broker, getpid(), &handle, &exe, &rule), -EPERM);
 	assert_int_equal(broker_reload(broker), -EINVAL);
 	assert_int_equal(rules.allowed_pid, getpid());
+	broker_free(broker);
+}
+
+static void files_come_as_descriptors_of_the_brokers_opening(void **state)
+{
+	struct rules rules = {0};
+	struct broker *broker = start(&rules);
+	char text[32], wanted[32];
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(broker_open_file(broker, 7, &fd), 0);
+	assert_true(read(fd, text, sizeof(text)) > 0);
+	snprintf(wanted, sizeof(wanted), "%d (", broker_pid(broker));
+	assert_memory_equal(text, wanted, strlen(wanted));
+	close(fd);
+	assert_int_equal(broker_open_file(broker, 8, &fd), -ENOENT);
+	assert_int_equal(broker_open_file(broker, 9, &fd), -EACCES);
+	/* It goes on. */
+	assert_int_equal(broker_open_file(broker, 7, &fd), 0);
+	close(fd);
+	broker_free(broker);
+}
+
+static void broker_is_confined_before_it_is_there(void **state)
+{
+	struct rules rules = {0};
+	struct broker *broker = start(&rules);
+	char path[64], text[4096];
+	FILE *file;
+
+	(void)state;
+	snprintf(path, sizeof(path), "/proc/%d/status", broker_pid(broker));
+	file = fopen(path, "re");
+	assert_non_null(file);
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	assert_non_null(strstr(text, "NoNewPrivs:\t1\n"));
+	assert_non_null(strstr(text, "Seccomp:\t2\n"));
 	broker_free(broker);
 }
 
@@ -227,6 +278,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opens_what_may_be_watched_and_nothing_else),
 		cmocka_unit_test(reloaded_rules_hold_and_a_failed_reload_is_told),
+		cmocka_unit_test(files_come_as_descriptors_of_the_brokers_opening),
+		cmocka_unit_test(broker_is_confined_before_it_is_there),
 		cmocka_unit_test(job_starts_only_on_what_may_be_watched),
 		cmocka_unit_test(job_says_what_it_could_not_do_and_ends),
 		cmocka_unit_test(ends_with_its_owner_whatever_becomes_of_that),
