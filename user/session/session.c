@@ -92,6 +92,8 @@ int session_new(const struct session_options *options, struct session **ret, str
 		.ring_bytes = options->ring_bytes,
 		.faults = options->faults,
 		.follow = options->follow,
+		.count_runs = options->count_runs,
+		.count_user = options->count_user,
 	};
 	int err;
 

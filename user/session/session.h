@@ -40,6 +40,8 @@ struct session_options {
 	const struct allocator_spec *specs; /* borrowed */
 	size_t spec_count;
 	const char *tool_version;
+	int (*count_runs)(void *user); /* as probe_options.count_runs; NULL: nobody else can */
+	void *count_user;
 	const struct event_handler *recorder; /* called on the ingest thread; NULL: none */
 };
 

@@ -12,12 +12,14 @@
 #include <unistd.h>
 
 #include "agent/broker/broker_internal.h"
+#include "agent/broker/counter.h"
 #include "base/log.h"
 #include "session/doctor.h"
 
 struct server {
 	const struct broker_options *options;
 	int fd, child_fd; /* requests; a child has ended */
+	int counter_fd;   /* -1: there is none */
 	pid_t jobs[BROKER_JOBS_MAX];
 	size_t job_count;
 };
@@ -94,7 +96,7 @@ static void become_job(const struct server *server, const struct job_request *re
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	close(server->fd);
 	close(server->child_fd);
-	job_run(request, fd);
+	job_run(request, fd, server->counter_fd);
 	_exit(0);
 }
 
@@ -213,6 +215,24 @@ static void be_left_alone(void)
 	prctl(PR_SET_NAME, "holdfast-broker");
 }
 
+/*
+ * Root's figures of what probes cost are kept where jobs, who are somebody else, can only read them: so they are made before. Beside the
+ * broker's work: whoever traces meanwhile measures for itself.
+ */
+static void calibrate(const struct broker_options *options, int fd)
+{
+	if (geteuid() || !options->run_as.uid)
+		return;
+	setenv("XDG_CACHE_HOME", "/var/cache", 1);
+	if (fork())
+		return;
+	close(fd);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "holdfast-costs");
+	doctor_calibrate();
+	_exit(0);
+}
+
 /* A user that this user namespace does not have is done without: the capabilities go all the same. */
 static int confine(const struct broker_options *options)
 {
@@ -227,13 +247,17 @@ static int confine(const struct broker_options *options)
 void broker_serve(const struct broker_options *options, int fd)
 {
 	struct broker_answer ready = {.err = 0};
-	struct server server = {.options = options, .fd = fd};
+	struct server server = {.options = options, .fd = fd, .counter_fd = -1};
 	struct broker_ask ask;
 	int fds[BROKER_FDS_MAX], err = 0;
 	size_t fd_count;
 
 	be_left_alone();
 	server.child_fd = open_child_fd();
+	err = counter_start(&options->run_as, &server.counter_fd);
+	if (err)
+		log_debug_err(err, "runs of programs can't be counted");
+	calibrate(options, fd);
 	ready.err = confine(options);
 	err = broker_wire_send(fd, &ready, sizeof(ready), NULL, 0);
 	if (!err)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/broker/confine.h"
+#include "agent/broker/counter.h"
 #include "agent/broker/job.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -19,6 +20,7 @@
 
 struct job {
 	const struct job_request *request;
+	int counter_fd;
 	struct job_channel channel;
 	struct session *session;
 	uint64_t reported_ns; /* since the session's beginning */
@@ -110,6 +112,13 @@ static bool on_tick(void *user, struct session *session, const struct session_vi
 	       (job->request->until_firm && view->verdict && verdict_is_firm(view->verdict));
 }
 
+static int count_runs(void *user)
+{
+	const struct job *job = user;
+
+	return counter_enable(job->counter_fd);
+}
+
 static int trace(struct job *job, struct hf_error *error)
 {
 	const struct job_request *request = job->request;
@@ -125,6 +134,8 @@ static int trace(struct job *job, struct hf_error *error)
 		.no_stop = !request->max_stop_ns,
 		.max_stop_ns = request->max_stop_ns,
 		.tool_version = HF_VERSION,
+		.count_runs = count_runs,
+		.count_user = job,
 	};
 	enum session_end end;
 	int err = session_new(&options, &job->session, error);
@@ -146,9 +157,10 @@ static int trace(struct job *job, struct hf_error *error)
 	return err ? err : job->err;
 }
 
-static int job_trace(const struct job_request *request, int fd, struct hf_error *error)
+static int job_trace(const struct job_request *request, int fd, int counter_fd,
+		     struct hf_error *error)
 {
-	struct job job = {.request = request};
+	struct job job = {.request = request, .counter_fd = counter_fd};
 	struct report *report = NULL;
 	int err;
 
@@ -166,7 +178,8 @@ static int job_trace(const struct job_request *request, int fd, struct hf_error 
 	return err;
 }
 
-static int job_collect(const struct job_request *request, int fd, struct hf_error *error)
+static int job_collect(const struct job_request *request, int fd, int counter_fd,
+		       struct hf_error *error)
 {
 	const struct collection_options options = {
 		.trim = request->trim,
@@ -177,6 +190,8 @@ static int job_collect(const struct job_request *request, int fd, struct hf_erro
 	struct collection collection;
 	int err = confine_calls(CONFINE_COLLECT);
 
+	if (counter_fd >= 0)
+		close(counter_fd);
 	if (!err)
 		err = collection_run(&options, request->key.pid, &collection, error);
 	return err ? err : job_send(fd, JOB_COLLECTION, &collection, sizeof(collection));
@@ -199,9 +214,9 @@ static void give_way_in_need(void)
 	prctl(PR_SET_DUMPABLE, dumpable);
 }
 
-void job_run(const struct job_request *request, int fd)
+void job_run(const struct job_request *request, int fd, int counter_fd)
 {
-	static int (*const run[])(const struct job_request *, int, struct hf_error *) = {
+	static int (*const run[])(const struct job_request *, int, int, struct hf_error *) = {
 #define X(upper, name) [JOB_##upper] = job_##name,
 		JOB_KINDS(X)
 #undef X
@@ -216,7 +231,7 @@ void job_run(const struct job_request *request, int fd)
 
 	give_way_in_need();
 	if (!err)
-		err = run[request->kind](request, fd, &error);
+		err = run[request->kind](request, fd, counter_fd, &error);
 
 	if (!err) {
 		job_send(fd, JOB_END, NULL, 0);

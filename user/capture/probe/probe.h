@@ -42,6 +42,12 @@ struct probe_options {
 	uint64_t ring_bytes; /* rounded up to a power of two of at least 64 KiB; 0: 16 MiB */
 	bool faults;         /* record page faults */
 	bool follow;         /* record children from their first instruction on */
+	/*
+	 * Who may not have the kernel count runs of programs (bpf(2), BPF_ENABLE_STATS: CAP_SYS_ADMIN) asks somebody: a descriptor, the probe's
+	 * then, or -errno. NULL: nobody.
+	 */
+	int (*count_runs)(void *user);
+	void *count_user;
 	/* Tests only, 0 in the product: */
 	uint32_t test_stop_every; /* stop the thread at every n-th stack */
 	enum probe_way test_way;  /* pass over better ways */
