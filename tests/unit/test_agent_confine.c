@@ -341,6 +341,34 @@ static void collection_writes_into_processes_but_traces_none(void **state)
 	assert_int_equal(in_child(collect), 0);
 }
 
+static int count(void)
+{
+	union bpf_attr attributes = {.enable_stats.type = BPF_STATS_RUN_TIME};
+	bool root = !geteuid();
+	long fd;
+
+	if (confine_capabilities(confine_wanted(CONFINE_COUNTER, false)) ||
+	    confine_calls(CONFINE_COUNTER))
+		return 1;
+	fd = syscall(SYS_bpf, BPF_ENABLE_STATS, &attributes, sizeof(attributes));
+	if (root && fd < 0)
+		return 100;
+	if (!refused(syscall(SYS_bpf, BPF_PROG_GET_NEXT_ID, &attributes, sizeof(attributes))) ||
+	    !refused(syscall(SYS_bpf, BPF_MAP_CREATE, &attributes, sizeof(attributes))))
+		return 101;
+	if (!refused(mount("none", "/tmp", "tmpfs", 0, NULL)) || !refused(getppid()) ||
+	    !refused(open("/dev/null", O_RDONLY)) || !refused(fork()) ||
+	    !refused(socket(AF_UNIX, SOCK_STREAM, 0)) || !refused(syscall(SYS_read, 0, NULL, 0)))
+		return 102;
+	return 0;
+}
+
+static void counter_has_admin_but_no_call_to_use_it_with(void **state)
+{
+	(void)state;
+	assert_int_equal(in_child(count), 0);
+}
+
 static int as_thread_result;
 
 static void *try_exec(void *unused)
@@ -393,6 +421,7 @@ int main(void)
 		cmocka_unit_test(broker_forks_and_hands_on_but_reaches_nobody),
 		cmocka_unit_test(trace_reads_processes_and_changes_nothing),
 		cmocka_unit_test(collection_writes_into_processes_but_traces_none),
+		cmocka_unit_test(counter_has_admin_but_no_call_to_use_it_with),
 		cmocka_unit_test(threads_that_run_already_are_confined_too),
 		cmocka_unit_test(admin_is_wanted_only_where_told_and_never_by_the_agent),
 	};

@@ -281,3 +281,15 @@ bool doctor_needs_admin(void)
 {
 	return probe_needs_admin();
 }
+
+void doctor_calibrate(void)
+{
+	const struct probe_options options = {.ring_bytes = 1};
+	struct probe_costs costs;
+	struct probe *probe;
+
+	if (probe_new(&options, &probe, NULL))
+		return;
+	(void)probe_calibrate(probe, false, &costs);
+	probe_free(probe);
+}

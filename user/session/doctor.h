@@ -36,5 +36,10 @@ void doctor_done(struct check_vec *checks);
 
 /* Tracing wants CAP_SYS_ADMIN besides CAP_BPF and CAP_PERFMON: the kernel has no uprobe_multi (before 6.6). Tried, in 0.1 ms. */
 bool doctor_needs_admin(void);
+/*
+ * What probes cost here is measured, unless kept figures hold, and kept (capture/probe/cost_cache.h): for processes that may
+ * not write where they are kept. Some 0.1 s; of this process alone.
+ */
+void doctor_calibrate(void);
 
 #endif

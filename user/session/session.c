@@ -97,6 +97,8 @@ int session_new(const struct session_options *options, struct session **ret, str
 		.follow = options->follow,
 		.span_rules = options->spans.count < HF_MAX_SPAN_RULES ? options->spans.count
 								       : HF_MAX_SPAN_RULES,
+		.count_runs = options->count_runs,
+		.count_user = options->count_user,
 	};
 	int err;
 

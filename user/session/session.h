@@ -44,6 +44,8 @@ struct session_options {
 	struct span_rules spans;           /* the same */
 	struct component_rules components; /* borrowed, with what they point to; count 0: none */
 	const char *tool_version;
+	int (*count_runs)(void *user); /* as probe_options.count_runs; NULL: nobody else can */
+	void *count_user;
 	const struct event_handler *recorder; /* called on the ingest thread; NULL: none */
 };
 

@@ -488,7 +488,7 @@ def case_storm(options):
         print(f"{len(pids)} processes, {known} of a page of 1,000 known, at most {peak / MIB:.1f} MiB")
         expect(known > 50, f"only {known} of {len(pids)} were seen")
         expect(peak < 64 * MIB, f"{peak / MIB:.1f} MiB")
-        expect(below == 1, f"{below} processes below it")
+        expect(below == 2, f"{below} processes below it") # the broker, and what counts for it
 
 
 def running_of(agent, pids):

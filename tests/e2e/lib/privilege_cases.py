@@ -26,6 +26,7 @@ from agent_live import Agent, Wrong, copy_of, descendants, expect, python, runni
 CAPABILITIES = ("bpf", "perfmon", "sys_ptrace", "dac_read_search", "checkpoint_restore")
 # linux/capability.h
 NUMBERS = {"dac_read_search": 2, "sys_ptrace": 19, "sys_nice": 23, "perfmon": 38, "bpf": 39, "checkpoint_restore": 40}
+SYS_ADMIN = 21
 SOMEBODY = 61234  # of whom /etc/passwd knows nothing
 GARBAGE = """
 import gc, time
@@ -132,7 +133,7 @@ def case_root(options):
         ready(target)
         ready(program)
         rules = [{"pid": target.pid, "mode": "debug"}, {"pid": program.pid, "mode": "basic"}]
-        with Confined(options, targets=rules) as agent:
+        with Confined(options, targets=rules, alerts={"log": {"level": "debug"}}) as agent:
             until(lambda: agent.target(target.pid)["traced"], "it is traced")
             until(lambda: "holdfast-job" in processes(agent), "there is a job")
             found = processes(agent)
@@ -142,8 +143,12 @@ def case_root(options):
                 for status in found[name]:
                     holds(status, prm=bits(*jobs), eff=bits(*jobs))
                     expect(status["Uid"].split() != ["0"] * 4, f"{name} is still root")
+            for status in found["holdfast-count"]:
+                holds(status, prm=1 << SYS_ADMIN, eff=1 << SYS_ADMIN)
             finds_the_leak(agent, target)
             collects(agent, program)
+            said = agent.log()
+            expect("can't be counted" not in said, "runs are not counted")
             agent.process.send_signal(signal.SIGHUP)
             until(lambda: agent.events("ConfigurationReloaded"), "SIGHUP is heeded")
             expect(agent.end() == 0, "it did not end well")

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/broker/broker_internal.h"
+#include "agent/broker/counter.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "capture/probe/oom.h"
@@ -24,6 +25,7 @@ struct server {
 	int fd, child_fd;      /* requests; a child has ended */
 	struct oom_watch *oom; /* NULL: kills for memory are not seen, for oom_err */
 	int oom_err;
+	int counter_fd; /* -1: there is none */
 	pid_t jobs[BROKER_JOBS_MAX];
 	size_t job_count;
 };
@@ -100,7 +102,7 @@ static void become_job(const struct server *server, const struct job_request *re
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	close(server->fd);
 	close(server->child_fd);
-	job_run(request, server->options->rules(server->options->user), fd);
+	job_run(request, server->options->rules(server->options->user), fd, server->counter_fd);
 	_exit(0);
 }
 
@@ -275,6 +277,24 @@ static void be_left_alone(void)
 	prctl(PR_SET_NAME, "holdfast-broker");
 }
 
+/*
+ * Root's figures of what probes cost are kept where jobs, who are somebody else, can only read them: so they are made before. Beside the
+ * broker's work: whoever traces meanwhile measures for itself.
+ */
+static void calibrate(const struct broker_options *options, int fd)
+{
+	if (geteuid() || !options->run_as.uid)
+		return;
+	setenv("XDG_CACHE_HOME", "/var/cache", 1);
+	if (fork())
+		return;
+	close(fd);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "holdfast-costs");
+	doctor_calibrate();
+	_exit(0);
+}
+
 /* A user that this user namespace does not have is done without: the capabilities go all the same. */
 static int confine(const struct broker_options *options)
 {
@@ -289,7 +309,7 @@ static int confine(const struct broker_options *options)
 void broker_serve(const struct broker_options *options, int fd)
 {
 	struct broker_answer ready = {.err = 0};
-	struct server server = {.options = options, .fd = fd};
+	struct server server = {.options = options, .fd = fd, .counter_fd = -1};
 	struct broker_ask ask;
 	int fds[BROKER_FDS_MAX], err = 0;
 	size_t fd_count;
@@ -297,6 +317,10 @@ void broker_serve(const struct broker_options *options, int fd)
 	be_left_alone();
 	server.child_fd = open_child_fd();
 	watch_oom_kills(&server);
+	err = counter_start(&options->run_as, &server.counter_fd);
+	if (err)
+		log_debug_err(err, "runs of programs can't be counted");
+	calibrate(options, fd);
 	ready.err = confine(options);
 	err = broker_wire_send(fd, &ready, sizeof(ready), NULL, 0);
 	if (!err)

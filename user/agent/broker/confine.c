@@ -27,6 +27,8 @@ uint64_t confine_wanted(enum confine_role role, bool admin)
 
 	if (role == CONFINE_AGENT)
 		return CONFINE_NONE;
+	if (role == CONFINE_COUNTER)
+		return CONFINE_BIT(CAP_SYS_ADMIN);
 	if (role == CONFINE_COLLECT)
 		return reading;
 	return reading | tracing | (admin ? CONFINE_BIT(CAP_SYS_ADMIN) : 0);

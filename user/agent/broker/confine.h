@@ -15,6 +15,7 @@
  *	agent	sockets (unix, inet, netlink), the store's files; no fork, no exec
  *	broker	what jobs do, descriptors to the agent; no exec, no sockets but pairs, no mount, no module, no key
  *	trace	bpf, perf events, reading of other processes; opens nothing for writing, writes into no process
+ *	counter	counts runs of BPF programs (agent/broker/counter.h); CAP_SYS_ADMIN, and nothing that it could be used for
  *	collect	calls a function in a process: writes into it and its registers; no bpf
  *
  * User and capabilities are a thread's: while there is one only. Calls: all threads at once. The user's name lookup is getpwnam()'s.
@@ -31,6 +32,7 @@ enum confine_role {
 	CONFINE_BROKER,
 	CONFINE_TRACE,
 	CONFINE_COLLECT,
+	CONFINE_COUNTER,
 	CONFINE_ROLE_COUNT
 };
 
@@ -45,7 +47,7 @@ struct confine_user {
 
 /*
  * The broker's, and its jobs'. @admin: uprobes of this kernel want CAP_SYS_ADMIN (session/doctor.h).
- * CONFINE_COLLECT: what a forced collection needs of them. CONFINE_AGENT: none.
+ * CONFINE_COLLECT: what a forced collection needs of them. CONFINE_AGENT: none. CONFINE_COUNTER: CAP_SYS_ADMIN alone.
  */
 uint64_t confine_wanted(enum confine_role role, bool admin);
 

@@ -98,7 +98,10 @@ int job_channel_read(struct job_channel *channel, job_message_fn fn, void *user)
 /* What JOB_ERROR said. */
 void job_read_error(const void *bytes, size_t size, struct hf_error *ret);
 
-/* Does the work, in a process made for it; what it sends goes to @fd. @rules: of the configuration. */
-void job_run(const struct job_request *request, const struct rules *rules, int fd);
+/*
+ * Does the work, in a process made for it; what it sends goes to @fd. @rules: of the configuration. @counter_fd:
+ * agent/broker/counter.h, or -1.
+ */
+void job_run(const struct job_request *request, const struct rules *rules, int fd, int counter_fd);
 
 #endif

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "agent/broker/confine.h"
+#include "agent/broker/counter.h"
 #include "agent/broker/job.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -21,6 +22,7 @@
 struct job {
 	const struct job_request *request;
 	const struct rules *rules;
+	int counter_fd;
 	struct job_channel channel;
 	struct session *session;
 	uint64_t reported_ns; /* since the session's beginning */
@@ -112,6 +114,13 @@ static bool on_tick(void *user, struct session *session, const struct session_vi
 	       (job->request->until_firm && view->verdict && verdict_is_firm(view->verdict));
 }
 
+static int count_runs(void *user)
+{
+	const struct job *job = user;
+
+	return counter_enable(job->counter_fd);
+}
+
 static int trace(struct job *job, struct hf_error *error)
 {
 	const struct job_request *request = job->request;
@@ -130,6 +139,8 @@ static int trace(struct job *job, struct hf_error *error)
 		.components = request->components ? job->rules->components
 						  : (struct component_rules){0},
 		.spans = request->spans ? job->rules->spans : (struct span_rules){0},
+		.count_runs = count_runs,
+		.count_user = job,
 	};
 	enum session_end end;
 	int err = session_new(&options, &job->session, error);
@@ -152,9 +163,9 @@ static int trace(struct job *job, struct hf_error *error)
 }
 
 static int job_trace(const struct job_request *request, const struct rules *rules, int fd,
-		     struct hf_error *error)
+		     int counter_fd, struct hf_error *error)
 {
-	struct job job = {.request = request, .rules = rules};
+	struct job job = {.request = request, .rules = rules, .counter_fd = counter_fd};
 	struct report *report = NULL;
 	int err;
 
@@ -173,7 +184,7 @@ static int job_trace(const struct job_request *request, const struct rules *rule
 }
 
 static int job_collect(const struct job_request *request, const struct rules *rules, int fd,
-		       struct hf_error *error)
+		       int counter_fd, struct hf_error *error)
 {
 	const struct collection_options options = {
 		.trim = request->trim,
@@ -185,18 +196,22 @@ static int job_collect(const struct job_request *request, const struct rules *ru
 	int err = confine_calls(CONFINE_COLLECT);
 
 	(void)rules;
+	if (counter_fd >= 0)
+		close(counter_fd);
 	if (!err)
 		err = collection_run(&options, request->key.pid, &collection, error);
 	return err ? err : job_send(fd, JOB_COLLECTION, &collection, sizeof(collection));
 }
 
 static int job_place(const struct job_request *request, const struct rules *rules, int fd,
-		     struct hf_error *error)
+		     int counter_fd, struct hf_error *error)
 {
 	struct collector_place place;
 	int err = confine_calls(CONFINE_COLLECT);
 
 	(void)rules;
+	if (counter_fd >= 0)
+		close(counter_fd);
 	if (!err)
 		err = collector_place_find(request->key, &place, error);
 	return err ? err : job_send(fd, JOB_COLLECTOR, &place, sizeof(place));
@@ -219,9 +234,9 @@ static void give_way_in_need(void)
 	prctl(PR_SET_DUMPABLE, dumpable);
 }
 
-void job_run(const struct job_request *request, const struct rules *rules, int fd)
+void job_run(const struct job_request *request, const struct rules *rules, int fd, int counter_fd)
 {
-	static int (*const run[])(const struct job_request *, const struct rules *, int,
+	static int (*const run[])(const struct job_request *, const struct rules *, int, int,
 				  struct hf_error *) = {
 #define X(upper, name) [JOB_##upper] = job_##name,
 		JOB_KINDS(X)
@@ -238,7 +253,7 @@ void job_run(const struct job_request *request, const struct rules *rules, int f
 
 	give_way_in_need();
 	if (!err)
-		err = run[request->kind](request, rules, fd, &error);
+		err = run[request->kind](request, rules, fd, counter_fd, &error);
 
 	if (!err) {
 		job_send(fd, JOB_END, NULL, 0);

@@ -43,6 +43,12 @@ struct probe_options {
 	bool faults;         /* record page faults */
 	bool follow;         /* record children from their first instruction on */
 	uint32_t span_rules; /* how many rules for spans there will be; at most HF_MAX_SPAN_RULES */
+	/*
+	 * Who may not have the kernel count runs of programs (bpf(2), BPF_ENABLE_STATS: CAP_SYS_ADMIN) asks somebody: a descriptor, the probe's
+	 * then, or -errno. NULL: nobody.
+	 */
+	int (*count_runs)(void *user);
+	void *count_user;
 	/* Tests only, 0 in the product: */
 	uint32_t test_stop_every; /* stop the thread at every n-th stack */
 	enum probe_way test_way;  /* pass over better ways */
