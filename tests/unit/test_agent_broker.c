@@ -13,7 +13,7 @@
 #include "cmocka_all.h"
 
 struct rules {
-	int allowed_pid, reloads;
+	int allowed_pid, next_pid, reloads;
 };
 
 static bool may(void *user, int pid)
@@ -28,13 +28,20 @@ static int reload(void *user)
 {
 	struct rules *rules = user;
 
-	rules->allowed_pid = 0;
+	rules->next_pid = 0;
 	return rules->reloads++ ? -EINVAL : 0;
+}
+
+static void adopt(void *user)
+{
+	struct rules *rules = user;
+
+	rules->allowed_pid = rules->next_pid;
 }
 
 static struct broker *start(struct rules *rules)
 {
-	const struct broker_options options = {may, reload, rules};
+	const struct broker_options options = {may, reload, adopt, rules};
 	struct broker *broker;
 
 	assert_int_equal(broker_new(&options, &broker, NULL), 0);
@@ -63,7 +70,7 @@ static void opens_what_may_be_watched_and_nothing_else(void **state)
 	broker_free(broker);
 }
 
-static void reloaded_rules_hold_and_a_failed_reload_is_told(void **state)
+static void rules_hold_once_they_are_adopted_and_a_failed_reload_is_told(void **state)
 {
 	struct rules rules = {.allowed_pid = getpid()};
 	struct broker *broker = start(&rules);
@@ -71,9 +78,15 @@ static void reloaded_rules_hold_and_a_failed_reload_is_told(void **state)
 	char *exe;
 
 	(void)state;
+	assert_int_equal(broker_adopt(broker), -EINVAL);
 	assert_int_equal(broker_reload(broker), 0);
+	assert_int_equal(broker_open(broker, getpid(), &handle, &exe), 0);
+	free(exe);
+	process_handle_done(&handle);
+	assert_int_equal(broker_adopt(broker), 0);
 	assert_int_equal(broker_open(broker, getpid(), &handle, &exe), -EPERM);
 	assert_int_equal(broker_reload(broker), -EINVAL);
+	assert_int_equal(broker_adopt(broker), -EINVAL);
 	assert_int_equal(rules.allowed_pid, getpid());
 	broker_free(broker);
 }
@@ -262,7 +275,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opens_what_may_be_watched_and_nothing_else),
-		cmocka_unit_test(reloaded_rules_hold_and_a_failed_reload_is_told),
+		cmocka_unit_test(rules_hold_once_they_are_adopted_and_a_failed_reload_is_told),
 		cmocka_unit_test(job_starts_only_on_what_may_be_watched),
 		cmocka_unit_test(job_says_what_it_could_not_do_and_ends),
 		cmocka_unit_test(ends_with_its_owner_whatever_becomes_of_that),

@@ -31,6 +31,8 @@ struct broker_side {
 	const struct config *cli;
 	struct config config;
 	struct target_rules *rules;
+	struct config *next; /* read anew, not in force; NULL: none is */
+	struct target_rules *next_rules;
 };
 
 static bool broker_may(void *user, int pid)
@@ -75,13 +77,45 @@ static int load_side(struct broker_side *side, struct config_problems *problems,
 	return 0;
 }
 
+static void forget_next(struct broker_side *side)
+{
+	target_rules_free(side->next_rules);
+	side->next_rules = NULL;
+	if (side->next)
+		config_done(side->next);
+	free(side->next);
+	side->next = NULL;
+}
+
 static int broker_reread(void *user)
 {
-	struct config_problems problems = CONFIG_PROBLEMS_INIT;
-	int err = load_side(user, &problems, NULL);
+	_cleanup_(config_problems_done) struct config_problems problems = CONFIG_PROBLEMS_INIT;
+	struct broker_side *side = user;
+	int err;
 
-	config_problems_done(&problems);
+	forget_next(side);
+	side->next = calloc(1, sizeof(*side->next));
+	if (!side->next)
+		return -ENOMEM;
+	err = load(side->cli, side->next, &side->next_rules, &problems, NULL);
+	if (err) {
+		free(side->next); /* untouched by what failed */
+		side->next = NULL;
+	}
 	return err;
+}
+
+static void broker_adopt_rules(void *user)
+{
+	struct broker_side *side = user;
+
+	target_rules_free(side->rules);
+	config_done(&side->config);
+	side->config = *side->next;
+	side->rules = side->next_rules;
+	side->next_rules = NULL;
+	free(side->next);
+	side->next = NULL;
 }
 
 /* The processes of ours that no rule is meant for: those that look at others. */
@@ -257,6 +291,32 @@ static int hash_of_token(const struct config *config, char ret_hex[SHA256_HEX_LE
 	return 0;
 }
 
+/*
+ * What may fail, all or nothing: the broker only gets ready, the senders leave all as it was, and the token of before was good
+ * once. What comes last fails only where the broker is gone, and nothing new is watched then, by whatever rules.
+ */
+static int put_in_force(struct agent *agent, const struct config *config, const char *token,
+			struct hf_error *error)
+{
+	int err;
+
+	if (broker_reload(agent->broker))
+		return error_set(error, HF_E_CONFIG, "the broker can't read the configuration");
+	err = http_server_set_token(agent->http, token, error);
+	if (err)
+		return err;
+	err = send_configure(agent->senders, &config->agent, error);
+	if (err) {
+		http_server_set_token(agent->http, agent->token, NULL);
+		return err;
+	}
+	err = broker_adopt(agent->broker);
+	if (err)
+		log_warn_err(err, "the broker does not take the new rules");
+	memcpy(agent->token, token, sizeof(agent->token));
+	return 0;
+}
+
 static int apply(struct agent *agent, struct config *config, struct target_rules *rules,
 		 struct hf_error *error)
 {
@@ -267,11 +327,7 @@ static int apply(struct agent *agent, struct config *config, struct target_rules
 	if (!err)
 		err = hash_of_token(config, token, error);
 	if (!err)
-		err = http_server_set_token(agent->http, token, error);
-	if (!err)
-		err = send_configure(agent->senders, &config->agent, error);
-	if (!err && broker_reload(agent->broker))
-		err = error_set(error, HF_E_CONFIG, "the broker can't read the configuration");
+		err = put_in_force(agent, config, token, error);
 	if (err)
 		return err;
 	process_watch_set_rules(agent->watch, rules);
@@ -406,10 +462,9 @@ static int start_senders(struct agent *agent, struct hf_error *error)
 
 static int start_http(struct agent *agent, struct hf_error *error)
 {
-	char token[SHA256_HEX_LENGTH + 1];
 	struct http_options options = {
 		.listen = agent->config->listen,
-		.token_sha256 = token,
+		.token_sha256 = agent->token,
 		.limits = HTTP_LIMITS_DEFAULT,
 		.user = agent,
 	};
@@ -418,7 +473,7 @@ static int start_http(struct agent *agent, struct hf_error *error)
 	if (err)
 		return error_set_errno(error, HF_E_INTERNAL, -err, "out of memory");
 	options.table = api_table_http(agent->routes);
-	err = hash_of_token(agent->config, token, error);
+	err = hash_of_token(agent->config, agent->token, error);
 	return err ? err : http_server_new(agent->loop, &options, &agent->http, error);
 }
 
@@ -435,7 +490,7 @@ static void raise_limits(void)
 
 static int start(struct agent *agent, struct broker_side *side, struct hf_error *error)
 {
-	const struct broker_options broker = {broker_may, broker_reread, side};
+	const struct broker_options broker = {broker_may, broker_reread, broker_adopt_rules, side};
 	int err = broker_new(&broker, &agent->broker, error);
 
 	if (err)

@@ -7,7 +7,8 @@
  *	broker_start(broker, &request, ...)	a job on it (agent/broker/job.h)
  *	broker_kill(broker, job)		one that does not answer any more
  *	broker_oom_kill(broker, key, ...)	did the kernel kill it for memory?
- *	broker_reload(broker)			the configuration changed
+ *	broker_reload(broker)			the configuration changed: read, and kept ready
+ *	broker_adopt(broker)			... and in force from now on
  *	broker_free(broker)			it ends, and its jobs with it
  *
  * Whatever is asked for, the broker looks itself whether that process may be watched (options.may, called there). Its requests are
@@ -33,8 +34,9 @@
 struct broker_options {
 	/* In the broker: may this process be watched? */
 	bool (*may)(void *user, int pid);
-	/* In the broker: reads the rules anew. 0, or -errno: they stay. */
+	/* In the broker: reads the rules anew, which hold once they are adopted. 0, or -errno. */
 	int (*reload)(void *user);
+	void (*adopt)(void *user);
 	void *user;
 };
 
@@ -56,7 +58,10 @@ int broker_start(struct broker *broker, const struct job_request *request, pid_t
 		 int *ret_fd);
 /* SIGKILL. -ESRCH: it is no job of the broker's. */
 int broker_kill(struct broker *broker, pid_t job);
+/* What was read before and not adopted is forgotten. -errno of options.reload. */
 int broker_reload(struct broker *broker);
+/* -EINVAL: nothing was read. */
+int broker_adopt(struct broker *broker);
 /*
  * A descriptor of its memory, to be read only (proc(5), /proc/PID/mem): of the program that runs now, whatever comes after an exec. The caller's.
  * For figures that are read at each interval: a job for each reading would cost thousands of times as much.

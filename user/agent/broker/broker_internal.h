@@ -14,7 +14,8 @@ enum broker_ask_kind {
 	BROKER_KILL,
 	BROKER_RELOAD,
 	BROKER_OOM,
-	BROKER_MEMORY
+	BROKER_MEMORY,
+	BROKER_ADOPT
 };
 
 struct broker_ask {
