@@ -449,7 +449,8 @@ static int start_senders(struct agent *agent, struct hf_error *error)
 	strbuf_addf(&spool, "%s/spool", agent->config->store);
 	/* A socket has no URL that a browser opens. */
 	if (strncmp(agent->config->listen, "unix:", 5) != 0) {
-		strbuf_addf(&url, "http://%s", agent->config->listen);
+		/* With the port that it got. */
+		strbuf_addf(&url, "http://%s", http_server_address(agent->http));
 		options.web_url = url.buf;
 	}
 	options.spool_path = spool.buf;
@@ -503,9 +504,9 @@ static int start(struct agent *agent, struct broker_side *side, struct hf_error 
 				       strerror(-err));
 	err = start_store(agent, error);
 	if (!err)
-		err = start_senders(agent, error);
-	if (!err)
 		err = start_http(agent, error);
+	if (!err)
+		err = start_senders(agent, error);
 	if (err)
 		return err;
 	agent->oom_err = broker_sees_oom_kills(agent->broker);

@@ -172,6 +172,8 @@ def check_told(agent, receiver, number, leak_id):
     alert, = until(lambda: receiver.named("HoldfastOomKill"), "the alert comes")
     expect(alert["labels"]["severity"] == "critical", alert)
     expect("killed it for memory" in alert["annotations"]["summary"], alert)
+    expect(alert["generatorURL"] == f"http://127.0.0.1:{agent.port}/#/targets/{number}",
+           f"the alert leads to {alert['generatorURL']}")
     expect(wall(alert["endsAt"]) > time.time(), f"it is over when it comes: {alert}")
     shown = ctl(agent, "targets")
     expect("Killed by the kernel for memory" in shown and "doomed" in shown.split("Killed by")[1], shown)
