@@ -57,6 +57,10 @@ ended()
 	live reload
 }
 
+@test "a reload that fails at its end leaves nothing of the new configuration in force" {
+	live failed_reload
+}
+
 @test "other addresses than loopback need a token; foreign hosts and pages, and what is not understood, are refused" {
 	live refusals
 }

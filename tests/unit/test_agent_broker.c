@@ -15,7 +15,7 @@
 #include "cmocka_all.h"
 
 struct allowed {
-	int allowed_pid, reloads;
+	int allowed_pid, next_pid, reloads;
 };
 
 static int match(void *user, int pid)
@@ -38,7 +38,7 @@ static int reload(void *user)
 {
 	struct allowed *rules = user;
 
-	rules->allowed_pid = 0;
+	rules->next_pid = 0;
 	return rules->reloads++ ? -EINVAL : 0;
 }
 
@@ -51,12 +51,20 @@ static int open_file(void *user, uint32_t which)
 	return which == 8 ? -ENOENT : -EACCES;
 }
 
+static void adopt(void *user)
+{
+	struct allowed *rules = user;
+
+	rules->allowed_pid = rules->next_pid;
+}
+
 static struct broker *start(struct allowed *rules)
 {
 	const struct broker_options options = {
 		.match = match,
 		.rules = parts,
 		.reload = reload,
+		.adopt = adopt,
 		.open_file = open_file,
 		.user = rules,
 	};
@@ -90,7 +98,7 @@ static void opens_what_may_be_watched_and_nothing_else(void **state)
 	broker_free(broker);
 }
 
-static void reloaded_rules_hold_and_a_failed_reload_is_told(void **state)
+static void rules_hold_once_they_are_adopted_and_a_failed_reload_is_told(void **state)
 {
 	struct allowed rules = {.allowed_pid = getpid()};
 	struct broker *broker = start(&rules);
@@ -99,9 +107,15 @@ static void reloaded_rules_hold_and_a_failed_reload_is_told(void **state)
 	int rule = -1;
 
 	(void)state;
+	assert_int_equal(broker_adopt(broker), -EINVAL);
 	assert_int_equal(broker_reload(broker), 0);
+	assert_int_equal(broker_open(broker, getpid(), &handle, &exe, &rule), 0);
+	free(exe);
+	process_handle_done(&handle);
+	assert_int_equal(broker_adopt(broker), 0);
 	assert_int_equal(broker_open(broker, getpid(), &handle, &exe, &rule), -EPERM);
 	assert_int_equal(broker_reload(broker), -EINVAL);
+	assert_int_equal(broker_adopt(broker), -EINVAL);
 	assert_int_equal(rules.allowed_pid, getpid());
 	broker_free(broker);
 }
@@ -329,7 +343,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opens_what_may_be_watched_and_nothing_else),
-		cmocka_unit_test(reloaded_rules_hold_and_a_failed_reload_is_told),
+		cmocka_unit_test(rules_hold_once_they_are_adopted_and_a_failed_reload_is_told),
 		cmocka_unit_test(files_come_as_descriptors_of_the_brokers_opening),
 		cmocka_unit_test(broker_is_confined_before_it_is_there),
 		cmocka_unit_test(job_starts_only_on_what_may_be_watched),

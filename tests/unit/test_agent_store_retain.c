@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What is forgotten and what is not: by age, by size, and when the clock jumps. */
 #include <errno.h>
+#include <fcntl.h>
 
 #include "agent/store/events.h"
 #include "agent/store/leaks.h"
@@ -8,6 +9,7 @@
 #include "agent/store/retention_clock.h"
 #include "agent/store/sessions.h"
 #include "agent/store/snapshots.h"
+#include "base/cleanup.h"
 #include "base/random.h"
 #include "store_fixture.h"
 
@@ -213,6 +215,44 @@ static void with_a_target_goes_what_is_its(void **state)
 	fixture_end(&f);
 }
 
+static void make_file(struct store_fixture *f, const char *name, off_t bytes)
+{
+	_cleanup_(strbuf_done) struct strbuf path = STRBUF_INIT;
+	int fd;
+
+	fixture_path(f, name, &path);
+	fd = open(path.buf, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, bytes), 0);
+	close(fd);
+}
+
+/* T0 is the first of January 2026. The other name is nobody we know. */
+static void what_was_set_aside_goes_by_age(void **state)
+{
+	struct store_fixture f = {.options = {.days_age_ns = 10 * DAY_NS}};
+
+	(void)state;
+	fixture_begin(&f);
+	make_file(&f, "holdfast.db.damaged-20260101T000000Z", 5000);
+	make_file(&f, "holdfast.db.damaged-20260101T000000Z-wal", 300);
+	make_file(&f, "holdfast.db.damaged-20260105T000000Z-1", 20);
+	make_file(&f, "holdfast.db.damaged-unknown",
+		  1); /* of now, by its own time: later than all here */
+	make_file(&f, "my.db.damaged-20200101T000000Z", 1);
+	fixture_wait_until(&f, T0 + 9 * DAY_NS);
+	assert_int_equal(fixture_files(&f, "damaged"), 5);
+	assert_int_equal(fixture_state(&f).aside_bytes, 5321);
+	fixture_wait_until(&f, T0 + 11 * DAY_NS);
+	assert_int_equal(fixture_files(&f, "0101T000000Z"), 1);
+	assert_int_equal(fixture_files(&f, "0105T000000Z"), 1);
+	fixture_wait_until(&f, T0 + 15 * DAY_NS);
+	assert_int_equal(fixture_files(&f, "0105T000000Z"), 0);
+	assert_int_equal(fixture_files(&f, "damaged"), 2);
+	assert_int_equal(fixture_state(&f).aside_bytes, 1);
+	fixture_end(&f);
+}
+
 static void fill(struct store_fixture *f, uint64_t from_ns)
 {
 	for (uint64_t i = 0; i < 400; i++)
@@ -363,6 +403,29 @@ static void other_limits_count_from_now_on(void **state)
 	fixture_end(&f);
 }
 
+/* Oldest first, and before anything that the store itself holds. */
+static void what_was_set_aside_counts_in_the_size(void **state)
+{
+	struct store_fixture f = {.options = {.max_bytes = 4 << 20}};
+
+	(void)state;
+	fixture_begin(&f);
+	fill(&f, T0);
+	make_file(&f, "holdfast.db.damaged-20260101T000000Z", 2 << 20);
+	make_file(&f, "holdfast.db.damaged-20260102T000000Z", 1 << 20);
+	fixture_wait_until(&f, T0 + HOUR_NS);
+	assert_int_equal(fixture_files(&f, "damaged"), 2);
+	make_file(&f, "holdfast.db.damaged-20260103T000000Z", 2 << 20);
+	fixture_wait_until(&f, T0 + HOUR_NS);
+	assert_int_equal(fixture_files(&f, "20260101"), 0);
+	assert_int_equal(fixture_files(&f, "damaged"), 2);
+	make_file(&f, "holdfast.db.damaged-20260104T000000Z", 9 << 20);
+	fixture_wait_until(&f, T0 + HOUR_NS);
+	assert_int_equal(fixture_files(&f, "damaged"), 0);
+	assert_all_there(&f, 1);
+	fixture_end(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +436,8 @@ int main(void)
 		cmocka_unit_test(the_time_is_never_ahead_of_the_wall),
 		cmocka_unit_test(what_is_old_is_forgotten_and_ids_go_on),
 		cmocka_unit_test(with_a_target_goes_what_is_its),
+		cmocka_unit_test(what_was_set_aside_goes_by_age),
+		cmocka_unit_test(what_was_set_aside_counts_in_the_size),
 		cmocka_unit_test(a_jump_far_ahead_takes_nothing_young),
 		cmocka_unit_test(a_jump_back_takes_nothing_and_keeps_order),
 		cmocka_unit_test(a_clock_that_starts_in_1970_is_put_right),

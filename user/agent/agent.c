@@ -34,7 +34,10 @@ struct broker_side {
 	const struct config *cli;
 	struct config config;
 	struct target_rules *rules;
-	struct rules parts; /* of programs; they borrow from config */
+	struct rules parts;  /* of programs; they borrow from config */
+	struct config *next; /* read anew, not in force; NULL: none is */
+	struct target_rules *next_rules;
+	struct rules next_parts;
 };
 
 static const struct rules *broker_rules(void *user)
@@ -126,13 +129,55 @@ static int load_side(struct broker_side *side, struct config_problems *problems,
 	return rules_make(&side->config, &side->parts, error);
 }
 
+static void forget_next(struct broker_side *side)
+{
+	rules_done(&side->next_parts);
+	target_rules_free(side->next_rules);
+	side->next_rules = NULL;
+	if (side->next)
+		config_done(side->next);
+	free(side->next);
+	side->next = NULL;
+}
+
 static int broker_reread(void *user)
 {
-	struct config_problems problems = CONFIG_PROBLEMS_INIT;
-	int err = load_side(user, &problems, NULL);
+	_cleanup_(config_problems_done) struct config_problems problems = CONFIG_PROBLEMS_INIT;
+	struct broker_side *side = user;
+	int err;
 
-	config_problems_done(&problems);
+	forget_next(side);
+	side->next = calloc(1, sizeof(*side->next));
+	if (!side->next)
+		return -ENOMEM;
+	err = config_load_agent(side->cli->config_path, side->cli, side->next, &problems, NULL);
+	if (!err)
+		err = make_rules(side->next, &side->next_rules, NULL);
+	if (err) { /* nothing is in it */
+		free(side->next);
+		side->next = NULL;
+		return err;
+	}
+	err = rules_make(side->next, &side->next_parts, NULL);
+	if (err)
+		forget_next(side);
 	return err;
+}
+
+static void broker_adopt_rules(void *user)
+{
+	struct broker_side *side = user;
+
+	rules_done(&side->parts);
+	target_rules_free(side->rules);
+	config_done(&side->config);
+	side->config = *side->next;
+	side->rules = side->next_rules;
+	side->parts = side->next_parts;
+	side->next_rules = NULL;
+	side->next_parts = (struct rules){0};
+	free(side->next);
+	side->next = NULL;
 }
 
 /* The processes of ours that no rule is meant for: those that look at others. */
@@ -325,6 +370,32 @@ static int hash_of_token(struct agent *agent, const struct config *config,
 	return 0;
 }
 
+/*
+ * What may fail, all or nothing: the broker only gets ready, the senders leave all as it was, and the token of before was good
+ * once. What comes last fails only where the broker is gone, and nothing new is watched then, by whatever rules.
+ */
+static int put_in_force(struct agent *agent, const struct config *config, const char *token,
+			struct hf_error *error)
+{
+	int err;
+
+	if (broker_reload(agent->broker))
+		return error_set(error, HF_E_CONFIG, "the broker can't read the configuration");
+	err = http_server_set_token(agent->http, token, error);
+	if (err)
+		return err;
+	err = send_configure(agent->senders, &config->agent, error);
+	if (err) {
+		http_server_set_token(agent->http, agent->token, NULL);
+		return err;
+	}
+	err = broker_adopt(agent->broker);
+	if (err)
+		log_warn_err(err, "the broker does not take the new rules");
+	memcpy(agent->token, token, sizeof(agent->token));
+	return 0;
+}
+
 static int apply(struct agent *agent, struct config *config, struct target_rules *rules,
 		 struct hf_error *error)
 {
@@ -335,11 +406,7 @@ static int apply(struct agent *agent, struct config *config, struct target_rules
 	if (!err)
 		err = hash_of_token(agent, config, token, error);
 	if (!err)
-		err = http_server_set_token(agent->http, token, error);
-	if (!err)
-		err = send_configure(agent->senders, &config->agent, error);
-	if (!err && broker_reload(agent->broker))
-		err = error_set(error, HF_E_CONFIG, "the broker can't read the configuration");
+		err = put_in_force(agent, config, token, error);
 	if (err)
 		return err;
 	process_watch_set_rules(agent->watch, rules);
@@ -457,10 +524,9 @@ static int start_store(struct agent *agent, struct hf_error *error)
 
 static int start_http(struct agent *agent, struct hf_error *error)
 {
-	char token[SHA256_HEX_LENGTH + 1];
 	struct http_options options = {
 		.listen = agent->config->listen,
-		.token_sha256 = token,
+		.token_sha256 = agent->token,
 		.limits = HTTP_LIMITS_DEFAULT,
 		.user = agent,
 	};
@@ -469,7 +535,7 @@ static int start_http(struct agent *agent, struct hf_error *error)
 	if (err)
 		return error_set_errno(error, HF_E_INTERNAL, -err, "out of memory");
 	options.table = api_table_http(agent->routes);
-	err = hash_of_token(agent, agent->config, token, error);
+	err = hash_of_token(agent, agent->config, agent->token, error);
 	return err ? err : http_server_new(agent->loop, &options, &agent->http, error);
 }
 
@@ -511,6 +577,7 @@ static int start_broker(struct agent *agent, struct broker_side *side,
 		.match = broker_match,
 		.rules = broker_rules,
 		.reload = broker_reread,
+		.adopt = broker_adopt_rules,
 		.open_file = broker_file,
 		.user = side,
 		.run_as = users->broker,

@@ -15,6 +15,7 @@
 #include "agent/trace_plan.h"
 #include "agent/watch/watch.h"
 #include "base/loop.h"
+#include "base/sha256.h"
 #include "base/vec.h"
 #include "config/config.h"
 #include "report/report.h"
@@ -140,6 +141,7 @@ struct agent {
 	struct store *store;
 	struct api_table *routes;
 	struct http_server *http;
+	char token[SHA256_HEX_LENGTH + 1]; /* its hash; "": none is wanted */
 	struct sender_set *senders;
 	int pass_fd, upkeep_fd, signal_fd; /* timers and signals in the loop */
 	uint64_t started_ns, started_wall_ns;

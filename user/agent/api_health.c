@@ -87,6 +87,7 @@ static void put_store(struct json_out *json, const struct agent *agent)
 	json_out_u64(json, "dropped_samples", state.dropped_samples);
 	json_out_u64(json, "dropped_events", state.dropped_events);
 	json_out_u64(json, "damaged_files", state.damaged_files);
+	json_out_u64(json, "set_aside_bytes", state.aside_bytes);
 	json_out_end_object(json);
 }
 

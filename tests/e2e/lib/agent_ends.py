@@ -2,6 +2,7 @@
 """How targets end under the agent: killed by the kernel for memory, or by somebody."""
 import calendar
 import contextlib
+import hashlib
 import http.server
 import json
 import os
@@ -10,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from agent_live import Agent, Skipped, expect, running, until
+from agent_live import Agent, Skipped, copy_of, expect, running, until
 
 MIB = 1 << 20
 
@@ -171,6 +172,8 @@ def check_told(agent, receiver, number, leak_id):
     alert, = until(lambda: receiver.named("HoldfastOomKill"), "the alert comes")
     expect(alert["labels"]["severity"] == "critical", alert)
     expect("killed it for memory" in alert["annotations"]["summary"], alert)
+    expect(alert["generatorURL"] == f"http://127.0.0.1:{agent.port}/#/targets/{number}",
+           f"the alert leads to {alert['generatorURL']}")
     expect(wall(alert["endsAt"]) > time.time(), f"it is over when it comes: {alert}")
     shown = ctl(agent, "targets")
     expect("Killed by the kernel for memory" in shown and "doomed" in shown.split("Killed by")[1], shown)
@@ -212,6 +215,38 @@ def case_cleared_restart(options):
                 expect(not active(agent), f"cleared, and back after a restart without new evidence: {active(agent)}")
             target.send_signal(signal.SIGCONT)
             until(lambda: leak_of(agent, "leaked_block"), "with new evidence it is back", 90)
+
+
+def write_token(options, word):
+    path = os.path.join(options.scratch, "token")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(hashlib.sha256(word.encode()).hexdigest() + "\n")
+    return path
+
+
+def case_failed_reload(options):
+    """Its last steps fail: of the new configuration nothing is in force, not in the broker either."""
+    old, new = ({"X-Holdfast": "1", "Authorization": f"Bearer {word}"} for word in ("old", "new"))
+    sleeper = copy_of(options, "/bin/sleep", "sleeper")
+    with Agent(options, mode="basic", token_file=write_token(options, "old"),
+               targets=[{"exe": sleeper}]) as agent:
+        agent.headers = old
+        with open(os.path.join(agent.store, "spool"), "w", encoding="utf-8"):
+            pass # where the folder should be
+        write_token(options, "new")
+        agent.configure(fleet={"clickhouse": "http://127.0.0.1:1"}, targets=[{"comm": "nobody"}])
+        status, answer = agent.ask("POST", "/-/reload")
+        expect(status != 200, f"it was reloaded: {answer}")
+        expect(agent.ask("GET", "/api/v1/status", headers=new)[0] == 401, "the new token is in force")
+        expect(agent.ask("GET", "/api/v1/status")[0] == 200, "the old token is not in force any more")
+        with running(sleeper, "60") as target:
+            until(lambda: target.pid in {t["pid"] for t in agent.get("/api/v1/targets")["targets"]},
+                  "the old rules hold", 15)
+        os.unlink(os.path.join(agent.store, "spool"))
+        expect(agent.ask("POST", "/-/reload")[0] == 200, "what was mended is refused")
+        agent.headers = new
+        expect(agent.ask("GET", "/api/v1/status", headers=old)[0] == 401, "the old token is still in force")
+        expect(agent.get("/api/v1/targets")["targets"] == [], "the new rules do not hold")
 
 
 def of_time(agent, query):

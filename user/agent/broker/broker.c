@@ -234,6 +234,13 @@ int broker_reload(struct broker *broker)
 	return ask_plainly(broker, &(struct broker_ask){.kind = BROKER_RELOAD}, &answer);
 }
 
+int broker_adopt(struct broker *broker)
+{
+	struct broker_answer answer;
+
+	return ask_plainly(broker, &(struct broker_ask){.kind = BROKER_ADOPT}, &answer);
+}
+
 int broker_oom_kill(struct broker *broker, struct process_key key, struct broker_oom_kill *ret)
 {
 	const struct broker_ask question = {.kind = BROKER_OOM, .job = {.key = key}};

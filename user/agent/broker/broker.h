@@ -8,7 +8,8 @@
  *	broker_kill(broker, job)		one that does not answer any more
  *	broker_oom_kill(broker, key, ...)	did the kernel kill it for memory?
  *	broker_open_file(broker, which, &fd)	one of the agent's own files
- *	broker_reload(broker)			the configuration changed
+ *	broker_reload(broker)			the configuration changed: read, and kept ready
+ *	broker_adopt(broker)			... and in force from now on
  *	broker_free(broker)			it ends, and its jobs with it
  *
  * It holds the capabilities of confine.h, as another user where it was root, and a filter of system calls; its jobs hold what
@@ -40,8 +41,9 @@ struct broker_options {
 	int (*match)(void *user, int pid);
 	/* In the broker: what the parts of a program are, for a job that begins now. */
 	const struct rules *(*rules)(void *user);
-	/* In the broker: reads the rules anew. 0, or -errno: they stay. */
+	/* In the broker: reads the rules anew, which hold once they are adopted. 0, or -errno. */
 	int (*reload)(void *user);
+	void (*adopt)(void *user);
 	/* In the broker: a descriptor of file @which, whatever that means to both, or -errno. */
 	int (*open_file)(void *user, uint32_t which);
 	void *user;
@@ -68,7 +70,10 @@ int broker_start(struct broker *broker, const struct job_request *request, pid_t
 		 int *ret_fd);
 /* SIGKILL. -ESRCH: it is no job of the broker's. */
 int broker_kill(struct broker *broker, pid_t job);
+/* What was read before and not adopted is forgotten. -errno of options.reload. */
 int broker_reload(struct broker *broker);
+/* -EINVAL: nothing was read. */
+int broker_adopt(struct broker *broker);
 /*
  * A descriptor of its memory, to be read only (proc(5), /proc/PID/mem): of the program that runs now, whatever comes after an exec. The caller's.
  * For figures that are read at each interval: a job for each reading would cost thousands of times as much.

@@ -15,7 +15,8 @@ enum broker_ask_kind {
 	BROKER_RELOAD,
 	BROKER_OOM,
 	BROKER_FILE,
-	BROKER_MEMORY
+	BROKER_MEMORY,
+	BROKER_ADOPT
 };
 
 struct broker_ask {

@@ -26,6 +26,7 @@ struct server {
 	struct oom_watch *oom; /* NULL: kills for memory are not seen, for oom_err */
 	int oom_err;
 	int counter_fd; /* -1: there is none */
+	bool reloaded;  /* and not adopted */
 	pid_t jobs[BROKER_JOBS_MAX];
 	size_t job_count;
 };
@@ -203,6 +204,23 @@ static int kill_job(const struct server *server, pid_t pid)
 	return -ESRCH;
 }
 
+static int reload(struct server *server)
+{
+	int err = server->options->reload(server->options->user);
+
+	server->reloaded = !err;
+	return err;
+}
+
+static int adopt(struct server *server)
+{
+	if (!server->reloaded)
+		return -EINVAL;
+	server->options->adopt(server->options->user);
+	server->reloaded = false;
+	return 0;
+}
+
 static int find_oom_kill(const struct server *server, struct process_key key,
 			 struct broker_oom_kill *ret)
 {
@@ -253,7 +271,9 @@ static void answer(struct server *server, const struct broker_ask *ask)
 	else if (ask->kind == BROKER_OOM)
 		answer.err = find_oom_kill(server, ask->job.key, &answer.oom_kill);
 	else if (ask->kind == BROKER_RELOAD)
-		answer.err = server->options->reload(server->options->user);
+		answer.err = reload(server);
+	else if (ask->kind == BROKER_ADOPT)
+		answer.err = adopt(server);
 	broker_wire_send(server->fd, &answer, sizeof(answer), NULL, 0);
 }
 

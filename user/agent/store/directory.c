@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-#define FILE_NAME "holdfast.db"
+#define FILE_NAME DIRECTORY_FILE_NAME
 #define LOCK_NAME "holdfast.lock"
 
 static const char *const suffixes[] = {"", "-wal", "-shm"};
@@ -134,7 +134,7 @@ static int free_name(const struct directory *directory, uint64_t wall_ns, struct
 		struct stat st;
 
 		strbuf_reset(name);
-		strbuf_addstr(name, FILE_NAME ".damaged-");
+		strbuf_addstr(name, FILE_NAME DIRECTORY_ASIDE);
 		add_time(name, wall_ns);
 		if (i)
 			strbuf_addf(name, "-%u", i);

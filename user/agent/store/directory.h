@@ -20,6 +20,9 @@ struct directory {
 		.fd = -1, .lock_fd = -1, .path = STRBUF_INIT \
 	}
 
+#define DIRECTORY_FILE_NAME "holdfast.db"
+#define DIRECTORY_ASIDE     ".damaged-" /* TIME follows */
+
 /*
  * Makes it (unless read_only), and locks it against another process (unless read_only): a record lock, which goes with this
  * process and is not handed to forked ones. -errno with @err set.

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "agent/store/aside.h"
 #include "agent/store/store_internal.h"
 #include "base/clock.h"
 
@@ -140,6 +141,28 @@ static int age_targets(struct duty *duty)
 	return err;
 }
 
+/* What was set aside is kept as long as the oldest that is in the file, and not at the cost of what is. */
+static int drop_aside(struct duty *duty)
+{
+	struct store *store = duty->store;
+	uint64_t bytes = directory_file_bytes(&store->directory, false) +
+			 directory_file_bytes(&store->directory, true);
+	struct aside_files aside;
+	int err = aside_look(&store->directory, &aside);
+
+	if (err)
+		return err;
+	store->state.aside_bytes = aside.bytes;
+	if (!aside.count)
+		return 0;
+	if (aside.oldest_ns >= before(duty, store->options.days_age_ns) &&
+	    bytes + aside.bytes <= store->options.max_bytes)
+		return 0;
+	err = aside_remove(&store->directory, aside.oldest);
+	duty->done = !err;
+	return err;
+}
+
 static int used_bytes(struct store *store, uint64_t *ret_used, uint64_t *ret_free)
 {
 	uint64_t pages, free_pages;
@@ -262,7 +285,7 @@ int store_retain(struct store *store, uint64_t wall_ns, uint64_t monotonic_ns, b
 	static int (*const duties[])(struct duty *) = {
 		pack,       age_raw,   age_minutes,  age_tens,   age_snapshots,
 		age_stacks, age_leaks, age_sessions, age_events, age_targets,
-		shrink,     give_back, checkpoint,
+		drop_aside, shrink,    give_back,    checkpoint,
 	};
 	uint64_t end_ns = clock_now_ns() + STEP_NS;
 	struct duty duty = {.store = store};

@@ -46,11 +46,11 @@
 struct store;
 
 struct store_options {
-	const char *directory;        /* made with mode 0700 if absent; its parent must be there */
-	uint64_t max_bytes;           /* of the file; 0: 1 GiB; at least 1 MiB */
-	uint64_t raw_age_ns;          /* samples as they came; 0: 1 h */
-	uint64_t minutes_age_ns;      /* points of a minute, snapshots; 0: 7 d */
-	uint64_t days_age_ns;         /* points of ten minutes, and all else; 0: 90 d */
+	const char *directory;   /* made with mode 0700 if absent; its parent must be there */
+	uint64_t max_bytes;      /* of the file, and those set aside; 0: 1 GiB; at least 1 MiB */
+	uint64_t raw_age_ns;     /* samples as they came; 0: 1 h */
+	uint64_t minutes_age_ns; /* points of a minute, snapshots; 0: 7 d */
+	uint64_t days_age_ns;    /* points of ten minutes, and all else; 0: 90 d */
 	uint32_t profiles_per_target; /* 0: 200 */
 	uint32_t max_pending_samples; /* waiting in memory, 104 B each; 0: 65,536 */
 	bool read_only;               /* beside a running agent; takes no lock, mends nothing */
@@ -74,7 +74,7 @@ int store_commit(struct store *store);
 /*
  * Upkeep in small steps, about 20 ms at most: packs samples, rolls them up and forgets by age, then by size (raw samples
  * become minutes early, minutes tens of minutes, then the oldest snapshots (but of each target the last), profiles, events
- * and points go), gives free pages back. *ret_more: there is more to do now, call again soon; may be NULL.
+ * and points go), gives free pages back. Damaged files that were set aside go by age, too, and before anything else for size. *ret_more: there is more to do now, call again soon; may be NULL.
  *
  * Ages go by a clock that follows @wall_ns with mistrust: it goes on with @monotonic_ns, catches up with a wall clock
  * ahead of it nine times as fast as time passes, believes it altogether once it has been ahead for a day, and never runs
@@ -87,6 +87,7 @@ struct store_state {
 	const char *text; /* "ok", or what is wrong, for people; the store's, until the next call */
 	const char *set_aside; /* path of the file set aside last, or NULL; the store's */
 	uint64_t damaged_files;
+	uint64_t aside_bytes; /* of those that are still there, also from before: as store_retain() found them */
 	uint64_t bad_blobs;
 	uint64_t failed_writes;
 	uint64_t pending_samples, pending_targets, pending_events;
