@@ -16,6 +16,7 @@
 
 struct server {
 	const struct broker_options *options;
+	pid_t pid;        /* ours */
 	int fd, child_fd; /* requests; a child has ended */
 	pid_t jobs[BROKER_JOBS_MAX];
 	size_t job_count;
@@ -77,6 +78,8 @@ static void become_job(const struct server *server, const struct job_request *re
 	sigemptyset(&none);
 	/* A job that hangs, too, must not outlive us; the kernel takes its probes out. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != server->pid) /* it died before that */
+		_exit(0);
 	prctl(PR_SET_NAME, "holdfast-job");
 	signal(SIGTERM, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -199,7 +202,7 @@ static void be_left_alone(void)
 
 void broker_serve(const struct broker_options *options, int fd)
 {
-	struct server server = {.options = options, .fd = fd};
+	struct server server = {.options = options, .pid = getpid(), .fd = fd};
 	struct broker_ask ask;
 	int fds[BROKER_FDS_MAX], err = 0;
 	size_t fd_count;
