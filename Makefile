@@ -213,8 +213,8 @@ fuzz: $(if $(FUZZ),$(filter %/fuzz_$(FUZZ),$(FUZZERS)),$(FUZZERS))
 	$(Q)scripts/fuzz.sh run $^
 lint: built-style                                      ## clang-tidy with the analyzer
 	$(Q)scripts/check-tidy.sh --analyzer
-# bench, scenarios, estimates, fit-verdict, soak, kernel-matrix: each is one script of that name
-EXTRA := $(sort $(basename $(notdir $(wildcard $(foreach x,bench scenarios estimates fit-verdict soak kernel-matrix,\
+# bench, scenarios, estimates, fit-verdict, soak, survive, kernel-matrix: each is one script of that name
+EXTRA := $(sort $(basename $(notdir $(wildcard $(foreach x,bench scenarios estimates fit-verdict soak survive kernel-matrix,\
 	scripts/$(x).py scripts/$(x).sh)))))
 .PHONY: $(EXTRA)
 bench:                                                 ## what tracing costs, paired runs (sudo)
@@ -222,6 +222,7 @@ scenarios:                                             ## leaks and what looks l
 estimates:                                             ## what windows estimate, against what is counted (sudo)
 fit-verdict:                                           ## weights of the verdict, from the scenarios
 soak:                                                  ## attach and be killed, ARGS=10000 times (sudo)
+survive:                                               ## the agent under fire for 25 minutes (sudo)
 kernel-matrix:                                         ## boot kernels 6.1 and 6.12 in qemu, check-root there
 $(EXTRA):
 	@$(OWNER) $(MAKE) $(if $(V),,-s) built-root

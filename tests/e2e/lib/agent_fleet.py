@@ -38,7 +38,7 @@ def service(options, name, *words):
     if not os.path.exists(path):
         copy_of(options, program, name)
     before = [] if kind != "session" else ["--before=0"]  # those end by time, not by number
-    return running(path, f"--kind={kind}", f"--rate={rate}", *before, *words)
+    return running(path, *words, f"--kind={kind}", f"--rate={rate}", *before)  # of two the first holds
 
 
 def stat(process):

@@ -52,6 +52,18 @@ def start_time(pid):
     return None if fields[0] in "ZX" else fields[19]
 
 
+def gone(pid, began, what):
+    """Waits until that process has ended."""
+    try:
+        until(lambda: start_time(pid) != began, f"process {pid} {what} ends")
+    except Wrong as wrong:
+        states = []
+        for name in ("comm", "stat", "wchan", "stack"):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as file:
+                states.append(file.read().strip())
+        raise Wrong(f"{wrong}: {states}") from None
+
+
 def descendants(pid):
     """{pid: start time} of all below it that live."""
     parents = {}
@@ -166,7 +178,7 @@ class Agent:
         self.process.kill()
         self.process.wait()
         for pid, began in ours.items():
-            until(lambda: start_time(pid) != began, f"process {pid} of a killed agent ends")
+            gone(pid, began, "of a killed agent")
 
     def end(self, seconds=6):
         """In order; the exit status."""
@@ -177,7 +189,7 @@ class Agent:
         except subprocess.TimeoutExpired:
             raise Wrong(f"SIGTERM did not end it in {seconds} s: {self.log()}") from None
         for pid, began in ours.items():
-            until(lambda: start_time(pid) != began, f"process {pid} of an ended agent ends")
+            gone(pid, began, "of an ended agent")
         return status
 
     def __enter__(self):

@@ -22,6 +22,7 @@
 
 struct server {
 	const struct broker_options *options;
+	pid_t pid;             /* ours */
 	int fd, child_fd;      /* requests; a child has ended */
 	struct oom_watch *oom; /* NULL: kills for memory are not seen, for oom_err */
 	int oom_err;
@@ -98,6 +99,8 @@ static void become_job(const struct server *server, const struct job_request *re
 	sigemptyset(&none);
 	/* A job that hangs, too, must not outlive us; the kernel takes its probes out. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != server->pid) /* it died before that */
+		_exit(0);
 	prctl(PR_SET_NAME, "holdfast-job");
 	signal(SIGTERM, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
@@ -329,7 +332,7 @@ static int confine(const struct broker_options *options)
 void broker_serve(const struct broker_options *options, int fd)
 {
 	struct broker_answer ready = {.err = 0};
-	struct server server = {.options = options, .fd = fd, .counter_fd = -1};
+	struct server server = {.options = options, .pid = getpid(), .fd = fd, .counter_fd = -1};
 	struct broker_ask ask;
 	int fds[BROKER_FDS_MAX], err = 0;
 	size_t fd_count;
