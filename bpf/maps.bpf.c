@@ -23,3 +23,4 @@ bool gate_closed;
 bool pythons_known;
 __u64 birth_hits, birth_losses;
 const volatile __u64 wake_bytes = 1 << 20;
+const volatile __u32 stacks_sent_mask = HF_STACK_SEEN_SLOTS - 1;

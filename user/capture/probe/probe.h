@@ -42,6 +42,7 @@ struct probe_options {
 	uint64_t ring_bytes; /* rounded up to a power of two of at least 64 KiB; 0: 16 MiB */
 	bool faults;         /* record page faults */
 	bool follow;         /* record children from their first instruction on */
+	bool small; /* tables that do for a few processes: 3 MiB and the ring in place of 6 */
 	/* Tests only, 0 in the product: */
 	uint32_t test_stop_every; /* stop the thread at every n-th stack */
 	enum probe_way test_way;  /* pass over better ways */
