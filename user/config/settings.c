@@ -122,7 +122,7 @@ int settings_read_fd(int fd, const char *path, struct config *config,
 	struct config_text text = {.name = path};
 	_cleanup_close_ int owned = fd;
 	_cleanup_free_ char *content = NULL;
-	int result = fd < 0 ? fd : file_read_fd(fd, MAX_FILE_BYTES, &content, &text.size);
+	int result = fd < 0 ? fd : file_read_fd(owned, MAX_FILE_BYTES, &content, &text.size);
 
 	if (result)
 		return cannot_read(path, result, err);
