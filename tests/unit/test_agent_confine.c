@@ -284,17 +284,20 @@ static int read_only(void)
 	return 0;
 }
 
+/* 0, or what such a job may do and should not. */
+static int become_job(enum confine_role role)
+{
+	int err = become(role) ? 1 : try_what_nobody_may();
+
+	return err ? err : read_only();
+}
+
 static int trace(void)
 {
 	char byte = 1, copy = 0;
 	struct iovec from = {&byte, 1}, to = {&copy, 1};
-	int err;
+	int err = become_job(CONFINE_TRACE);
 
-	if (become(CONFINE_TRACE))
-		return 1;
-	err = try_what_nobody_may();
-	if (!err)
-		err = read_only();
 	if (err)
 		return err;
 	if (process_vm_readv(getpid(), &to, 1, &from, 1, 0) != 1 || copy != 1)
@@ -321,13 +324,8 @@ static int collect(void)
 	union bpf_attr attributes = {0};
 	char byte = 1, copy = 0;
 	struct iovec from = {&byte, 1}, to = {&copy, 1};
-	int err;
+	int err = become_job(CONFINE_COLLECT);
 
-	if (become(CONFINE_COLLECT))
-		return 1;
-	err = try_what_nobody_may();
-	if (!err)
-		err = read_only();
 	if (err)
 		return err;
 	if (!refused(syscall(SYS_bpf, BPF_PROG_GET_NEXT_ID, &attributes, sizeof(attributes))) ||

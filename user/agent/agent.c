@@ -109,26 +109,6 @@ static int make_rules(struct config *config, struct target_rules **ret, struct h
 			       strerror(-err));
 }
 
-/* The rules borrow from a config; so that is not moved while they live. */
-static int load_side(struct broker_side *side, struct config_problems *problems,
-		     struct hf_error *error)
-{
-	struct config config;
-	struct target_rules *rules;
-	int err = config_load_agent(side->cli->config_path, side->cli, &config, problems, error);
-
-	if (!err)
-		err = make_rules(&config, &rules, error);
-	if (err)
-		return err;
-	rules_done(&side->parts);
-	target_rules_free(side->rules);
-	config_done(&side->config);
-	side->config = config;
-	side->rules = rules;
-	return rules_make(&side->config, &side->parts, error);
-}
-
 static void forget_next(struct broker_side *side)
 {
 	rules_done(&side->next_parts);
@@ -140,28 +120,35 @@ static void forget_next(struct broker_side *side)
 	side->next = NULL;
 }
 
-static int broker_reread(void *user)
+/* Read, and not in force. */
+static int read_next(struct broker_side *side, struct config_problems *problems,
+		     struct hf_error *error)
 {
-	_cleanup_(config_problems_done) struct config_problems problems = CONFIG_PROBLEMS_INIT;
-	struct broker_side *side = user;
 	int err;
 
 	forget_next(side);
 	side->next = calloc(1, sizeof(*side->next));
 	if (!side->next)
-		return -ENOMEM;
-	err = config_load_agent(side->cli->config_path, side->cli, side->next, &problems, NULL);
+		return error_set_errno(error, HF_E_INTERNAL, ENOMEM, "out of memory");
+	err = config_load_agent(side->cli->config_path, side->cli, side->next, problems, error);
 	if (!err)
-		err = make_rules(side->next, &side->next_rules, NULL);
+		err = make_rules(side->next, &side->next_rules, error);
 	if (err) { /* nothing is in it */
 		free(side->next);
 		side->next = NULL;
 		return err;
 	}
-	err = rules_make(side->next, &side->next_parts, NULL);
+	err = rules_make(side->next, &side->next_parts, error);
 	if (err)
 		forget_next(side);
 	return err;
+}
+
+static int broker_reread(void *user)
+{
+	_cleanup_(config_problems_done) struct config_problems problems = CONFIG_PROBLEMS_INIT;
+
+	return read_next(user, &problems, NULL);
 }
 
 static void broker_adopt_rules(void *user)
@@ -706,10 +693,12 @@ int agent_run(const struct config *cli, struct config_problems *problems, struct
 
 	raise_limits();
 	config_init(&side.config);
-	err = load_side(&side, problems, error);
-	agent.rules = side.rules;
-	if (!err)
+	err = read_next(&side, problems, error);
+	if (!err) {
+		broker_adopt_rules(&side);
+		agent.rules = side.rules;
 		configure_log(&side.config);
+	}
 	if (!err)
 		err = run(&agent, &side, error);
 	stop(&agent);

@@ -170,6 +170,8 @@ void targets_reconcile(struct agent *agent);
 void target_forget(struct watched *watched);
 struct agent_target *agent_target(const struct watched *watched);
 /* By its id, running ones only; NULL. */
+/* The version of its Python is known. */
+void target_note_python(struct agent_target *target, const char *version);
 struct agent_target *target_by_id(const struct agent *agent, uint64_t id);
 /* After each pass: growth, alarms, sample into the store. */
 void target_judge(struct agent_target *target, uint64_t now_ns, uint64_t wall_ns);

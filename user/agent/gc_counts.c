@@ -108,16 +108,6 @@ void gc_counts_tick(struct agent *agent, uint64_t now_ns)
 	gc_counts_next(agent, now_ns);
 }
 
-static void note_version(struct agent_target *target, const char *version)
-{
-	char *copy = strdup(version);
-
-	if (!copy)
-		return;
-	free(target->inside.python);
-	target->inside.python = copy;
-}
-
 void gc_counts_take(struct agent_job *job, const void *bytes, size_t size)
 {
 	struct agent_target *target = job->target;
@@ -136,7 +126,7 @@ void gc_counts_take(struct agent_job *job, const void *bytes, size_t size)
 		target->gc.again_ns = clock_now_ns() + GC_AGAIN_NS;
 		return;
 	}
-	note_version(target, place.version);
+	target_note_python(target, place.version);
 	read_count(target, clock_now_ns());
 }
 

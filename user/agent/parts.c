@@ -5,7 +5,6 @@
 
 #include "agent/agent_internal.h"
 #include "base/hashmap.h"
-#include "base/log.h"
 
 static struct agent_component *find_component(struct agent_target *target, const char *name)
 {

@@ -10,15 +10,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/store/directory.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 
 #define USER_NAME   "holdfast"
 #define NOBODY_NAME "nobody"
 #define NOBODY_ID   65534 /* the kernel's, where no file tells */
-/* What the agent puts into its store's directory (store/directory.c, send/spool.h). */
+/* What the agent puts into its store's directory (store/directory.h, send/spool.h). */
 #define STORE_PREFIX "holdfast."
-#define STORE_LOCK   "holdfast.lock"
 #define STORE_SPOOL  "spool"
 
 static struct confine_user nobody(void)
@@ -103,7 +103,7 @@ void privilege_prepare_store(const char *path, const struct confine_user *user)
 	fd = open_directory(AT_FDCWD, path, 0);
 	if (fd < 0 || !is_roots_alone(fd))
 		return;
-	if (!made && fstatat(fd, STORE_LOCK, &st, AT_SYMLINK_NOFOLLOW))
+	if (!made && fstatat(fd, DIRECTORY_LOCK_NAME, &st, AT_SYMLINK_NOFOLLOW))
 		return;
 	spool = open_directory(fd, STORE_SPOOL, O_NOFOLLOW);
 	if (spool >= 0 && is_roots_alone(spool))

@@ -57,10 +57,8 @@ static void take_inside(struct agent_target *target, const struct report *report
 		inside->heap_free_bytes = report->memory.heap_free_bytes;
 		inside->fragmentation_percent = report->memory.fragmentation_percent;
 	}
-	if (*version && (!inside->python || strcmp(inside->python, version) != 0)) {
-		free(inside->python);
-		inside->python = strdup(version);
-	}
+	if (*version)
+		target_note_python(target, version);
 }
 
 struct profile_bytes {

@@ -115,6 +115,19 @@ void target_came(void *user, struct watched *watched)
 					  .text = "a process that is to be watched appeared"});
 }
 
+void target_note_python(struct agent_target *target, const char *version)
+{
+	char *copy;
+
+	if (target->inside.python && !strcmp(target->inside.python, version))
+		return;
+	copy = strdup(version);
+	if (!copy)
+		return;
+	free(target->inside.python);
+	target->inside.python = copy;
+}
+
 static void agent_target_free(struct agent_target *target)
 {
 	target_forget_parts(target);

@@ -320,6 +320,15 @@ int ctl_components(struct ctl *ctl, struct hf_error *error)
 	return show_of_target(ctl, "/components", show_components, error);
 }
 
+static bool any_estimated(const json_t *rows)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < json_array_size(rows); i++)
+		any |= json_is_true(json_object_get(json_array_get(rows, i), "estimated"));
+	return any;
+}
+
 static void show_spans(const struct ctl_view *view, const json_t *answer, struct strbuf *out)
 {
 	static const struct ctl_field fields[] = {
@@ -340,6 +349,10 @@ static void show_spans(const struct ctl_view *view, const json_t *answer, struct
 			"mode has none (advanced and debug have).\n");
 	else
 		add_page(out, view, answer, fields, "spans");
+	if (any_estimated(json_object_get(answer, "spans")))
+		strbuf_addstr(
+			out,
+			"Estimated by what fell into windows of tracing; peaks are at least these.\n");
 }
 
 int ctl_spans(struct ctl *ctl, struct hf_error *error)

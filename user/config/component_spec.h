@@ -14,9 +14,9 @@
 #ifndef HF_CONFIG_COMPONENT_SPEC_H
 #define HF_CONFIG_COMPONENT_SPEC_H
 
-/* Owned; NULL: not given. The name is never NULL in one that was read. Field by field a struct component_rule. */
 #define COMPONENT_SPECS_MAX 64
 
+/* Owned; NULL: not given. The name is never NULL in one that was read. Field by field a struct component_rule. */
 struct component_spec {
 	char *name, *function, *module, *source, *python_module, *thread, *cgroup, *unit;
 };

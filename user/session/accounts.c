@@ -193,6 +193,7 @@ void accounts_span_text(const struct accounts *accounts, uint64_t word, struct s
 void accounts_get_counts(const struct accounts *accounts, struct accounts_counts *ret)
 {
 	*ret = accounts->counts;
+	ret->spans_unknown = accounts->spans.unknown;
 }
 
 int account_for_each_fault(const struct account *account,

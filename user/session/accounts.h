@@ -114,6 +114,7 @@ struct accounts_counts {
 	uint64_t events, by_kind[HF_EVENT_KIND_COUNT];
 	uint64_t unknown_process;  /* events of processes without account */
 	uint64_t stacks_refused;   /* stacks without memory for them: their blocks have no stack */
+	uint64_t spans_unknown;    /* allocations whose spans were not told: lost, or too many */
 	uint64_t accounts_dropped; /* ended processes with nothing to show, forgotten */
 	struct hf_loss loss;       /* from LOSS events (recordings) */
 };

@@ -146,8 +146,10 @@ static int add_notes(const struct session *session, uint64_t unseen, uint64_t re
 		     struct report_builder *builder)
 {
 	uint64_t lost = session->probe ? probe_span_losses(session->probe) : 0;
+	struct accounts_counts counts;
 	int err = 0;
 
+	accounts_get_counts(session->accounts, &counts);
 	if (unseen)
 		err = report_builder_add_note(
 			builder,
@@ -158,6 +160,10 @@ static int add_notes(const struct session *session, uint64_t unseen, uint64_t re
 		err = report_builder_add_note(
 			builder, "%lu times there was no memory to keep what span a block is of",
 			(unsigned long)refused);
+	if (!err && counts.spans_unknown)
+		err = report_builder_add_note(
+			builder, "%lu allocations belong to spans that were lost on the way",
+			(unsigned long)counts.spans_unknown);
 	if (!err && lost)
 		err = report_builder_add_note(
 			builder, "%lu times more spans were open at once than are kept apart",

@@ -53,7 +53,6 @@ struct member {
 	uint64_t execed_ns;         /* its allocator may not be mapped yet; 0: no exec was seen */
 	unsigned int looks;         /* for an allocator since then */
 	VEC(const struct module *) span_modules; /* that were searched for spans' functions */
-	size_t span_places;                      /* that are probed */
 	bool code_came;                          /* since we looked for allocators */
 	bool code_changed;                       /* since it was published */
 	uint64_t late_count,

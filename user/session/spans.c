@@ -10,8 +10,6 @@
 #include "process/code/jumps.h"
 #include "process/proc/process.h"
 
-#define FUNCTION_NAME_MAX 1024
-
 /* "module:function"; a C++ name has "::", so only a single ':' divides. */
 struct name {
 	const char *function;
@@ -103,8 +101,6 @@ static void probe_module(struct session *session, struct member *member,
 	if (err)
 		log_warn_err(err, "spans of process %d are not seen in %s", member->target->key.pid,
 			     module->path);
-	else
-		member->span_places += places.count;
 	vec_done(&places);
 }
 

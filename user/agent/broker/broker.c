@@ -116,17 +116,20 @@ static int ask(struct broker *broker, const struct broker_ask *question,
 	return err;
 }
 
-/* Of those that carry no descriptors. */
+/* Of those that carry no descriptors. @ret_answer NULL: only whether it was done is wanted. */
 static int ask_plainly(struct broker *broker, const struct broker_ask *question,
 		       struct broker_answer *ret_answer)
 {
+	struct broker_answer answer;
 	int fds[BROKER_FDS_MAX], err;
 	size_t count;
 
-	err = ask(broker, question, ret_answer, fds, &count);
+	err = ask(broker, question, &answer, fds, &count);
 	while (count)
 		close(fds[--count]);
-	return err ? err : ret_answer->err;
+	if (!err && ret_answer)
+		*ret_answer = answer;
+	return err ? err : answer.err;
 }
 
 static int take_handle(const struct broker_answer *answer, const int *fds, size_t count,
@@ -222,23 +225,17 @@ int broker_open_memory(struct broker *broker, struct process_key key, int *ret_f
 
 int broker_kill(struct broker *broker, pid_t job)
 {
-	struct broker_answer answer;
-
-	return ask_plainly(broker, &(struct broker_ask){.kind = BROKER_KILL, .pid = job}, &answer);
+	return ask_plainly(broker, &(struct broker_ask){.kind = BROKER_KILL, .pid = job}, NULL);
 }
 
 int broker_reload(struct broker *broker)
 {
-	struct broker_answer answer;
-
-	return ask_plainly(broker, &(struct broker_ask){.kind = BROKER_RELOAD}, &answer);
+	return ask_plainly(broker, &(struct broker_ask){.kind = BROKER_RELOAD}, NULL);
 }
 
 int broker_adopt(struct broker *broker)
 {
-	struct broker_answer answer;
-
-	return ask_plainly(broker, &(struct broker_ask){.kind = BROKER_ADOPT}, &answer);
+	return ask_plainly(broker, &(struct broker_ask){.kind = BROKER_ADOPT}, NULL);
 }
 
 int broker_oom_kill(struct broker *broker, struct process_key key, struct broker_oom_kill *ret)
@@ -254,7 +251,5 @@ int broker_oom_kill(struct broker *broker, struct process_key key, struct broker
 
 int broker_sees_oom_kills(struct broker *broker)
 {
-	struct broker_answer answer;
-
-	return ask_plainly(broker, &(struct broker_ask){.kind = BROKER_OOM}, &answer);
+	return ask_plainly(broker, &(struct broker_ask){.kind = BROKER_OOM}, NULL);
 }

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <linux/bpf.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -55,10 +54,6 @@ static void serve(int fd)
 
 static _Noreturn void be_the_counter(const struct confine_user *user, int fd)
 {
-	setpgid(0, 0);
-	signal(SIGINT, SIG_IGN);
-	signal(SIGTERM, SIG_IGN);
-	signal(SIGHUP, SIG_IGN);
 	prctl(PR_SET_NAME, "holdfast-count");
 	(void)confine_user(user); /* else as it is: capabilities and calls go all the same */
 	if (!confine_capabilities(confine_wanted(CONFINE_COUNTER, false)) &&

@@ -6,7 +6,7 @@
  *	counter_start(&user, &fd)	in the broker, before it gives anything up; -1: nobody here may
  *	counter_enable(fd)		in a job
  *
- * It ends when all descriptors of its socket are closed, which broker and jobs hold.
+ * It is left alone by signals as the broker is, whose group it stays in. It ends when all descriptors of its socket are closed, which broker and jobs hold.
  */
 #ifndef HOLDFAST_BROKER_COUNTER_H
 #define HOLDFAST_BROKER_COUNTER_H

@@ -23,7 +23,7 @@
 #include "process/proc/process.h"
 #include "session/rules.h"
 
-/* X(upper, name): each has a function job_NAME() in jobs.c. */
+/* X(upper, name): each has a line in the table of jobs.c. */
 #define JOB_KINDS(X)        \
 	X(TRACE, trace)     \
 	X(COLLECT, collect) \

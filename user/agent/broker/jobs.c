@@ -22,7 +22,7 @@
 struct job {
 	const struct job_request *request;
 	const struct rules *rules;
-	int counter_fd;
+	int fd, counter_fd;
 	struct job_channel channel;
 	struct session *session;
 	uint64_t reported_ns; /* since the session's beginning */
@@ -162,30 +162,28 @@ static int trace(struct job *job, struct hf_error *error)
 	return err ? err : job->err;
 }
 
-static int job_trace(const struct job_request *request, const struct rules *rules, int fd,
-		     int counter_fd, struct hf_error *error)
+static int job_trace(struct job *job, struct hf_error *error)
 {
-	struct job job = {.request = request, .rules = rules, .counter_fd = counter_fd};
 	struct report *report = NULL;
 	int err;
 
-	job_channel_init(&job.channel, fd);
-	err = trace(&job, error);
+	job_channel_init(&job->channel, job->fd);
+	err = trace(job, error);
 	if (!err) {
-		session_detach(job.session);
-		err = session_report(job.session, &report, error);
+		session_detach(job->session);
+		err = session_report(job->session, &report, error);
 	}
 	if (!err)
-		err = send_report(fd, JOB_LAST_REPORT, report);
+		err = send_report(job->fd, JOB_LAST_REPORT, report);
 	report_free(report);
-	session_free(job.session);
-	strbuf_done(&job.channel.in);
+	session_free(job->session);
+	strbuf_done(&job->channel.in);
 	return err;
 }
 
-static int job_collect(const struct job_request *request, const struct rules *rules, int fd,
-		       int counter_fd, struct hf_error *error)
+static int job_collect(struct job *job, struct hf_error *error)
 {
+	const struct job_request *request = job->request;
 	const struct collection_options options = {
 		.trim = request->trim,
 		.wait_ns = request->wait_ns,
@@ -193,29 +191,29 @@ static int job_collect(const struct job_request *request, const struct rules *ru
 		.memory_bytes = request->memory_bytes,
 	};
 	struct collection collection;
-	int err = confine_calls(CONFINE_COLLECT);
+	int err = collection_run(&options, request->key.pid, &collection, error);
 
-	(void)rules;
-	if (counter_fd >= 0)
-		close(counter_fd);
-	if (!err)
-		err = collection_run(&options, request->key.pid, &collection, error);
-	return err ? err : job_send(fd, JOB_COLLECTION, &collection, sizeof(collection));
+	return err ? err : job_send(job->fd, JOB_COLLECTION, &collection, sizeof(collection));
 }
 
-static int job_place(const struct job_request *request, const struct rules *rules, int fd,
-		     int counter_fd, struct hf_error *error)
+static int job_place(struct job *job, struct hf_error *error)
 {
 	struct collector_place place;
-	int err = confine_calls(CONFINE_COLLECT);
+	int err = collector_place_find(job->request->key, &place, error);
 
-	(void)rules;
-	if (counter_fd >= 0)
-		close(counter_fd);
-	if (!err)
-		err = collector_place_find(request->key, &place, error);
-	return err ? err : job_send(fd, JOB_COLLECTOR, &place, sizeof(place));
+	return err ? err : job_send(job->fd, JOB_COLLECTOR, &place, sizeof(place));
 }
+
+/* What each kind may do, and whether it counts runs. */
+static const struct {
+	int (*run)(struct job *job, struct hf_error *error);
+	enum confine_role role;
+	bool traces;
+} kinds[] = {
+	[JOB_TRACE] = {job_trace, CONFINE_TRACE, true},
+	[JOB_COLLECT] = {job_collect, CONFINE_COLLECT, false},
+	[JOB_PLACE] = {job_place, CONFINE_COLLECT, false},
+};
 
 /*
  * Where memory runs out, a job goes before its target does: also its children, which may not say so themselves any more. The file belongs
@@ -234,27 +232,29 @@ static void give_way_in_need(void)
 	prctl(PR_SET_DUMPABLE, dumpable);
 }
 
-void job_run(const struct job_request *request, const struct rules *rules, int fd, int counter_fd)
+/* A trace has more to do before its filter: see trace(). CAP_SYS_ADMIN is not there unless the broker has kept it. */
+static int confine(struct job *job)
 {
-	static int (*const run[])(const struct job_request *, const struct rules *, int, int,
-				  struct hf_error *) = {
-#define X(upper, name) [JOB_##upper] = job_##name,
-		JOB_KINDS(X)
-#undef X
-	};
-	/* CAP_SYS_ADMIN is not there unless the broker has kept it. */
-	const uint64_t kept[] = {
-		[JOB_TRACE] = confine_wanted(CONFINE_TRACE, true),
-		[JOB_COLLECT] = confine_wanted(CONFINE_COLLECT, false),
-		[JOB_PLACE] = confine_wanted(CONFINE_COLLECT, false),
-	};
-	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
-	int err = confine_capabilities(kept[request->kind]);
+	enum confine_role role = kinds[job->request->kind].role;
+	bool traces = kinds[job->request->kind].traces;
+	int err = confine_capabilities(confine_wanted(role, traces));
 
 	give_way_in_need();
-	if (!err)
-		err = run[request->kind](request, rules, fd, counter_fd, &error);
+	if (traces)
+		return err;
+	if (job->counter_fd >= 0)
+		close(job->counter_fd);
+	return err ? err : confine_calls(role);
+}
 
+void job_run(const struct job_request *request, const struct rules *rules, int fd, int counter_fd)
+{
+	struct job job = {.request = request, .rules = rules, .fd = fd, .counter_fd = counter_fd};
+	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
+	int err = confine(&job);
+
+	if (!err)
+		err = kinds[request->kind].run(&job, &error);
 	if (!err) {
 		job_send(fd, JOB_END, NULL, 0);
 		return;

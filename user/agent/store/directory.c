@@ -11,9 +11,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
-#define FILE_NAME DIRECTORY_FILE_NAME
-#define LOCK_NAME "holdfast.lock"
-
 static const char *const suffixes[] = {"", "-wal", "-shm"};
 
 static int lock(struct directory *directory, const char *path, struct hf_error *err)
@@ -21,8 +18,8 @@ static int lock(struct directory *directory, const char *path, struct hf_error *
 	struct flock range = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	int error;
 
-	directory->lock_fd =
-		openat(directory->fd, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	directory->lock_fd = openat(directory->fd, DIRECTORY_LOCK_NAME,
+				    O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (directory->lock_fd < 0) {
 		error = errno;
 		return error_set_errno(err, HF_E_CANTWRITE, error, "cannot write to %s: %s", path,
@@ -61,7 +58,7 @@ static int set_path(struct directory *directory, const char *path)
 
 	if (!real)
 		return -errno;
-	return strbuf_addf(&directory->path, "%s/" FILE_NAME, real);
+	return strbuf_addf(&directory->path, "%s/" DIRECTORY_FILE_NAME, real);
 }
 
 int directory_open(struct directory *directory, const char *path, bool read_only,
@@ -101,7 +98,7 @@ void directory_close(struct directory *directory)
 
 int directory_prepare_file(const struct directory *directory)
 {
-	_cleanup_close_ int fd = openat(directory->fd, FILE_NAME,
+	_cleanup_close_ int fd = openat(directory->fd, DIRECTORY_FILE_NAME,
 					O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK,
 					0600);
 	struct stat st;
@@ -134,7 +131,7 @@ static int free_name(const struct directory *directory, uint64_t wall_ns, struct
 		struct stat st;
 
 		strbuf_reset(name);
-		strbuf_addstr(name, FILE_NAME DIRECTORY_ASIDE);
+		strbuf_addstr(name, DIRECTORY_FILE_NAME DIRECTORY_ASIDE);
 		add_time(name, wall_ns);
 		if (i)
 			strbuf_addf(name, "-%u", i);
@@ -156,7 +153,7 @@ int directory_set_aside(const struct directory *directory, uint64_t wall_ns, str
 	for (size_t i = 0; !err && i < sizeof(suffixes) / sizeof(*suffixes); i++) {
 		strbuf_reset(&old);
 		strbuf_truncate(&name, stem);
-		strbuf_addf(&old, FILE_NAME "%s", suffixes[i]);
+		strbuf_addf(&old, DIRECTORY_FILE_NAME "%s", suffixes[i]);
 		strbuf_addstr(&name, suffixes[i]);
 		if (old.failed || name.failed)
 			return -ENOMEM;
@@ -175,7 +172,8 @@ uint64_t directory_file_bytes(const struct directory *directory, bool wal)
 {
 	struct stat st;
 
-	if (fstatat(directory->fd, wal ? FILE_NAME "-wal" : FILE_NAME, &st, AT_SYMLINK_NOFOLLOW))
+	if (fstatat(directory->fd, wal ? DIRECTORY_FILE_NAME "-wal" : DIRECTORY_FILE_NAME, &st,
+		    AT_SYMLINK_NOFOLLOW))
 		return 0;
 	return (uint64_t)st.st_size;
 }

@@ -21,6 +21,7 @@ struct directory {
 	}
 
 #define DIRECTORY_FILE_NAME "holdfast.db"
+#define DIRECTORY_LOCK_NAME "holdfast.lock"
 #define DIRECTORY_ASIDE     ".damaged-" /* TIME follows */
 
 /*

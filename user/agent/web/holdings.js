@@ -21,9 +21,12 @@ export function componentTable({components, total_bytes: total}) {
 				m('td.num', {title: exactBytes(c.peak_memory_mb * 1048576)}, mib(c.peak_memory_mb)), m('td.num', growth(c))])))]))];
 }
 
+/* By what fell into windows of tracing. */
+const about = (s, shown) => s.estimated ? [m('abbr', {title: 'estimated: tracing saw a part of the calls'}, '≈'), ' ', shown] : shown;
+
 const SPAN_COLUMNS = [
 	{id: 'key', label: 'Key', sort: (s) => s.key, cell: (s) => m('span.fn', text(s.key, 120))}, {id: 'span', label: 'Span', sort: (s) => s.span, cell: (s) => text(s.span, 80)},
-	{id: 'bytes', label: 'Held', num: true, sort: (s) => s.outstanding_bytes, cell: (s) => size(s.outstanding_bytes)}, {id: 'count', label: 'Blocks', num: true, sort: (s) => s.outstanding_count, cell: (s) => count(s.outstanding_count)},
+	{id: 'bytes', label: 'Held', num: true, sort: (s) => s.outstanding_bytes, cell: (s) => about(s, size(s.outstanding_bytes))}, {id: 'count', label: 'Blocks', num: true, sort: (s) => s.outstanding_count, cell: (s) => count(s.outstanding_count)},
 	{id: 'peak', label: 'Peak', num: true, sort: (s) => s.peak_bytes, cell: (s) => size(s.peak_bytes)}, {id: 'allocs', label: 'Allocations', num: true, sort: (s) => s.allocs, cell: (s) => count(s.allocs)},
 	{id: 'first', label: 'First seen', sort: (s) => s.first_seen, cell: (s) => timeText(s.first_seen)}, {id: 'last', label: 'Last seen', sort: (s) => s.last_seen, cell: (s) => m('span', {title: when(s.last_seen)}, ago(s.last_seen))},
 ];

@@ -12,10 +12,9 @@
 
 #include <holdfast/oom.h>
 
+#include "base/clock.h"
 #include "capture/probe/probe_internal.h"
 #include "holdfast.skel.h"
-
-#define SECOND_NS 1000000000ULL
 
 struct oom_watch {
 	int fd;                           /* the attachment: closed, nothing is written any more */
@@ -113,7 +112,7 @@ static bool is_of(const struct hf_oom_kill *kill, struct process_key key)
 
 	return kill->pid == (uint32_t)key.pid &&
 	       (!kill->start_ns ||
-		kill->start_ns / (SECOND_NS / ticks_per_second) == key.start_ticks);
+		kill->start_ns / (NS_PER_S / ticks_per_second) == key.start_ticks);
 }
 
 int oom_watch_find(const struct oom_watch *watch, struct process_key key, struct oom_kill *ret)
