@@ -113,7 +113,7 @@ struct tally {
 struct subject {
 	const struct program *program;
 	struct child child, client;
-	char source[40]; /* what clang compiles */
+	char source[40]; /* what clang compiles, or redis's socket: removed at the end */
 
 	struct module_set *modules;
 	struct target *target;
@@ -352,15 +352,21 @@ static void start_redis(struct subject *s)
 {
 	static char shell[] = "/bin/sh";
 	static char option[] = "-c";
-	static char server[] =
-		"exec redis-server --port 16399 --save '' --dir /tmp --bind 127.0.0.1";
-	static char load[] = "exec redis-benchmark -p 16399 -c 4 -n 100000000 -r 10000 -q "
-			     "-t set,lpush,lpop,sadd,hset,zadd,lrange_100,mset >/dev/null";
+	char server[128], load[256];
 	char *const server_argv[] = {shell, option, server, NULL};
 	char *const load_argv[] = {shell, option, load, NULL};
 
+	/* Two programs of tests may run at once. */
+	snprintf(s->source, sizeof(s->source), "/tmp/holdfast-stacks-%d.redis", getpid());
+	snprintf(server, sizeof(server),
+		 "exec redis-server --port 0 --unixsocket %s --save '' --dir /tmp", s->source);
+	snprintf(load, sizeof(load),
+		 "exec redis-benchmark -s %s -c 4 -n 100000000 -r 10000 -q "
+		 "-t set,lpush,lpop,sadd,hset,zadd,lrange_100,mset >/dev/null",
+		 s->source);
 	s->child = start(server_argv);
-	usleep(700000);
+	for (int i = 0; i < 1000 && access(s->source, F_OK); i++)
+		usleep(10000);
 	s->client = start(load_argv);
 	usleep(300000);
 }

@@ -15,6 +15,7 @@
 
 #define WANTED      400
 #define RUN_SECONDS 6
+#define PATIENCE_NS 60000000000ull
 #define SHOWN_MAX   5
 
 /* libdw's walk of one thread. */
@@ -281,7 +282,10 @@ static void follow(struct subject *s, unsigned int wanted)
 	Dwfl *dwfl = open_dwfl(s->child.pid, &current);
 
 	subject_go(s);
-	while (s->tally->taken < wanted && clock_now_ns() < end_ns && !has_ended(s->child.pid)) {
+	/* Beside other work on the machine it may take longer until there are enough to say something. */
+	while (s->tally->taken < wanted && !has_ended(s->child.pid) &&
+	       (clock_now_ns() < end_ns ||
+		(s->tally->taken < s->program->least && clock_now_ns() < end_ns + PATIENCE_NS))) {
 		poll(&wait, 1, 20);
 		ring_feed_consume(s->feed);
 		if (s->mark_count)

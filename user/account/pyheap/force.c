@@ -21,14 +21,16 @@
 #include "process/proc/process.h"
 #include "process/python/collector.h"
 
-#define ROUND_NS     (2 * NS_PER_MS)
-#define WATCH_NS     (200 * NS_PER_US)
-#define DONE_WAIT_NS (60 * NS_PER_S)
-#define BUSY_ROUNDS  10 /* without a thread that waits: then the list of pending calls is tried */
-#define THREADS_MAX  65536
-#define UNLOCKED     1 /* PyGILState_UNLOCKED: as it was, for a thread that does not hold the GIL */
+#define ROUND_NS       (2 * NS_PER_MS)
+#define WATCH_NS       (200 * NS_PER_US)
+#define DONE_WAIT_NS   (60 * NS_PER_S)
+#define INSTEAD_ROUNDS 10 /* of watching, between looks whether the main thread waits by now */
+#define BUSY_ROUNDS    10 /* without a thread that waits: then the list of pending calls is tried */
+#define THREADS_MAX    65536
+#define UNLOCKED       1 /* PyGILState_UNLOCKED: as it was, for a thread that does not hold the GIL */
 
 static const char script[] = "__import__('gc').collect()\n";
+static const char no_script[sizeof(script)];
 
 /* System calls in which no lock of the C library or the allocator is held. */
 static const short safe_calls[] = {
@@ -46,6 +48,7 @@ struct force {
 	bool enabled;
 	struct remote_calls calls;
 	struct remote_thread at; /* where the calls were put */
+	bool emptied;            /* the list's call was made to do nothing */
 };
 
 static uint64_t read_word(const struct force *f, uint64_t address)
@@ -256,6 +259,57 @@ static int try_pending(struct force *f)
 	return err;
 }
 
+static int read_collector(const struct force *f, struct python_collector *ret)
+{
+	return python_collector_read(f->request->pid, f->request->runtime, ret);
+}
+
+/* Has a collection been made since? */
+static bool has_collected(const struct force *f, const struct python_collector *now)
+{
+	return now->generations[PYTHON_GENERATIONS - 1].collections != f->collections &&
+	       !now->collecting;
+}
+
+/* While the main thread stands still, and waits, the list's call can't have begun. */
+static int accept_instead(void *user, const struct remote_thread *thread)
+{
+	struct force *f = user;
+	struct python_collector now;
+	int err = accept_waiting(f, thread);
+
+	if (!err)
+		err = read_collector(f, &now);
+	if (!err && has_collected(f, &now))
+		err = -EAGAIN;
+	if (!err)
+		err = write_script(f, no_script);
+	f->emptied = !err;
+	return err;
+}
+
+/*
+ * The main thread has gone to wait with the call on its list, and may wait for hours: the call is made to do nothing,
+ * and the collection is made there, as where a thread waits from the beginning.
+ */
+static int try_instead(struct force *f)
+{
+	int err;
+
+	if (!is_safe_call(waits_in(f->request->pid, f->request->pid)))
+		return -EAGAIN;
+	plan_at_once(f);
+	f->calls.accept = accept_instead;
+	f->result.tries++;
+	err = remote_calls_run(f->request->pid, &f->calls, &f->at);
+	if (!err)
+		f->result.way = FORCE_AT_ONCE;
+	else if (f->emptied)
+		(void)write_script(f, script);
+	f->emptied = false;
+	return err;
+}
+
 static void sleep_ns(uint64_t ns)
 {
 	const struct timespec t = {(time_t)(ns / NS_PER_S), (long)(ns % NS_PER_S)};
@@ -278,11 +332,6 @@ static int find_safe_point(struct force *f)
 			err = try_pending(f);
 	}
 	return err;
-}
-
-static int read_collector(const struct force *f, struct python_collector *ret)
-{
-	return python_collector_read(f->request->pid, f->request->runtime, ret);
 }
 
 /* The thread is no more below where it stood: all calls have returned. */
@@ -313,7 +362,7 @@ static int await_done(struct force *f)
 	uint64_t until_ns = clock_now_ns() + DONE_WAIT_NS;
 	bool collected = !f->request->runtime;
 
-	while (clock_now_ns() < until_ns) {
+	for (unsigned int round = 1; clock_now_ns() < until_ns; round++) {
 		struct python_collector now;
 
 		if (!collected) {
@@ -321,10 +370,10 @@ static int await_done(struct force *f)
 
 			if (err)
 				return err;
-			collected = now.generations[PYTHON_GENERATIONS - 1].collections !=
-					    f->collections &&
-				    !now.collecting;
+			collected = has_collected(f, &now);
 		}
+		if (!collected && f->result.way == FORCE_PENDING && round % INSTEAD_ROUNDS == 0)
+			(void)try_instead(f);
 		if (collected &&
 		    (!f->request->trim || f->result.way == FORCE_PENDING || is_back(f))) {
 			f->result.done = true;
@@ -342,7 +391,6 @@ static int await_done(struct force *f)
 static int force(struct force *f)
 {
 	const struct python_runtime *runtime = f->request->runtime;
-	static const char zeros[sizeof(script)];
 	struct python_collector before = {0}, after = {0};
 	uint64_t began_ns = clock_now_ns(), found_ns;
 	int err = 0;
@@ -362,7 +410,7 @@ static int force(struct force *f)
 		err = await_done(f);
 	f->result.held_ns = clock_now_ns() - found_ns;
 	if (!err && f->result.way == FORCE_PENDING && f->result.done)
-		(void)write_script(f, zeros);
+		(void)write_script(f, no_script);
 	if (err || !runtime)
 		return err;
 	err = read_collector(f, &after);

@@ -8,7 +8,8 @@
  *
  * Only at a safe point: a thread of Python that waits in a system call in which no lock of the C library is held, and does not hold
  * the GIL: it takes it, collects, and gives it back. Where no thread ever waits, the collection is put on the interpreter's list of
- * calls for its main thread (Py_AddPendingCall()), which makes it between two instructions. While a collection runs, none is begun.
+ * calls for its main thread (Py_AddPendingCall()), which makes it between two instructions; should that thread go to wait before it
+ * comes to it, the collection is made where it waits, and the call on the list does nothing. While a collection runs, none is begun.
  */
 #ifndef HOLDFAST_PYHEAP_FORCE_H
 #define HOLDFAST_PYHEAP_FORCE_H
