@@ -242,14 +242,15 @@ int output_load(const struct config *config, const char *path, struct report **r
 		.show_content = config->show_content,
 		.tool_version = HF_VERSION,
 	};
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const char *place = strcmp(path, "-") ? path : "/dev/stdin";
+	_cleanup_close_ int fd = open(place, O_RDONLY | O_CLOEXEC);
 	char bytes[LOOK_BYTES];
 	size_t size;
 
 	/* What can't be read at any place (a pipe) is no recording. */
 	if (fd < 0 || pread_full(fd, bytes, sizeof(bytes), 0, &size) ||
 	    report_looks_like_json(bytes, size))
-		return report_load(path, ret, error);
+		return report_load(place, ret, error);
 	return replay_report(fd, &options, ret, error);
 }
 

@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from agent_live import Agent, Skipped, copy_of, expect, running, until
+from agent_live import Agent, Skipped, copy_of, descendants, expect, running, until
 
 MIB = 1 << 20
 
@@ -307,6 +307,8 @@ def case_oom(options):
             end = check_killed(agent, number, leak_id, limit)
             last_profile(agent, number, wall(end["killed_at"]))
             check_killed(agent, number, leak_id, limit) # the last report takes nothing away
+            # The kernel takes its time with the job's programs where it has much else to do.
+            until(lambda: len(descendants(agent.process.pid)) == 1, "the job has ended", 120)
             agent.end()
             agent.start()
             expect(check_killed(agent, number, leak_id, limit) == end, "a restart changed what is known of its end")
