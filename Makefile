@@ -73,9 +73,12 @@ TSAN_C := $(filter tests/unit/test_base_mailbox% %_threads.c,$(UNIT_C))
 LOAD_C := $(sort $(wildcard tests/load/test_*$(T)*.c))
 FUZZ_C := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 ROOT_BATS := $(sort $(wildcard tests/e2e/*$(T)*.bats tests/load/*$(T)*.bats))
-# Exact counts, and what is said: true beside other work, too. Those that take longest first: two run at once.
-SIDE_BATS := $(foreach x,truth allocators python cli agent send recording,$(filter tests/e2e/$(x).bats,$(ROOT_BATS)))
-LONE_BATS := $(filter-out $(SIDE_BATS),$(ROOT_BATS))
+# Figures of time, which other work on the machine changes: these run when all else is over. All others look at exact
+# counts, and at what is said; those that take longest begin.
+LONE := $(filter $(foreach x,budget budget_full bench cost kernel python_pauses,tests/e2e/$(x).bats),$(ROOT_BATS)) \
+	$(filter $(O)/tests/load/test_calibrate,$(LOAD_C:%.c=$(O)/%))
+SIDE := $(foreach x,truth python allocators cli survival agent agent_fire send,$(filter tests/e2e/$(x).bats,$(ROOT_BATS)))
+SIDE += $(filter-out $(LONE) $(SIDE),$(LOAD_C:%.c=$(O)/%) $(ROOT_BATS))
 USER_BATS := $(filter-out $(ROOT_BATS) tests/e2e/% tests/load/%,$(sort $(wildcard tests/*/*$(T)*.bats)))
 WEB_TESTS := $(sort $(wildcard tests/web/test_*$(T)*.sh))
 
@@ -103,15 +106,15 @@ holdfast: $(USER_C:%.c=$(O)/%.o) $(ASSETS)
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-# $(call variant,DIR,COMPILER,FLAGS): objects, archive and test programs in one flavour
+# $(call variant,DIR,COMPILER,FLAGS,SOURCES): objects, archive of SOURCES and test programs in one flavour
 define variant
 $(1)/%.o: %.c Makefile $(wildcard user/base/banned.h)
 	$$(call say,CC,$$@)
 	@mkdir -p $$(@D)
 	$(Q)$(2) $(COMMON) $(3) $$(if $$(filter user/%,$$<),$(BANNED),-Itests \
 		-Wno-missing-prototypes -Wno-unknown-pragmas $$(filter-out -l% -Wl%,$$(call flags_in,$$<))) -c -o $$@ $$<
-$(addprefix $(1)/,$(patsubst %.c,%.o,$(filter user/capture/probe/%,$(LIB_C)) $(LOAD_C))): | $(SKEL)
-$(1)/libholdfast.a: $(LIB_C:%.c=$(1)/%.o) $(ASSETS) $(O)/sources
+$(addprefix $(1)/,$(patsubst %.c,%.o,$(filter user/capture/probe/%,$(4)) $(LOAD_C))): | $(SKEL)
+$(1)/libholdfast.a: $(4:%.c=$(1)/%.o) $(ASSETS) $(O)/sources
 	$$(call say,AR,$$@)
 	@mkdir -p $$(@D)
 	$(Q)rm -f $$@; ar rcsD $$@ $$(filter %.o,$$^)
@@ -120,10 +123,11 @@ $(1)/tests/%: $(1)/tests/%.o $(1)/libholdfast.a
 	$(Q)$(2) $(3) -o $$@ $$^ $$(filter -l% -Wl%,$$(call flags_in,$$(<:$(1)/%.o=%.c))) \
 		$$(if $$(findstring /fuzz_,$$@),-fsanitize=fuzzer,-lcmocka) $$(LDLIBS)
 endef
-$(eval $(call variant,$(O),$(CC),$(HARDEN)))
-$(eval $(call variant,$(O)/asan,$(CC),$(ASAN)))
-$(eval $(call variant,$(O)/tsan,$(CC),$(TSAN)))
-$(eval $(call variant,$(O)/fuzz,$(CLANG),$(FUZZING)))
+$(eval $(call variant,$(O),$(CC),$(HARDEN),$(LIB_C)))
+$(eval $(call variant,$(O)/asan,$(CC),$(ASAN),$(LIB_C)))
+$(eval $(call variant,$(O)/tsan,$(CC),$(TSAN),$(filter user/base/%,$(LIB_C))))
+$(eval $(call variant,$(O)/fuzz,$(CLANG),$(FUZZING),$(filter-out user/cli/% $(filter-out user/agent/http/% \
+	user/agent/store/%,$(filter user/agent/%,$(LIB_C))),$(LIB_C))))
 
 # An archive must also be made anew when a source disappears.
 $(O)/sources: FORCE
@@ -182,9 +186,9 @@ bootstrap:
 	@scripts/bootstrap.sh browser || echo 'bootstrap: tests of the page in a browser will be skipped'
 	@scripts/bootstrap.sh engines || echo 'bootstrap: tests with ClickHouse, Alertmanager and promtool will be skipped'
 check: bootstrap                                       ## everything below, one line of counts (sudo)
-	@$(OWNER) $(MAKE) $(if $(V),,-s) built-style built-unit built-root
-	@scripts/run-tests.sh $(STYLE) $(WEB_TESTS) $(NO_ROOT) \
-		-- $(LOAD) $(LONE_BATS) -- $(SIDE_BATS)
+	@$(OWNER) $(MAKE) $(if $(V),,-s) built-root
+	+@BUILD='nice -n 5 $(OWNER) $(MAKE) $(if $(V),,-s) built-style built-unit' \
+		scripts/run-tests.sh $(WEB_TESTS) $(STYLE) $(NO_ROOT) -- $(LONE) -- $(SIDE)
 check-style:                                           ## layers, headers, sizes, globals, format, tidy
 	@$(OWNER) $(MAKE) $(if $(V),,-s) built-style
 	@scripts/run-tests.sh $(STYLE)
@@ -196,7 +200,7 @@ check-web:                                             ## the HTML pages, in a b
 	@scripts/run-tests.sh $(WEB_TESTS)
 check-root:                                            ## load and end-to-end tests (sudo)
 	@$(OWNER) $(MAKE) $(if $(V),,-s) built-root
-	@scripts/run-tests.sh -- $(LOAD) $(LONE_BATS) -- $(SIDE_BATS)
+	@scripts/run-tests.sh -- $(LONE) -- $(SIDE)
 
 # Longer work, on demand
 export FUZZ_SECONDS ?= 60
@@ -209,8 +213,8 @@ fuzz: $(if $(FUZZ),$(filter %/fuzz_$(FUZZ),$(FUZZERS)),$(FUZZERS))
 	$(Q)scripts/fuzz.sh run $^
 lint: built-style                                      ## clang-tidy with the analyzer
 	$(Q)scripts/check-tidy.sh --analyzer
-# bench, scenarios, estimates, fit-verdict, soak, kernel-matrix: each is one script of that name
-EXTRA := $(sort $(basename $(notdir $(wildcard $(foreach x,bench scenarios estimates fit-verdict soak kernel-matrix,\
+# bench, scenarios, estimates, fit-verdict, soak, survive, kernel-matrix: each is one script of that name
+EXTRA := $(sort $(basename $(notdir $(wildcard $(foreach x,bench scenarios estimates fit-verdict soak survive kernel-matrix,\
 	scripts/$(x).py scripts/$(x).sh)))))
 .PHONY: $(EXTRA)
 bench:                                                 ## what tracing costs, paired runs (sudo)
@@ -218,6 +222,7 @@ scenarios:                                             ## leaks and what looks l
 estimates:                                             ## what windows estimate, against what is counted (sudo)
 fit-verdict:                                           ## weights of the verdict, from the scenarios
 soak:                                                  ## attach and be killed, ARGS=10000 times (sudo)
+survive:                                               ## the agent under fire for 25 minutes (sudo)
 kernel-matrix:                                         ## boot kernels 6.1 and 6.12 in qemu, check-root there
 $(EXTRA):
 	@$(OWNER) $(MAKE) $(if $(V),,-s) built-root
@@ -228,6 +233,8 @@ install: all                                           ## to $(DESTDIR)$(PREFIX)
 	install -Dm644 $(O)/gen/holdfast.1 $(DESTDIR)$(PREFIX)/share/man/man1/holdfast.1
 	install -Dm644 $(O)/gen/holdfast.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/holdfast
 	install -Dm644 $(O)/gen/config.schema.json $(DESTDIR)$(PREFIX)/share/holdfast/config.schema.json
+	sed 's|/usr/local|$(PREFIX)|' scripts/holdfast.service | \
+		install -Dm644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/holdfast.service
 dist:                                                  ## holdfast-VERSION.tar.gz of HEAD
 	@mkdir -p $(O)
 	$(OWNER) git archive --prefix=holdfast-$(VERSION)/ HEAD | gzip -n9 >$(O)/holdfast-$(VERSION).tar.gz

@@ -270,6 +270,8 @@ static __always_inline int enter_alloc(struct pt_regs *regs, struct hf_probe_coo
 	call->hijacked = !call->ret_insn;
 	call->muted = muted;
 	call->stack = muted ? 0 : stack_of_caller(t, process, regs, return_pc);
+	if (span_rules)
+		call->spans = t->span_set;
 	t->call_count++;
 	return 0;
 }
@@ -331,6 +333,8 @@ static __always_inline void leave_alloc(u64 sp, u64 result)
 	block.address = result_of(result, call->cookie, call->result_address);
 	block.size = call->size;
 	block.stack = call->stack;
+	if (span_rules)
+		block.spans = call->spans;
 	settle_inner(call, block.address);
 	if (call->muted)
 		return;
@@ -490,6 +494,8 @@ int usdt_block(struct pt_regs *regs)
 		return 0;
 	block.size = usdt_value(regs, &site->size);
 	block.stack = stack_take(t, process, &start);
+	if (span_rules)
+		block.spans = t->span_set;
 	send_alloc(site->function, &block);
 	return 0;
 }

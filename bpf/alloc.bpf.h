@@ -38,10 +38,35 @@ static __always_inline struct hf_probe_cookie cookie_get(void *ctx)
 	return u.cookie;
 }
 
+/* The same, of spans. */
+static __always_inline void send_alloc_of_spans(u8 function, const struct hf_inner *block)
+{
+	struct {
+		struct hf_event_alloc alloc;
+		u64 spans;
+	} *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+
+	if (!e) {
+		count_loss(HF_LOSS_RING_FULL_ALLOC);
+		return;
+	}
+	event_begin(&e->alloc.h, HF_EVENT_ALLOC | function << 8, sizeof(*e));
+	e->alloc.address = block->address;
+	e->alloc.size = block->size;
+	e->alloc.stack = block->stack;
+	e->spans = block->spans;
+	bpf_ringbuf_submit(e, wake_flags());
+}
+
 static __always_inline void send_alloc(u8 function, const struct hf_inner *block)
 {
-	struct hf_event_alloc *e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
+	struct hf_event_alloc *e;
 
+	if (span_rules && block->spans) {
+		send_alloc_of_spans(function, block);
+		return;
+	}
+	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
 	if (!e) {
 		count_loss(HF_LOSS_RING_FULL_ALLOC);
 		return;

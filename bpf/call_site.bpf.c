@@ -139,6 +139,8 @@ static __always_inline void leave_call(struct pt_regs *regs, const struct hf_cal
 	}
 	block.address -= site->result_offset;
 	block.stack = stack_at_site(t, regs, site);
+	if (span_rules)
+		block.spans = block.stack ? t->span_set : 0;
 	send_alloc(site->cookie.function | HF_ALLOC_FOLLOWED, &block);
 }
 

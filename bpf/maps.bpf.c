@@ -17,10 +17,17 @@ struct hf_ring ring SEC(".maps");
 struct hf_losses losses SEC(".maps");
 struct hf_call_sites call_sites SEC(".maps");
 struct hf_call_site_hits call_site_hits SEC(".maps");
+struct hf_span_keys span_keys SEC(".maps");
+struct hf_span_key_counts span_key_counts SEC(".maps");
+struct hf_span_places span_places SEC(".maps");
+struct hf_span_codes span_codes SEC(".maps");
+struct hf_spans_sent spans_sent SEC(".maps");
 struct hf_oom_map oom_kills SEC(".maps");
 
 __u32 window;
 bool gate_closed;
 bool pythons_known;
 __u64 birth_hits, birth_losses;
+__u64 span_code_filter, span_losses;
+const volatile __u32 span_rules = 0;
 const volatile __u64 wake_bytes = 1 << 20;

@@ -136,6 +136,55 @@ extern struct hf_call_site_hits {
 	__type(value, u64);
 } call_site_hits SEC(".maps");
 
+/* Words of spans whose keys were told. With no rule these maps are as small as maps can be. */
+extern struct hf_span_keys {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u64);
+	__type(value, u8);
+} span_keys SEC(".maps");
+
+extern struct hf_span_key_counts {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, HF_MAX_SPAN_RULES);
+	__type(key, u32);
+	__type(value, u32);
+} span_key_counts SEC(".maps");
+
+/* Where native ones begin and end; their probes' cookie is the number of a place. */
+extern struct hf_span_places {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct hf_span_place);
+} span_places SEC(".maps");
+
+/* Mark of a code object of Python -> the spans that its frames are. */
+extern struct hf_span_codes {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u64);
+	__type(value, struct hf_span_code);
+} span_codes SEC(".maps");
+
+/* As stacks_sent, of sets of spans. */
+extern struct hf_spans_sent {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, u64);
+} spans_sent SEC(".maps");
+
+/* One bit for each mark in span_codes: most frames are told by that. */
+extern __u64 span_code_filter;
+
+/* Times that spans were too many: one was not seen as it began, or not all were counted. */
+extern __u64 span_losses;
+
+/* How many rules for spans there are; with none the code for them is not even loaded. */
+extern const volatile __u32 span_rules;
 /* Made and written without the rest: see oom.bpf.c. */
 extern struct hf_oom_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -34,6 +34,15 @@ static __always_inline void forget_python(u32 pid)
 		bpf_map_delete_elem(&pythons, &pid);
 }
 
+/* The stack that they were open on is gone. */
+static __always_inline void forget_spans(void)
+{
+	struct hf_thread *t = thread_find();
+
+	if (t)
+		t->open_span_count = t->held_span_count = 0;
+}
+
 SEC("raw_tp/sched_process_fork")
 int process_fork(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -78,6 +87,8 @@ int process_exec(struct bpf_raw_tracepoint_args *ctx)
 	__sync_fetch_and_add(&process->code_changes, 1);
 	space_changed(process, true);
 	forget_python(bpf_get_current_pid_tgid() >> 32);
+	if (span_rules)
+		forget_spans();
 	e = bpf_ringbuf_reserve(&ring, sizeof(*e), 0);
 	if (!e) {
 		count_loss(HF_LOSS_RING_FULL_LIFE);

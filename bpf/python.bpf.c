@@ -76,16 +76,36 @@ static __always_inline u64 thread_state(struct hf_thread *t, const struct hf_pyt
 	return self ? thread_search(t, py, self) : 0;
 }
 
+/* Most frames are no spans: that is told by a bit. */
+static __always_inline void note_span(struct hf_thread *t, u64 frame, u64 mark)
+{
+	u32 at = t->span_frame_count;
+
+	if (!(*(volatile u64 *)&span_code_filter >> (mark & 63) & 1) ||
+	    !bpf_map_lookup_elem(&span_codes, &mark))
+		return;
+	if (at >= HF_MAX_SPAN_FRAMES) {
+		__sync_fetch_and_add(&span_losses, 1);
+		return;
+	}
+	t->span_frames[at & (HF_MAX_SPAN_FRAMES - 1)] =
+		(struct hf_span_frame){.frame = frame, .mark = mark};
+	t->span_frame_count = at + 1;
+}
+
 static long take_step(u32 index, void *context)
 {
 	struct walk *w = context;
 	struct hf_thread *t = w->thread;
 	u32 at = 2 * t->python.count;
 	struct hf_python_words words;
+	u64 frame = t->python.frame;
 	int over;
 
 	(void)index;
 	over = hf_python_step(&t->python, w->python, &words);
+	if (span_rules && words.frame)
+		note_span(t, frame, words.mark);
 	if (words.frame) {
 		t->record_pcs[at & (HF_STACK_SLOTS - 1)] = words.frame;
 		t->record_pcs[(at + 1) & (HF_STACK_SLOTS - 1)] = words.mark;
@@ -111,6 +131,8 @@ __hidden u32 python_take(struct hf_thread *t)
 	state = thread_state(t, w.python);
 	if (!state || hf_python_begin(&t->python, w.python, state))
 		return 0;
+	if (span_rules)
+		t->span_style = w.python->style;
 	bpf_loop(HF_MAX_PYTHON_FRAMES + HF_MAX_PYTHON_RUNS + 1, take_step, &w, 0);
 	return 2 * t->python.count;
 }

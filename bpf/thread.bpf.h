@@ -29,6 +29,7 @@ static __always_inline int hf_python_fetch(void *dst, u32 size, u64 address)
 
 #define HF_INLINE __always_inline
 #include "core/python.h"
+#include "core/span.h"
 #include "core/unwind.h"
 
 #define HF_STACK_SLOTS 512 /* for HF_MAX_STACK_WORDS, a power of two: indexes are masked */
@@ -38,13 +39,14 @@ HF_STATIC_ASSERT(HF_MAX_STACK_WORDS <= HF_STACK_SLOTS, "room for each word");
  * same block. */
 struct hf_inner {
 	u64 address, size, stack;
+	u64 spans; /* their set's hash; 0: none */
 };
 
 /* An allocator call under way. It is known by its stack pointer, which also shows when it is gone. */
 struct hf_call {
 	u64 sp; /* at entry; the return probe sees sp + 8 */
 	struct hf_probe_cookie cookie;
-	u64 size, stack;
+	u64 size, stack, spans;
 	u64 released;       /* realloc: the block that was given back tentatively */
 	u64 result_address; /* posix_memalign: where the pointer is stored */
 	struct hf_inner inner;
@@ -89,6 +91,23 @@ struct hf_site_call {
 	u32 reserved;
 };
 
+/* A native span that is open until the frame of its function is gone: its return address lies at sp. */
+struct hf_open_span {
+	u64 sp, return_pc, start, word;
+	u32 place;
+	u32 reserved;
+};
+
+/* A frame of Python, by its address, and its code. */
+struct hf_span_frame {
+	u64 frame, mark;
+};
+
+/* One that ends when another function is entered. */
+struct hf_held_span {
+	u64 word;
+};
+
 /* In here and not on the stack: verifiers before 6.8 look at a loop's body once, by what it begins with. */
 struct hf_python_search {
 	u64 self, interpreter, thread, found;
@@ -109,6 +128,18 @@ struct hf_thread {
 	u64 python_thread; /* its PyThreadState, by the newest look; 0: it had none */
 	u64 python_looked_ns, python_pause_ns;
 	struct hf_climb climb;
+	/* Spans: those open, outermost first; how many of them the walk has not come to yet; those found by it. */
+	u32 open_span_count, held_span_count, span_walk, span_count;
+	u32 spans_lost, span_reserved;
+	u64 span_rules_found; /* one bit each */
+	u64 span_set;         /* of the newest walk */
+	struct hf_open_span open_spans[HF_MAX_OPEN_SPANS];
+	u32 span_frame_count,
+		span_style; /* frames of Python that are spans; enum hf_python_style */
+	struct hf_span_frame span_frames[HF_MAX_SPAN_FRAMES];
+	struct hf_held_span held_spans[HF_MAX_HELD_SPANS];
+	u64 span_words[HF_MAX_SPAN_WORDS];
+	struct hf_event_span_key span_key;
 	/* An event as it is sent. */
 	union {
 		struct {
@@ -203,6 +234,16 @@ __hidden u64 stack_take(struct hf_thread *thread, struct hf_process *process,
 
 /* Python's frames of this thread, the first words of its record, into the walk's hash. How many words. */
 __hidden u32 python_take(struct hf_thread *thread);
+
+/*
+ * span.bpf.c, only with rules: around a walk. The set that was found is in the thread's span_set. These are global: each is
+ * verified once, not for each way that leads to it. They return 0.
+ */
+/* The frames of Python that were noted. */
+int spans_python(struct hf_thread *thread);
+/* The walk comes to a frame whose caller's stack pointer and return address are those; @pc: in the frame's own code. */
+int spans_pass(struct hf_thread *thread, u64 pc, u64 caller_sp, u64 return_pc);
+int spans_end(struct hf_thread *thread);
 
 /* The user's stack as the kernel's entry code saved its registers. */
 __hidden u64 stack_of_user(struct hf_thread *thread, struct hf_process *process,

@@ -134,7 +134,7 @@ static long walk_step(u32 index, void *context)
 	struct hf_thread *t = w->thread;
 	struct hf_unwind *u = &t->unwind;
 	u32 number, depth = u->depth;
-	u64 sp = u->sp;
+	u64 sp = u->sp, pc;
 	int resolved, over;
 
 	(void)index;
@@ -151,7 +151,10 @@ static long walk_step(u32 index, void *context)
 	t->record_pcs[depth & (HF_STACK_SLOTS - 1)] = u->pc;
 	hf_unwind_hash(u, u->pc);
 	u->depth = depth + 1;
+	pc = hf_unwind_lookup_pc(u);
 	over = step(w, u, number);
+	if (span_rules && u->sp != sp)
+		spans_pass(t, pc, u->sp, u->pc);
 	if (t->python.run_count && hf_python_is_loop(&t->python, sp, u->sp)) {
 		t->record_pcs[depth & (HF_STACK_SLOTS - 1)] |= HF_PYTHON_LOOP;
 		hf_unwind_hash(u, HF_PYTHON_LOOP);
@@ -235,14 +238,26 @@ __hidden u64 stack_take(struct hf_thread *t, struct hf_process *process,
 
 	hf_unwind_begin(&t->unwind, start->pc, start->sp, start->bp, process->stack_salt);
 	t->unwind.is_return = start->is_return;
+	if (span_rules) {
+		t->span_walk = t->open_span_count;
+		t->span_count = t->span_frame_count = 0;
+		t->span_rules_found = 0;
+		/* A function that went on to the allocator by a jump has no frame any more. */
+		if (start->is_return)
+			spans_pass(t, start->pc, start->sp, start->pc);
+	}
 	t->python.count = t->python.run_count = t->python.truncated = 0;
 	if (pythons_known)
 		python_frames(t);
+	if (span_rules && t->span_frame_count)
+		spans_python(t);
 	w.most = t->unwind.depth + HF_MAX_FRAMES;
 	inner_frames(t, start);
 	bpf_loop(HF_MAX_FRAMES + 1, walk_step, &w, 0);
 	if (t->python.truncated && t->unwind.end == HF_STACK_COMPLETE)
 		t->unwind.end = HF_STACK_TRUNCATED;
+	if (span_rules)
+		spans_end(t);
 	id = t->unwind.hash ^ t->unwind.depth;
 	if (!id)
 		id = 1;

@@ -15,7 +15,8 @@ test="g++ git clang-format clang-tidy llvm universal-ctags shellcheck
 	libcmocka-dev bats gdb elfutils xz-utils python3 python3-dev protobuf-compiler procps man-db
 	libjemalloc2 libjemalloc-dev libgoogle-perftools4 libtcmalloc-minimal4 libgoogle-perftools-dev
 	libmimalloc2.0 libmimalloc-dev musl-tools
-	redis-server redis-tools nginx-light apache2-utils openssl"
+	redis-server redis-tools nginx-light apache2-utils openssl
+	libcap2-bin systemd util-linux"
 # the report's page is tested in it; npm fetches what drives it (tests/web)
 browser="chromium nodejs npm"
 # what the agent sends to, and what reads it; tests without them are skipped

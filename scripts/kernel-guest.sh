@@ -19,7 +19,7 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup
 busybox ifconfig lo up
 
 # What the tests look at: which uprobes there must be, how patient to be, what to leave out.
-export HF_TEST_UPROBES="$uprobes" HF_TEST_PATIENCE=10 BATS_TAGS='!slow' TEST_TIMEOUT=3000 TEST_LOGS="$out/log"
+export HF_TEST_UPROBES="$uprobes" HF_TEST_PATIENCE=10 BATS_TAGS='!slow' TEST_TIMEOUT=3000 BATS_JOBS=1 TEST_LOGS="$out/log"
 uname -srvm
 ./holdfast doctor --log-level debug >"$out/doctor" 2>&1
 set --

@@ -2,14 +2,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # run-tests.sh PROGRAM… [-- PROGRAM… [-- PROGRAM…]]: runs programs that print TAP (*.bats through bats), shows what
 # failed and what was skipped, and ends with "N passed, N failed, N skipped". Programs after "--" need
-# root; the others run as the tree's owner. Fails if a test failed or none ran. Root's run one by one, those
-# after a second "--" two at once: other work on the machine changes nothing that they look at.
+# root; the others run as the tree's owner. Fails if a test failed or none ran. Those after a second "--" run beside
+# all others, because nothing that they look at is changed by other work on the machine; when all is over, those after
+# the first "--" run one by one.
 # A program counts as one more failure if it dies, exits non-zero without saying why, prints no plan
 # or not as many results as planned, or takes longer than TEST_TIMEOUT seconds (900: a guard against
 # hanging, far from what a test needs). JOBS programs run at once (one more than CPUs: many wait). BATS_TAGS chooses
-# among the tests of *.bats as bats's --filter-tags does; TEST_LOGS is where the logs go.
+# among the tests of *.bats as bats's --filter-tags does; TEST_LOGS is where the logs go. A line "# jobs: N" among the
+# first of a *.bats lets N of its tests run at once (BATS_JOBS: not more): tests that mostly wait.
+# BUILD is a command that makes the programs that need no root: the others do not wait for it.
 set -u
 here=$(dirname "$0")
+build=${BUILD-}
+unset BUILD # a test may run this, too
 logs=${TEST_LOGS:-$PWD/.output/log} # kept, for who wants to read on
 rm -rf "$logs"
 "$here/as-owner.sh" mkdir -p "$logs" || exit 1
@@ -18,18 +23,27 @@ cat >"$logs/one" <<'END'
 #!/bin/sh
 # one PROGRAM: its output goes to PROGRAM.tap, its status to PROGRAM.rc
 log=$LOGS/$(printf %s "${1#.output/}" | tr / -)
+[ ! -e "$LOGS/stop" ] || exit 0
 case $1 in
-*.bats) run="bats --tap ${BATS_TAGS:+--filter-tags $BATS_TAGS}" ;;
+*.bats)
+	run="bats --tap ${BATS_TAGS:+--filter-tags $BATS_TAGS}"
+	jobs=$(sed -n '1,12s/^# jobs: //p' "$1")
+	[ "${jobs:-1}" -le "${BATS_JOBS:-99}" ] || jobs=$BATS_JOBS
+	# across files GNU's parallel would be needed
+	[ "${jobs:-1}" -le 1 ] || run="$run --jobs $jobs --no-parallelize-across-files"
+	;;
 .output/asan/* | .output/tsan/*) run="setarch -R" ;; # sanitizers want their addresses free
 *) run= ;;
 esac
 case $1 in */*) name=$1 ;; *) name=./$1 ;; esac
 began=$(date +%s)
-timeout -k 5 "${TEST_TIMEOUT:-900}" $run "$name" >"$log.tap" 2>&1 </dev/null &
+timeout -k 5 "${TEST_TIMEOUT:-900}" $run "$name" >"$log.tap" 2>&1 </dev/null 3>&- 4>&- & # nor make's own
 group=$! # timeout leads a process group
+echo $group >"$log.group"
 wait $group
 echo $? >"$log.rc"
 kill -s KILL -- -$group 2>/dev/null # what a failed test left running would slow down all that follow
+rm -f "$log.group"
 echo $(($(date +%s) - began)) >"$log.seconds"
 END
 chmod 755 "$logs/one"
@@ -50,21 +64,53 @@ for program; do
 		side="$side $program"
 	fi
 done
+# What runs is told to end, what has not begun does not.
+give_up() {
+	: >"$logs/stop"
+	[ -z "$making" ] || kill -s TERM "$making" 2>/dev/null
+	for file in "$logs"/*.group; do
+		[ ! -e "$file" ] || kill -s TERM -- "-$(cat "$file")" 2>/dev/null
+	done
+	wait
+}
+making=''
+trap 'give_up; exit 130' INT TERM
+# at_once N AS PROGRAM…
+at_once() {
+	n=$1 as=$2
+	shift 2
+	[ $# -eq 0 ] || printf '%s\n' "$@" | $as xargs -n 1 -P "$n" "$logs/one"
+}
+lone=$root
 # shellcheck disable=SC2086 # lists of words
-[ -z "$plain" ] || printf '%s\n' $plain |
-	"$here/as-owner.sh" xargs -n 1 -P "${JOBS:-$(($(nproc) + 1))}" "$logs/one"
-for program in $root $side; do
-	if [ "$(id -u)" -eq 0 ]; then
-		case " $side " in *" $program "*) continue ;; esac
-		"$logs/one" "$program"
-	else
+if [ "$(id -u)" -eq 0 ]; then
+	at_once "${SIDE_JOBS:-2}" '' $side &
+else
+	for program in $root $side; do
 		log=$logs/$(printf %s "${program#.output/}" | tr / -)
 		printf '1..1\nok 1 - %s # SKIP needs root: sudo make check\n' "$program" >"$log.tap"
 		echo 0 >"$log.rc"
+	done
+	lone=''
+fi
+if [ -n "$build" ]; then
+	sh -c "exec $build" &
+	making=$!
+	if ! wait $making; then
+		give_up
+		echo "FAILED   the build"
+		echo "0 passed, 1 failed, 0 skipped"
+		exit 1
 	fi
-done
+	making=''
+fi
 # shellcheck disable=SC2086 # lists of words
-[ -z "$side" ] || [ "$(id -u)" -ne 0 ] || printf '%s\n' $side | xargs -n 1 -P 2 "$logs/one"
+at_once "${JOBS:-$(($(nproc) + 1))}" "$here/as-owner.sh" $plain &
+wait
+for program in $lone; do
+	"$logs/one" "$program" &
+	wait
+done
 
 # shellcheck disable=SC2086
 awk -v logs="$logs" '

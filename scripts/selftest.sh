@@ -132,5 +132,14 @@ unset TEST_TIMEOUT
 counts "0 passed, 0 failed, 0 skipped" 'echo "1..0 # SKIP nothing to test"' "nothing as nothing"
 ! "$top/scripts/run-tests.sh" t.sh >/dev/null 2>&1
 say $? "run-tests fails when nothing ran"
+printf '#!/bin/sh\necho 1..1; test -e built && echo ok 1\n' >t.sh
+[ "$(BUILD='sh -c "sleep 1; touch built"' "$top/scripts/run-tests.sh" t.sh 2>&1 | tail -n 1)" = "1 passed, 0 failed, 0 skipped" ]
+say $? "run-tests builds before what is built begins"
+[ "$(BUILD='false' "$top/scripts/run-tests.sh" t.sh 2>&1 | tail -n 1)" = "0 passed, 1 failed, 0 skipped" ]
+say $? "run-tests counts a build that fails as failure"
+printf '#!/usr/bin/env bats\n# jobs: 2\n@test "a" { touch a; until test -e b; do sleep 0.1; done; }\n' >t.bats
+printf '@test "b" { touch b; until test -e a; do sleep 0.1; done; }\n' >>t.bats
+[ "$("$top/scripts/run-tests.sh" t.bats 2>&1 | tail -n 1)" = "2 passed, 0 failed, 0 skipped" ]
+say $? "run-tests runs as many tests of a file at once as it says"
 echo "1..$count"
 exit $failed

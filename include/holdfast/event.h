@@ -13,6 +13,7 @@
 #ifndef HOLDFAST_EVENT_H
 #define HOLDFAST_EVENT_H
 
+#include <holdfast/span.h>
 #include <holdfast/types.h>
 
 #define HF_EVENT_KINDS(X)                                                                          \
@@ -33,8 +34,10 @@
 	X(WINDOW,                                                                                  \
 	  window) /* written by the user side: a time in which calls were traced is over */        \
 	X(ALLOCATOR_CODE,                                                                          \
-	  allocator_code) /* written by the user side: where its allocators' code lies */          \
-	X(BIRTH, birth)   /* an object of Python was made, of a type that was asked for */
+	  allocator_code)     /* written by the user side: where its allocators' code lies */      \
+	X(BIRTH, birth)       /* an object of Python was made, of a type that was asked for */     \
+	X(SPAN_KEY, span_key) /* the key behind a span's word, sent before its first use */        \
+	X(SPANS, spans)       /* the words of a set of spans, sent before its first use */
 
 enum hf_event_kind {
 	HF_EVENT_NONE = 0,
@@ -80,6 +83,7 @@ struct hf_event_alloc {
 	__u64 address;
 	__u64 size;  /* bytes asked for */
 	__u64 stack; /* stack id */
+	/* A word more, where it belongs to spans: the hash of their set (holdfast/span.h). */
 };
 
 #define HF_FREE_TENTATIVE 1u
@@ -131,6 +135,18 @@ struct hf_event_birth {
 	__u64 address; /* of the object */
 	__u64 type;    /* of its type object */
 	__u64 stack;   /* from the caller of the function that made it */
+};
+
+struct hf_event_span_key {
+	struct hf_event h;
+	__u64 word;
+	struct hf_span_key key;
+};
+
+struct hf_event_spans {
+	struct hf_event h;
+	__u64 set;
+	__u64 words[HF_MAX_SPAN_WORDS]; /* 0 past the last */
 };
 
 struct hf_event_unmap {
@@ -268,6 +284,8 @@ HF_STATIC_ASSERT(sizeof(struct hf_event_unmap) == 48, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_brk) == 56, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_fault) == 48, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_stack) == 40, "wire layout");
+HF_STATIC_ASSERT(sizeof(struct hf_event_span_key) == 168, "wire layout");
+HF_STATIC_ASSERT(sizeof(struct hf_event_spans) == 32 + 8 * HF_MAX_SPAN_WORDS, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_window) == 72, "wire layout");
 HF_STATIC_ASSERT(sizeof(struct hf_event_allocator_code) == 40, "wire layout");
 

@@ -17,11 +17,13 @@
 #define READINGS 20000
 #define NAME     "hf-benched"
 
-static int open_process(void *user, int pid, struct process_handle *ret_handle, char **ret_exe)
+static int open_process(void *user, int pid, struct process_handle *ret_handle, char **ret_exe,
+			int *rule)
 {
 	int err = process_handle_open(pid, ret_handle);
 
 	(void)user;
+	(void)rule;
 	if (!err)
 		*ret_exe = strdup("");
 	return err;

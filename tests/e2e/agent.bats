@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# jobs: 2
 #
 # The agent as a whole, live: what it finds, tells, keeps and survives. Each test has an agent of its own, on a free port,
 # with its store in the test's folder. What takes long to happen runs beside the rest.

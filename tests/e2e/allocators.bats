@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# jobs: 3
 #
 # Allocators other than libc's: truth.bats's comparison, exact and with no event lost, with the allocator
 # preloaded, linked, or linked in. Skipped with the reason where a library is not installed. mimalloc, built as

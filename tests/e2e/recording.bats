@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# jobs: 2
 # What a recording is worth: it says what a hunt would have said, and something when holdfast could not finish it.
 
 setup()

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# jobs: 3
 #
 # One look at a process that nobody traced: what it holds by type and size, who holds it, what is lost. What this cannot
 # find: wrong blocks (the unit tests of account/heap compare each with the program's own account).

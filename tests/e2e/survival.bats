@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# jobs: 2
 #
 # The target lives and its code is as before, whatever happens to it and to us; what cannot be done
 # is refused by name. scripts/soak.sh repeats the first case as often as one likes.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# jobs: 3
 #
 # Bytes and blocks per call site, against the program's own account (tests/targets/truth.h), exactly,
 # with no event lost. What this cannot find: a wrong frame above the declared function (the stack
@@ -46,13 +47,19 @@ load lib/truth
 	#include <signal.h>
 	#include <stdlib.h>
 	#include <string.h>
+	#include <sys/mman.h>
+	#include <sys/prctl.h>
 	#include <unistd.h>
 	static void *volatile kept;
+	static volatile int *told; /* shared with the children: free it now */
+	static void tell(int number) { *told = number; }
 	int main(void)
 	{
 		char before[256], before_too[256];
+		told = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		signal(SIGCHLD, SIG_IGN);
-		alarm(60);
+		signal(SIGUSR1, tell);
+		alarm(120);
 		free(malloc(100));
 		memcpy(before, (const char *)free, sizeof(before));
 		memcpy(before_too, (const char *)malloc, sizeof(before_too));
@@ -62,19 +69,36 @@ load lib/truth
 		kept = malloc(1000);
 		for (int i = 0; i < 50; i++) {
 			if (!fork()) {
-				usleep(1500000);
+				prctl(PR_SET_PDEATHSIG, SIGKILL);
+				while (!*told)
+					usleep(10000);
 				free(kept);
 				_exit(0);
 			}
 		}
-		return sleep(60);
+		for (;;)
+			pause();
 	}
 	C
 	cc -O1 -o "$BATS_TEST_TMPDIR/forks" "$BATS_TEST_TMPDIR/forks.c"
 	"$BATS_TEST_TMPDIR/forks" 3>&- &
-	local pid=$!
+	local pid=$! hunt
 	sleep 0.5
-	"$ROOT/holdfast" hunt "$pid" --exact --for 2500ms --json "$BATS_TEST_TMPDIR/r.json" -o "$BATS_TEST_TMPDIR/r" || [ $? -le 2 ]
+	"$ROOT/holdfast" hunt "$pid" --exact --for 60s --log-level info --json "$BATS_TEST_TMPDIR/r.json" -o "$BATS_TEST_TMPDIR/r" \
+		2> "$BATS_TEST_TMPDIR/log" 3>&- &
+	hunt=$!
+	# Each is attached to before it frees, however busy the machine is.
+	for _ in $(seq 300); do
+		[ "$(grep -c 'attached pid=' "$BATS_TEST_TMPDIR/log")" -lt 51 ] || break
+		sleep 0.1
+	done
+	kill -USR1 "$pid"
+	for _ in $(seq 100); do
+		pgrep -P "$pid" > /dev/null || break
+		sleep 0.1
+	done
+	kill -INT "$hunt"
+	wait "$hunt" || [ $? -le 2 ]
 	kill "$pid"
 	/usr/bin/python3 - "$BATS_TEST_TMPDIR/r.json" <<-'PYTHON'
 	import json, sys

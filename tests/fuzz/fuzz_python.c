@@ -10,6 +10,7 @@
 
 #include "account/stack/python_words.h"
 #include "bpfcore/python_host.h"
+#include "core/span.h"
 #include "process/python/code.h"
 
 #define BASE 0x7f0000000000ull
@@ -43,6 +44,17 @@ static void walk(const uint8_t *data, size_t size, uint8_t choice)
 		must(stack_word_is_python(merged[i]) && !(merged[i] & HF_PYTHON_LAST));
 }
 
+/* The same memory as a frame whose variable names a span: its key keeps its bounds. */
+static void read_key(const uint8_t *data, size_t size, uint8_t choice)
+{
+	struct hf_span_key key;
+
+	host_python = (struct host_python){data, BASE, size};
+	hf_span_key_variable(&key, choice & 1, BASE, choice >> 2 & 7, choice & 2);
+	must(key.bytes < HF_SPAN_KEY_BYTES && key.kind < HF_SPAN_KEY_KINDS);
+	must((hf_span_word(&key, choice & 31) & HF_SPAN_HASH) != HF_SPAN_MORE);
+}
+
 static void merge(const uint8_t *data, size_t size)
 {
 	uint64_t words[HF_MAX_STACK_WORDS], merged[HF_MAX_STACK_WORDS];
@@ -61,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 2)
 		return 0;
 	walk(data + 2, size - 2, data[0]);
+	read_key(data + 2, size - 2, data[0]);
 	merge(data + 2, size - 2);
 	code.lines = malloc(size - 1);
 	if (!code.lines)

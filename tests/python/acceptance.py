@@ -306,6 +306,7 @@ class Acceptance:
         """two sessions, two plugins, a workflow, inference and a component, interleaved: right bytes"""
         await asyncio.to_thread(self.trace)
         engine, component, end = CoreEngine(), Component(), asyncio.Event()
+        await self.become_known(engine)
         HELD.extend([engine, component])
         life = asyncio.ensure_future(component.run("memory", 3 * MIB, end))
         names = [
@@ -326,11 +327,25 @@ class Acceptance:
 
         def check():
             rows = self.profiler.get_span_memory_usage()
-            have = {(row.span, row.key): row.outstanding_bytes for row in rows}
+            have = {(row.span, row.key): row for row in rows}
             for name, size in expected.items():
-                near(have.get(name), size, relative=0.1, what=f"span {name}")
+                assert name in have, f"span {name} is not known"
+                # A function is known as a span some milliseconds after its first allocation. By windows,
+                # where the budget is not enough for all, a few blocks are a small sample.
+                bound = 0.4 if have[name]["estimated"] else 0.1
+                near(have[name].outstanding_bytes, size, relative=bound, what=f"span {name}")
 
         await eventually(check, self.patience)
+
+    async def become_known(self, engine):
+        """A function is known as a span some milliseconds after its first allocation: let that be past."""
+        ended = asyncio.Event()
+        ended.set()
+        await asyncio.gather(
+            handle_session("first", MIB), run_plugin("first", MIB), workflow_step("none", MIB),
+            engine.infer("none", MIB), Component().run("none", MIB, ended),
+        )  # fmt: skip
+        await asyncio.sleep(2)
 
     def trace(self):
         """Ask for tracing now, and wait until it runs: what was before has no span."""

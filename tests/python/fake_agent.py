@@ -449,6 +449,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             allowed.append(verb)
             if verb != method:
                 continue
+            if method != "GET" and not self.headers.get("X-Holdfast"):
+                raise Failure(403, "HF-E-PERM", "it does not say that it means it")
             body = self.parse(method, data)
             result = handler(self.state, urllib.parse.parse_qs(query), body, *match.groups())
             status = 200

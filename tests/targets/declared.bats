@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: GPL-2.0-or-later
+# jobs: 3
 #
 # The truth programs tell the truth: what each declares equals what oracle_preload counts, per site
 # function. And compare.py, which all of this rests on, sees a difference of one. Mappings are not

@@ -130,7 +130,9 @@ static inline void subject_order(struct subject *subject, char order)
 static inline void subject_stop(struct subject *subject)
 {
 	kill(-subject->child, SIGKILL);
-	waitpid(subject->child, NULL, 0);
+	/* A thread that had no time to stop is traced by us still: its first thread is there until we have seen its end. */
+	while (waitpid(-subject->child, NULL, __WALL) > 0)
+		;
 	close(subject->to);
 	close(subject->from);
 }

@@ -169,9 +169,10 @@ static inline struct report *fixture_report(void)
 {
 	const struct report_builder_options options = {.resolve = fixture_resolve,
 						       .tool_version = "0.1"};
-	const struct report_process parent = {4312, 1, "server", "2026-01-02T03:00:00.000Z", NULL};
-	const struct report_process child = {4313, 4312, "worker", "2026-01-02T03:04:10.000Z",
-					     "2026-01-02T03:04:50.000Z"};
+	const struct report_process parent = {4312, 1,   "server", "2026-01-02T03:00:00.000Z",
+					      NULL, NULL};
+	const struct report_process child = {
+		4313, 4312, "worker", "2026-01-02T03:04:10.000Z", "2026-01-02T03:04:50.000Z", NULL};
 	const struct verdict verdict = {.state = VERDICT_WATCHING,
 					.confidence = 0.4,
 					.growth_bytes_per_second = 30900,

@@ -2,8 +2,10 @@
 #include "agent/broker/broker.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,36 +14,60 @@
 
 #include "cmocka_all.h"
 
-struct rules {
+struct allowed {
 	int allowed_pid, next_pid, reloads;
 };
 
-static bool may(void *user, int pid)
+static int match(void *user, int pid)
 {
-	const struct rules *rules = user;
+	const struct allowed *rules = user;
 
-	return pid == rules->allowed_pid;
+	return pid == rules->allowed_pid ? 7 : -ENOENT;
+}
+
+static const struct rules *parts(void *user)
+{
+	static const struct rules none;
+
+	(void)user;
+	return &none;
 }
 
 /* Runs in the broker: what it changes there, nobody here sees. */
 static int reload(void *user)
 {
-	struct rules *rules = user;
+	struct allowed *rules = user;
 
 	rules->next_pid = 0;
 	return rules->reloads++ ? -EINVAL : 0;
 }
 
+/* 7 is a file, 8 there is none of, all else is not the agent's. */
+static int open_file(void *user, uint32_t which)
+{
+	(void)user;
+	if (which == 7)
+		return open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	return which == 8 ? -ENOENT : -EACCES;
+}
+
 static void adopt(void *user)
 {
-	struct rules *rules = user;
+	struct allowed *rules = user;
 
 	rules->allowed_pid = rules->next_pid;
 }
 
-static struct broker *start(struct rules *rules)
+static struct broker *start(struct allowed *rules)
 {
-	const struct broker_options options = {may, reload, adopt, rules};
+	const struct broker_options options = {
+		.match = match,
+		.rules = parts,
+		.reload = reload,
+		.adopt = adopt,
+		.open_file = open_file,
+		.user = rules,
+	};
 	struct broker *broker;
 
 	assert_int_equal(broker_new(&options, &broker, NULL), 0);
@@ -50,50 +76,92 @@ static struct broker *start(struct rules *rules)
 
 static void opens_what_may_be_watched_and_nothing_else(void **state)
 {
-	struct rules rules = {.allowed_pid = getpid()};
+	struct allowed rules = {.allowed_pid = getpid()};
 	struct broker *broker = start(&rules);
 	struct process_handle handle = PROCESS_HANDLE_INIT;
 	struct process_memory memory;
 	char *exe;
+	int rule = -1;
 
 	(void)state;
-	assert_int_equal(broker_open(broker, getpid(), &handle, &exe), 0);
+	assert_int_equal(broker_open(broker, getpid(), &handle, &exe, &rule), 0);
 	assert_non_null(strstr(exe, "test_agent_broker"));
 	assert_int_equal(handle.key.pid, getpid());
+	assert_int_equal(rule, 7);
 	assert_int_equal(process_handle_memory(&handle, false, &memory), 0);
 	assert_true(memory.rss_bytes > 0);
 	free(exe);
 	process_handle_done(&handle);
-	assert_int_equal(broker_open(broker, getppid(), &handle, &exe), -EPERM);
-	assert_int_equal(broker_open(broker, 0x7ffffff0, &handle, &exe), -ESRCH);
-	assert_int_equal(broker_open(broker, -1, &handle, &exe), -ESRCH);
+	assert_int_equal(broker_open(broker, getppid(), &handle, &exe, &rule), -EPERM);
+	assert_int_equal(broker_open(broker, 0x7ffffff0, &handle, &exe, &rule), -ESRCH);
+	assert_int_equal(broker_open(broker, -1, &handle, &exe, &rule), -ESRCH);
 	broker_free(broker);
 }
 
 static void rules_hold_once_they_are_adopted_and_a_failed_reload_is_told(void **state)
 {
-	struct rules rules = {.allowed_pid = getpid()};
+	struct allowed rules = {.allowed_pid = getpid()};
 	struct broker *broker = start(&rules);
 	struct process_handle handle = PROCESS_HANDLE_INIT;
 	char *exe;
+	int rule = -1;
 
 	(void)state;
 	assert_int_equal(broker_adopt(broker), -EINVAL);
 	assert_int_equal(broker_reload(broker), 0);
-	assert_int_equal(broker_open(broker, getpid(), &handle, &exe), 0);
+	assert_int_equal(broker_open(broker, getpid(), &handle, &exe, &rule), 0);
 	free(exe);
 	process_handle_done(&handle);
 	assert_int_equal(broker_adopt(broker), 0);
-	assert_int_equal(broker_open(broker, getpid(), &handle, &exe), -EPERM);
+	assert_int_equal(broker_open(broker, getpid(), &handle, &exe, &rule), -EPERM);
 	assert_int_equal(broker_reload(broker), -EINVAL);
 	assert_int_equal(broker_adopt(broker), -EINVAL);
 	assert_int_equal(rules.allowed_pid, getpid());
 	broker_free(broker);
 }
 
+static void files_come_as_descriptors_of_the_brokers_opening(void **state)
+{
+	struct allowed rules = {0};
+	struct broker *broker = start(&rules);
+	char text[32], wanted[32];
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(broker_open_file(broker, 7, &fd), 0);
+	assert_true(read(fd, text, sizeof(text)) > 0);
+	snprintf(wanted, sizeof(wanted), "%d (", broker_pid(broker));
+	assert_memory_equal(text, wanted, strlen(wanted));
+	close(fd);
+	assert_int_equal(broker_open_file(broker, 8, &fd), -ENOENT);
+	assert_int_equal(broker_open_file(broker, 9, &fd), -EACCES);
+	/* It goes on. */
+	assert_int_equal(broker_open_file(broker, 7, &fd), 0);
+	close(fd);
+	broker_free(broker);
+}
+
+static void broker_is_confined_before_it_is_there(void **state)
+{
+	struct allowed rules = {0};
+	struct broker *broker = start(&rules);
+	char path[64], text[4096];
+	FILE *file;
+
+	(void)state;
+	snprintf(path, sizeof(path), "/proc/%d/status", broker_pid(broker));
+	file = fopen(path, "re");
+	assert_non_null(file);
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	assert_non_null(strstr(text, "NoNewPrivs:\t1\n"));
+	assert_non_null(strstr(text, "Seccomp:\t2\n"));
+	broker_free(broker);
+}
+
 static void job_starts_only_on_what_may_be_watched(void **state)
 {
-	struct rules rules = {.allowed_pid = getpid()};
+	struct allowed rules = {.allowed_pid = getpid()};
 	struct broker *broker = start(&rules);
 	struct process_stat stat;
 	struct job_request request = {.kind = JOB_COLLECT};
@@ -133,7 +201,7 @@ static int hear(void *user, uint32_t kind, const void *bytes, size_t size)
 
 static void job_says_what_it_could_not_do_and_ends(void **state)
 {
-	struct rules rules = {.allowed_pid = getpid()};
+	struct allowed rules = {.allowed_pid = getpid()};
 	struct broker *broker = start(&rules);
 	struct process_stat stat;
 	struct job_request request = {.kind = JOB_COLLECT, .wait_ns = 1, .memory_bytes = 1 << 24};
@@ -173,7 +241,7 @@ static void ends_with_its_owner_whatever_becomes_of_that(void **state)
 	assert_int_equal(pipe(pipes), 0);
 	owner = fork();
 	if (owner == 0) {
-		struct rules rules = {.allowed_pid = 1};
+		struct allowed rules = {.allowed_pid = 1};
 		struct broker *broker = start(&rules);
 		pid_t pid = broker_pid(broker);
 
@@ -199,7 +267,7 @@ static void ends_with_its_owner_whatever_becomes_of_that(void **state)
 static void memory_is_opened_of_what_may_be_watched_and_to_be_read_only(void **state)
 {
 	static const char word[] = "a word in our memory";
-	struct rules rules = {.allowed_pid = getpid()};
+	struct allowed rules = {.allowed_pid = getpid()};
 	struct broker *broker = start(&rules);
 	char got[sizeof(word)];
 	struct process_stat stat;
@@ -222,7 +290,7 @@ static void memory_is_opened_of_what_may_be_watched_and_to_be_read_only(void **s
 /* Real ones are in tests/load/test_oom_kill.c and tests/e2e. */
 static void process_that_was_not_killed_is_told_from_one_that_nobody_looked_at(void **state)
 {
-	struct rules rules = {.allowed_pid = 1};
+	struct allowed rules = {.allowed_pid = 1};
 	struct broker *broker = start(&rules);
 	struct broker_oom_kill kill;
 	struct process_stat stat;
@@ -276,6 +344,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(opens_what_may_be_watched_and_nothing_else),
 		cmocka_unit_test(rules_hold_once_they_are_adopted_and_a_failed_reload_is_told),
+		cmocka_unit_test(files_come_as_descriptors_of_the_brokers_opening),
+		cmocka_unit_test(broker_is_confined_before_it_is_there),
 		cmocka_unit_test(job_starts_only_on_what_may_be_watched),
 		cmocka_unit_test(job_says_what_it_could_not_do_and_ends),
 		cmocka_unit_test(ends_with_its_owner_whatever_becomes_of_that),

@@ -619,6 +619,30 @@ static void a_full_server_lets_nobody_stay_idle(void **state)
 	end(&f);
 }
 
+/* All places are taken by clients that begin a request and do not go on; when they are shut out, all at once, others come in. */
+static void who_waits_comes_in_when_all_others_are_shut_out(void **state)
+{
+	int fds[8], waiting;
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	f.options.limits.connections = 4;
+	f.options.limits.timeout_ns = 200 * NS_PER_MS;
+	start(&f);
+	for (int i = 0; i < 8; i++) {
+		fds[i] = dial(&f);
+		push(fds[i], "GET");
+	}
+	waiting = dial(&f);
+	push(waiting, "GET /-/healthy HTTP/1.1\r\nHost: localhost\r\n\r\n");
+	turn_until(&f, stats_of(&f).answers[2] == 1);
+	for (int i = 0; i < 8; i++)
+		close(fds[i]);
+	close(waiting);
+	end(&f);
+}
+
 static void who_asks_too_often_is_told_to_wait(void **state)
 {
 	_cleanup_(strbuf_done) struct strbuf reply = STRBUF_INIT;
@@ -701,6 +725,7 @@ int main(void)
 		cmocka_unit_test(who_does_not_read_the_answer_is_closed),
 		cmocka_unit_test(a_crowd_waits_and_is_served),
 		cmocka_unit_test(a_full_server_lets_nobody_stay_idle),
+		cmocka_unit_test(who_waits_comes_in_when_all_others_are_shut_out),
 		cmocka_unit_test(who_asks_too_often_is_told_to_wait),
 		cmocka_unit_test(every_reason_has_a_name),
 		cmocka_unit_test(its_end_closes_everybody),

@@ -124,7 +124,7 @@ static void program_that_is_not_known_fits_no_rule_in_the_end(void **state)
 	rules[0].exe = (char *)"/nowhere/*";
 	rules[0].children = true;
 	assert_int_equal(target_rules_new(&vec, &compiled), 0);
-	assert_false(target_rules_match_pid(compiled, 1));
+	assert_int_equal(target_rules_match_pid(compiled, 1), -ENOENT);
 	target_rules_free(compiled);
 }
 

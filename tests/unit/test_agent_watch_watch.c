@@ -20,9 +20,11 @@ struct owner {
 	int came, went, opened;
 	char reason[32];
 	bool refuse;
+	int rule; /* 0: as it was found */
 };
 
-static int open_process(void *user, int pid, struct process_handle *ret_handle, char **ret_exe)
+static int open_process(void *user, int pid, struct process_handle *ret_handle, char **ret_exe,
+			int *rule)
 {
 	struct owner *owner = user;
 	int err;
@@ -33,6 +35,8 @@ static int open_process(void *user, int pid, struct process_handle *ret_handle, 
 	err = process_handle_open(pid, ret_handle);
 	if (!err)
 		*ret_exe = strdup("/bin/some");
+	if (owner->rule)
+		*rule = owner->rule;
 	return err;
 }
 
@@ -146,6 +150,26 @@ static void one_that_execs_becomes_a_target_within_ten_seconds(void **state)
 	close(pipes[1]);
 }
 
+static void rule_is_the_one_that_the_opener_tells(void **state)
+{
+	struct setting *s = *state;
+	pid_t pid = child_named(s->comm);
+
+	s->owner.rule = 5;
+	assert_int_equal(process_watch_pass(s->watch, SECOND), 0);
+	assert_int_equal(process_watch_count(s->watch), 1);
+	assert_int_equal(process_watch_at(s->watch, 0)->rule, 5);
+	s->owner.rule = 6;
+	process_watch_set_rules(s->watch, s->rules);
+	assert_int_equal(process_watch_pass(s->watch, 2 * SECOND), 0);
+	assert_int_equal(process_watch_at(s->watch, 0)->rule, 6);
+	s->owner.refuse = true;
+	process_watch_set_rules(s->watch, s->rules);
+	assert_int_equal(process_watch_pass(s->watch, 3 * SECOND), 0);
+	assert_int_equal(process_watch_count(s->watch), 0);
+	end_child(pid);
+}
+
 static void who_may_not_be_opened_is_no_target(void **state)
 {
 	struct setting *s = *state;
@@ -209,6 +233,8 @@ int main(void)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_that_execs_becomes_a_target_within_ten_seconds,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(rule_is_the_one_that_the_opener_tells, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(who_may_not_be_opened_is_no_target, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(new_rules_are_held_against_all, set_up, tear_down),

@@ -10,76 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/fileio.h"
-#include "cmocka_all.h"
-#include "config/config.h"
+#include "config_agent_fixture.h"
 #include "oom.h"
-
-#define MB        ((uint64_t)1 << 20)
-#define SECOND_NS 1000000000ULL
-#define FILE_NAME "f.yaml"
-
-struct load {
-	struct config config;
-	struct config_problems problems;
-	struct hf_error err;
-	struct strbuf text; /* the problems, as they are printed */
-	int result;
-};
-
-static char folder[] = "/tmp/holdfast-agent-XXXXXX";
-
-static int enter_folder(void **state)
-{
-	(void)state;
-	return mkdtemp(folder) ? chdir(folder) : -1;
-}
-
-static int leave_folder(void **state)
-{
-	(void)state;
-	unlink(FILE_NAME);
-	unlink("token");
-	return chdir("/") ? -1 : rmdir(folder);
-}
-
-static void write_file(const char *name, const char *text)
-{
-	assert_int_equal(file_write(name, text, strlen(text)), 0);
-}
-
-/* `text` NULL: without a file. */
-static void load_above(struct load *l, const char *text, const struct config *base)
-{
-	*l = (struct load){.err = HF_ERROR_INIT, .text = STRBUF_INIT};
-	if (text)
-		write_file(FILE_NAME, text);
-	l->result =
-		config_load_agent(text ? FILE_NAME : NULL, base, &l->config, &l->problems, &l->err);
-	assert_int_equal(l->result != 0, error_is_set(&l->err));
-	assert_int_equal(config_problems_print(&l->problems, &l->text), 0);
-}
-
-static void load(struct load *l, const char *text)
-{
-	load_above(l, text, NULL);
-}
-
-static void load_done(struct load *l)
-{
-	if (!l->result)
-		config_done(&l->config);
-	config_problems_done(&l->problems);
-	error_done(&l->err);
-	strbuf_done(&l->text);
-}
-
-static void loaded(struct load *l, const char *text)
-{
-	load(l, text);
-	if (l->result)
-		fail_msg("wrong: '%s'", l->text.buf);
-}
 
 static void without_a_file_the_defaults_of_the_agent_hold(void **state)
 {
@@ -205,18 +137,20 @@ static void components_and_spans_are_read(void **state)
 		"  components:\n"
 		"    - {name: core, function: 'engine_*', thread: 'w-*'}\n"
 		"    - {name: plugins, python_module: 'src.plugins.*'}\n"
+		"    - {name: plugins, function: 'plugin_*'}\n"
 		"  spans:\n"
 		"    - {name: session, enter: handle_session, leave: end, key: arg2, type: int}\n"
 		"    - {name: request, enter: 'app.web:Server.handle', key: user}\n"
 		"    - {name: job, enter: 'pkg.mod:run'}\n"
 		"    - {name: page, enter: 'libx.so.2:ns::render'}\n"
 		"    - {name: step, enter: 'ns::Flow::step'}\n";
-	const struct span_rule *span;
+	const struct span_spec *span;
 	struct load l;
 
 	(void)state;
 	loaded(&l, text);
-	assert_int_equal(l.config.agent.components.count, 2);
+	assert_int_equal(l.config.agent.components.count,
+			 3); /* two rules of one name are one component */
 	assert_string_equal(l.config.agent.components.items[0].thread, "w-*");
 	assert_null(l.config.agent.components.items[0].module);
 	span = l.config.agent.spans.items;
@@ -322,8 +256,7 @@ static const struct {
 	{"components: [{name: a}]", "2:16: the component has no condition; one of function"},
 	{"components: [{function: a}]", "2:16: the component has no name"},
 	{"components: [{name: other, unit: a}]", "2:23: name: 'other' is taken"},
-	{"components: [{name: a, unit: a}, {name: a, unit: b}]",
-	 "2:43: there is a component 'a' al"},
+	{"spans: [{name: a, enter: f}, {name: a, enter: g}]", "2:39: there is a span 'a' already"},
 	{"spans: [{name: a}]", "2:11: the span has no enter"},
 	{"spans: [{name: a, enter: f, key: arg0}]",
 	 "2:36: key: 'arg0' is not understood: arguments"},
@@ -332,7 +265,7 @@ static const struct {
 	{"spans: [{name: a, enter: f, key: 1x}]",
 	 "2:36: key: '1x' is not understood; it takes arg1"},
 	{"spans: [{name: a, enter: f, key: user}]", "2:28: enter: this is no Python function"},
-	{"spans: [{name: a, enter: 'm:f', leave: g}]", "2:42: leave: this is no Python function"},
+	{"spans: [{name: a, enter: 'm:f', leave: g}]", "2:42: leave: a span of Python has none"},
 	{"spans: [{name: a, enter: ':f'}]", "2:28: enter: ':f' is not understood: one colon"},
 	{"spans: [{name: a, enter: 'a:b:c'}]", "2:28: enter: 'a:b:c' is not understood: one colon"},
 	{"spans: [{name: a, enter: f, type: float}]",
@@ -564,90 +497,6 @@ static void a_wrong_setting_from_elsewhere_is_named_by_where_it_was_given(void *
 	error_done(&err);
 }
 
-static void a_file_that_cannot_be_read_is_no_wrong_file(void **state)
-{
-	struct hf_error err = HF_ERROR_INIT;
-	struct config_problems problems = CONFIG_PROBLEMS_INIT;
-	struct config config;
-
-	(void)state;
-	assert_int_equal(config_load_agent("nosuch", NULL, &config, &problems, &err), -ENOENT);
-	assert_int_equal(err.code, HF_E_NOFILE);
-	assert_int_equal(config_problems_count(&problems), 0);
-	error_done(&err);
-}
-
-static void addresses(void **state)
-{
-	static const struct {
-		const char *text;
-		int family; /* 0: it is none */
-		bool local;
-	} cases[] = {
-		{"127.0.0.1:7654", AF_INET, true},
-		{"127.9.9.9:1", AF_INET, true},
-		{"0.0.0.0:7654", AF_INET, false},
-		{"10.0.0.1:65535", AF_INET, false},
-		{"[::1]:7654", AF_INET6, true},
-		{"[::]:7654", AF_INET6, false},
-		{"[fe80::1]:1", AF_INET6, false},
-		{"unix:/run/holdfast/agent.sock", AF_UNIX, true},
-		{"127.0.0.1", 0, false},
-		{"127.0.0.1:0", AF_INET, true}, /* any free one */
-		{"127.0.0.1:65536", 0, false},
-		{"127.0.0.1:80x", 0, false},
-		{"localhost:80", 0, false},
-		{"::1:80", 0, false},
-		{"[::1]80", 0, false},
-		{"[]:80", 0, false},
-		{"[::1:80", 0, false},
-		{"unix:", 0, false},
-		{"unix:run/x", 0, false},
-		{"", 0, false},
-		{":80", 0, false},
-	};
-	char path[200] = "unix:/";
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct listen_address address = {.length = 0};
-		int err = listen_address_parse(cases[i].text, &address);
-
-		if (!cases[i].family != (err == -EINVAL) || address.local != cases[i].local ||
-		    address.address.ss_family != cases[i].family)
-			fail_msg("'%s' gave %d", cases[i].text, err);
-	}
-	memset(path + 6, 'x', 107 - 1);
-	assert_int_equal(listen_address_parse(path, &(struct listen_address){.length = 0}), 0);
-	path[112] = 'x';
-	assert_int_equal(listen_address_parse(path, &(struct listen_address){.length = 0}),
-			 -EINVAL);
-}
-
-static void a_token_file_holds_a_hash(void **state)
-{
-	static const char hash[] =
-		"0123456789abcdef0123456789ABCDEF0123456789abcdef0123456789abcdef";
-	uint8_t read[TOKEN_HASH_BYTES];
-	char text[100];
-	struct load l;
-
-	(void)state;
-	snprintf(text, sizeof(text), "%s  -\n", hash);
-	write_file("token", text);
-	assert_int_equal(token_file_read("token", read), 0);
-	assert_int_equal(read[0], 0x01);
-	assert_int_equal(read[31], 0xef);
-	loaded(&l, "memory_profiling: {listen: '0.0.0.0:80', token_file: token}");
-	load_done(&l);
-	write_file("token", hash + 1);
-	assert_int_equal(token_file_read("token", read), -EINVAL);
-	text[3] = 'g';
-	write_file("token", text);
-	assert_int_equal(token_file_read("token", read), -EINVAL);
-	assert_int_equal(token_file_read("/nonexistent", read), -ENOENT);
-}
-
 /* Removes the # of each setting that is not given. */
 static void give_all(char *text)
 {
@@ -717,7 +566,7 @@ static void every_failing_allocation_is_reported(void **state)
 	static const char text[] =
 		"memory_profiling:\n  targets: [{comm: a, user: root}, {comm: b, cmdline: c}]\n"
 		"  components: [{name: a, unit: u}, {name: b, unit: u}]\n"
-		"  spans: [{name: a, enter: 'a.b:c', leave: 'a.b:d'}]\n  mode: basic\n"
+		"  spans: [{name: a, enter: 'b', leave: 'd'}]\n  mode: basic\n"
 		"  alerts: {webhook: [{url: 'http://a'}], log: {debug: [a]}}\n"
 		"  fleet: {labels: {a: b}}\n  alloc: [a(size=arg1)->ret]\n";
 	const char *const args[] = {"--free", "f(ptr=arg1)", "--listen", "0.0.0.0:1", NULL};
@@ -788,9 +637,6 @@ int main(void)
 		cmocka_unit_test(a_budget_lowers_that_of_the_mode_and_does_not_raise_it),
 		cmocka_unit_test(environment_and_command_line_stay_above_a_file_that_is_read_anew),
 		cmocka_unit_test(a_wrong_setting_from_elsewhere_is_named_by_where_it_was_given),
-		cmocka_unit_test(a_file_that_cannot_be_read_is_no_wrong_file),
-		cmocka_unit_test(addresses),
-		cmocka_unit_test(a_token_file_holds_a_hash),
 		cmocka_unit_test(the_printed_defaults_are_the_defaults),
 		cmocka_unit_test(every_setting_is_printed_and_may_be_given),
 		cmocka_unit_test(every_failing_allocation_is_reported),

@@ -137,6 +137,29 @@ static void containers_are_known_by_their_cgroup(void **state)
 	}
 }
 
+static void cgroup_is_that_of_the_unified_hierarchy_or_of_systemd(void **state)
+{
+	static const struct {
+		const char *text, *path;
+	} cases[] = {
+		{"0::/system.slice/nginx.service\n", "/system.slice/nginx.service"},
+		{"12:cpu:/a\n1:name=systemd:/user.slice/b\n", "/user.slice/b"},
+		{"1:name=systemd:/b\n0::/c\n", "/c"},
+		{"4:memory:/x\n", ""},
+		{"", ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *path;
+
+		assert_int_equal(process_cgroup_parse(cases[i].text, strlen(cases[i].text), &path),
+				 0);
+		assert_string_equal(path, cases[i].path);
+		free(path);
+	}
+}
+
 static void *sleep_on_pipe(void *fd)
 {
 	char c;
@@ -476,6 +499,7 @@ static void system_calls_that_read_and_write_are_counted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(cgroup_is_that_of_the_unified_hierarchy_or_of_systemd),
 		cmocka_unit_test(stat_fields_are_counted_from_the_last_parenthesis),
 		cmocka_unit_test(comm_may_look_like_the_rest_of_the_line),
 		cmocka_unit_test(long_comm_is_cut),

@@ -2,6 +2,7 @@
 #include "agent/agent.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,11 +14,13 @@
 #include "agent/agent_internal.h"
 #include "agent/gc_counts.h"
 #include "agent/leaks.h"
+#include "agent/privilege.h"
 #include "agent/send/event_log.h"
 #include "agent/sessions.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sha256.h"
+#include "session/rules.h"
 
 #define COMMIT_NS    (2 * NS_PER_S)
 #define FULL_NS      (60 * NS_PER_S) /* PSS and USS at least so often */
@@ -31,33 +34,79 @@ struct broker_side {
 	const struct config *cli;
 	struct config config;
 	struct target_rules *rules;
+	struct rules parts;  /* of programs; they borrow from config */
 	struct config *next; /* read anew, not in force; NULL: none is */
 	struct target_rules *next_rules;
+	struct rules next_parts;
 };
 
-static bool broker_may(void *user, int pid)
+static const struct rules *broker_rules(void *user)
+{
+	const struct broker_side *side = user;
+
+	return &side->parts;
+}
+
+static int broker_match(void *user, int pid)
 {
 	const struct broker_side *side = user;
 
 	return target_rules_match_pid(side->rules, pid);
 }
 
-static int load(const struct config *cli, struct config *ret, struct target_rules **ret_rules,
-		struct config_problems *problems, struct hf_error *error)
+/* In the broker, and so of no path that it is told: of the one that the file names now. */
+static int open_token_file(const struct broker_side *side)
 {
+	_cleanup_(config_problems_done) struct config_problems problems = CONFIG_PROBLEMS_INIT;
 	struct config config;
-	int err = config_load_agent(cli->config_path, cli, &config, problems, error);
+	int fd = -EACCES;
 
-	if (err)
-		return err;
-	err = target_rules_new(&config.agent.targets, ret_rules);
-	if (err) {
-		config_done(&config);
-		return error_set_errno(error, HF_E_INTERNAL, -err, "the rules of targets: %s",
-				       strerror(-err));
+	if (config_load_agent(side->cli->config_path, side->cli, &config, &problems, NULL))
+		return fd;
+	if (config.token_file) {
+		fd = open(config.token_file, O_RDONLY | O_CLOEXEC);
+		fd = fd < 0 ? -errno : fd;
 	}
-	*ret = config;
-	return 0;
+	config_done(&config);
+	return fd;
+}
+
+static int broker_file(void *user, uint32_t which)
+{
+	const struct broker_side *side = user;
+	int fd;
+
+	if (which == CONFIG_FILE_TOKEN)
+		return open_token_file(side);
+	if (which != CONFIG_FILE_SETTINGS || !side->cli->config_path)
+		return -EACCES;
+	fd = open(side->cli->config_path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* In the agent: what it may not read any more the broker opens. */
+static int open_own_file(void *user, enum config_file which, const char *path)
+{
+	const struct agent *agent = user;
+	int fd = open(path, O_RDONLY | O_CLOEXEC), err;
+
+	if (fd >= 0)
+		return fd;
+	if (errno != EACCES && errno != EPERM)
+		return -errno;
+	err = broker_open_file(agent->broker, which, &fd);
+	return err ? err : fd;
+}
+
+static int make_rules(struct config *config, struct target_rules **ret, struct hf_error *error)
+{
+	int err = target_rules_new(&config->agent.targets, ret);
+
+	if (!err)
+		return 0;
+	config_done(config);
+	return error_set_errno(error, HF_E_INTERNAL, -err, "the rules of targets: %s",
+			       strerror(-err));
 }
 
 /* The rules borrow from a config; so that is not moved while they live. */
@@ -66,19 +115,23 @@ static int load_side(struct broker_side *side, struct config_problems *problems,
 {
 	struct config config;
 	struct target_rules *rules;
-	int err = load(side->cli, &config, &rules, problems, error);
+	int err = config_load_agent(side->cli->config_path, side->cli, &config, problems, error);
 
+	if (!err)
+		err = make_rules(&config, &rules, error);
 	if (err)
 		return err;
+	rules_done(&side->parts);
 	target_rules_free(side->rules);
 	config_done(&side->config);
 	side->config = config;
 	side->rules = rules;
-	return 0;
+	return rules_make(&side->config, &side->parts, error);
 }
 
 static void forget_next(struct broker_side *side)
 {
+	rules_done(&side->next_parts);
 	target_rules_free(side->next_rules);
 	side->next_rules = NULL;
 	if (side->next)
@@ -97,11 +150,17 @@ static int broker_reread(void *user)
 	side->next = calloc(1, sizeof(*side->next));
 	if (!side->next)
 		return -ENOMEM;
-	err = load(side->cli, side->next, &side->next_rules, &problems, NULL);
-	if (err) {
-		free(side->next); /* untouched by what failed */
+	err = config_load_agent(side->cli->config_path, side->cli, side->next, &problems, NULL);
+	if (!err)
+		err = make_rules(side->next, &side->next_rules, NULL);
+	if (err) { /* nothing is in it */
+		free(side->next);
 		side->next = NULL;
+		return err;
 	}
+	err = rules_make(side->next, &side->next_parts, NULL);
+	if (err)
+		forget_next(side);
 	return err;
 }
 
@@ -109,11 +168,14 @@ static void broker_adopt_rules(void *user)
 {
 	struct broker_side *side = user;
 
+	rules_done(&side->parts);
 	target_rules_free(side->rules);
 	config_done(&side->config);
 	side->config = *side->next;
 	side->rules = side->next_rules;
+	side->parts = side->next_parts;
 	side->next_rules = NULL;
+	side->next_parts = (struct rules){0};
 	free(side->next);
 	side->next = NULL;
 }
@@ -131,11 +193,26 @@ static bool is_ours(void *user, int pid)
 	return false;
 }
 
-static int open_process(void *user, int pid, struct process_handle *ret_handle, char **ret_exe)
+static int open_process(void *user, int pid, struct process_handle *ret_handle, char **ret_exe,
+			int *rule)
 {
 	const struct agent *agent = user;
+	struct process_handle handle;
+	char *exe;
+	int its, err = broker_open(agent->broker, pid, &handle, &exe, &its);
 
-	return broker_open(agent->broker, pid, ret_handle, ret_exe);
+	if (err)
+		return err;
+	/* The file was changed between the broker's reading and ours: the next reload mends that. */
+	if ((size_t)its >= agent->config->agent.targets.count) {
+		process_handle_done(&handle);
+		free(exe);
+		return -EPERM;
+	}
+	*ret_handle = handle;
+	*ret_exe = exe;
+	*rule = its;
+	return 0;
 }
 
 static uint64_t own_cpu_ns(void)
@@ -264,8 +341,10 @@ static void configure_store(struct agent *agent)
 /* What can't change while it runs. */
 static int check_fixed(const struct config *old, const struct config *new, struct hf_error *error)
 {
+	const char *old_user = old->user ? old->user : "", *new_user = new->user ? new->user : "";
 	const char *what = strcmp(old->listen, new->listen) != 0 ? "listen"
 			   : strcmp(old->store, new->store) != 0 ? "store"
+			   : strcmp(old_user, new_user) != 0     ? "user"
 								 : NULL;
 
 	if (!what)
@@ -274,8 +353,8 @@ static int check_fixed(const struct config *old, const struct config *new, struc
 	return error_fix(error, "restart the agent: what it has stored stays");
 }
 
-static int hash_of_token(const struct config *config, char ret_hex[SHA256_HEX_LENGTH + 1],
-			 struct hf_error *error)
+static int hash_of_token(struct agent *agent, const struct config *config,
+			 char ret_hex[SHA256_HEX_LENGTH + 1], struct hf_error *error)
 {
 	uint8_t hash[TOKEN_HASH_BYTES];
 	int err;
@@ -283,7 +362,7 @@ static int hash_of_token(const struct config *config, char ret_hex[SHA256_HEX_LE
 	*ret_hex = '\0';
 	if (!config->token_file)
 		return 0;
-	err = token_file_read(config->token_file, hash);
+	err = token_file_read_fd(open_own_file(agent, CONFIG_FILE_TOKEN, config->token_file), hash);
 	if (err)
 		return error_set_errno(error, HF_E_CONFIG, -err, "token_file %s can't be read: %s",
 				       config->token_file, strerror(-err));
@@ -325,7 +404,7 @@ static int apply(struct agent *agent, struct config *config, struct target_rules
 	int err = check_fixed(agent->config, config, error);
 
 	if (!err)
-		err = hash_of_token(config, token, error);
+		err = hash_of_token(agent, config, token, error);
 	if (!err)
 		err = put_in_force(agent, config, token, error);
 	if (err)
@@ -348,8 +427,11 @@ int agent_reload(struct agent *agent, struct config_problems *problems, struct h
 {
 	struct target_rules *rules = NULL;
 	struct config config;
-	int err = load(agent->cli, &config, &rules, problems, error);
+	const struct config_opener opener = {open_own_file, agent};
+	int err = config_load_agent_by(&opener, agent->cli, &config, problems, error);
 
+	if (!err)
+		err = make_rules(&config, &rules, error);
 	if (err)
 		return err;
 	err = apply(agent, &config, rules, error);
@@ -440,27 +522,6 @@ static int start_store(struct agent *agent, struct hf_error *error)
 	return 0;
 }
 
-static int start_senders(struct agent *agent, struct hf_error *error)
-{
-	_cleanup_(strbuf_done) struct strbuf spool = STRBUF_INIT, url = STRBUF_INIT;
-	struct send_options options = {.web_url = NULL};
-	int err;
-
-	strbuf_addf(&spool, "%s/spool", agent->config->store);
-	/* A socket has no URL that a browser opens. */
-	if (strncmp(agent->config->listen, "unix:", 5) != 0) {
-		/* With the port that it got. */
-		strbuf_addf(&url, "http://%s", http_server_address(agent->http));
-		options.web_url = url.buf;
-	}
-	options.spool_path = spool.buf;
-	err = send_new(agent->loop, &options, &agent->senders);
-	if (err)
-		return error_set_errno(error, HF_E_INTERNAL, -err, "the agent can't start: %s",
-				       strerror(-err));
-	return send_configure(agent->senders, &agent->config->agent, error);
-}
-
 static int start_http(struct agent *agent, struct hf_error *error)
 {
 	struct http_options options = {
@@ -474,8 +535,28 @@ static int start_http(struct agent *agent, struct hf_error *error)
 	if (err)
 		return error_set_errno(error, HF_E_INTERNAL, -err, "out of memory");
 	options.table = api_table_http(agent->routes);
-	err = hash_of_token(agent->config, agent->token, error);
+	err = hash_of_token(agent, agent->config, agent->token, error);
 	return err ? err : http_server_new(agent->loop, &options, &agent->http, error);
+}
+
+static int start_senders(struct agent *agent, struct hf_error *error)
+{
+	_cleanup_(strbuf_done) struct strbuf spool = STRBUF_INIT, url = STRBUF_INIT;
+	struct send_options options = {.web_url = NULL};
+	int err;
+
+	strbuf_addf(&spool, "%s/spool", agent->config->store);
+	/* A socket has no URL that a browser opens; the server knows the port where any free one was asked for. */
+	if (strncmp(agent->config->listen, "unix:", 5) != 0) {
+		strbuf_addf(&url, "http://%s", http_server_address(agent->http));
+		options.web_url = url.buf;
+	}
+	options.spool_path = spool.buf;
+	err = send_new(agent->loop, &options, &agent->senders);
+	if (err)
+		return error_set_errno(error, HF_E_INTERNAL, -err, "the agent can't start: %s",
+				       strerror(-err));
+	return send_configure(agent->senders, &agent->config->agent, error);
 }
 
 /* Each target takes five descriptors. */
@@ -489,11 +570,42 @@ static void raise_limits(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static int start_broker(struct agent *agent, struct broker_side *side,
+			const struct privilege_users *users, struct hf_error *error)
+{
+	const struct broker_options options = {
+		.match = broker_match,
+		.rules = broker_rules,
+		.reload = broker_reread,
+		.adopt = broker_adopt_rules,
+		.open_file = broker_file,
+		.user = side,
+		.run_as = users->broker,
+	};
+
+	return broker_new(&options, &agent->broker, error);
+}
+
+/* Nothing foreign was read yet, but what root has written. Only the address may want a privilege more. */
+static int give_up_privileges(struct agent *agent, const struct privilege_users *users,
+			      struct hf_error *error)
+{
+	int err;
+
+	privilege_prepare_store(agent->config->store, &users->agent);
+	err = privilege_lower(&users->agent, error);
+	if (!err)
+		err = start_http(agent, error);
+	return err ? err : privilege_drop(error);
+}
+
 static int start(struct agent *agent, struct broker_side *side, struct hf_error *error)
 {
-	const struct broker_options broker = {broker_may, broker_reread, broker_adopt_rules, side};
-	int err = broker_new(&broker, &agent->broker, error);
+	struct privilege_users users;
+	int err = privilege_choose(agent->config, &users, error);
 
+	if (!err)
+		err = start_broker(agent, side, &users, error);
 	if (err)
 		return err;
 	err = loop_new(&agent->loop);
@@ -502,9 +614,9 @@ static int start(struct agent *agent, struct broker_side *side, struct hf_error 
 	if (err)
 		return error_set_errno(error, HF_E_INTERNAL, -err, "the agent can't start: %s",
 				       strerror(-err));
-	err = start_store(agent, error);
+	err = give_up_privileges(agent, &users, error);
 	if (!err)
-		err = start_http(agent, error);
+		err = start_store(agent, error);
 	if (!err)
 		err = start_senders(agent, error);
 	if (err)
@@ -602,6 +714,7 @@ int agent_run(const struct config *cli, struct config_problems *problems, struct
 		err = run(&agent, &side, error);
 	stop(&agent);
 	target_rules_free(agent.rules);
+	rules_done(&side.parts);
 	config_done(&side.config);
 	return err;
 }

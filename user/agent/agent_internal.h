@@ -62,6 +62,19 @@ struct agent_component {
 
 VEC_STRUCT(agent_component_vec, struct agent_component);
 
+#define AGENT_SPANS_MAX 4096 /* of a target, largest first; those beyond are counted */
+
+/* What was allocated within a span that the newest trace saw. */
+struct agent_span {
+	char *name;      /* the rule's; owned, and key behind it */
+	const char *key; /* found in the target: printable */
+	uint64_t outstanding_bytes, outstanding_count, allocs, peak_bytes;
+	uint64_t first_wall_ns, last_wall_ns; /* of the reports where it came up, and grew last */
+	bool estimated;
+};
+
+VEC_STRUCT(agent_span_vec, struct agent_span);
+
 /* What only jobs can tell. STORE_UNKNOWN: nobody has. */
 struct agent_inside {
 	uint64_t heap_live_bytes, heap_used_bytes, heap_free_bytes, heap_objects, gc_collections;
@@ -97,6 +110,8 @@ struct agent_target {
 	struct agent_inside inside;
 	struct agent_gc gc;
 	struct agent_component_vec components;
+	struct agent_span_vec spans;
+	size_t spans_left_out; /* for there are too many */
 	uint64_t profile;      /* newest; 0: none */
 	unsigned int sessions; /* running on it */
 	uint64_t sent_ns;      /* CLOCK_MONOTONIC: when a sample of it was sent last */
@@ -185,6 +200,10 @@ bool tracing_allowed(const struct agent_target *target);
 void tracing_failed(struct agent_target *target, const struct hf_error *error);
 /* Its trace has ended, in whatever way; the job is gone. */
 void tracing_over(struct agent_target *target);
+
+/* parts.c: what its components and spans hold, by a report of now; they are the target's. */
+void target_take_parts(struct agent_target *target, const struct report *report, uint64_t wall_ns);
+void target_forget_parts(struct agent_target *target);
 
 /* profiles.c: a job's report came. */
 void profile_take(struct agent_job *job, const void *bytes, size_t size);

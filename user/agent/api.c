@@ -148,6 +148,12 @@ static const struct http_route routes[] = {
 	 .parameters = FIELDS(TARGET, IN_PATH("name", "of the component")),
 	 .answer = {.schema = &schema_component},
 	 .handler = api_component},
+	{.path = OF_TARGET "/spans",
+	 .summary =
+		 "What was allocated within spans and is held, by the newest trace, largest first",
+	 .parameters = FIELDS(TARGET, PAGE),
+	 .answer = {.schema = &schema_spans},
+	 .handler = api_spans},
 	{.path = OF_TARGET "/profiles",
 	 .summary = "Its profiles, newest first",
 	 .parameters = FIELDS(TARGET, PAGE),

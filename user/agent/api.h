@@ -27,6 +27,7 @@ int api_target(struct http_request *request, void *user);
 int api_usage(struct http_request *request, void *user);
 int api_components(struct http_request *request, void *user);
 int api_component(struct http_request *request, void *user);
+int api_spans(struct http_request *request, void *user);
 /* api_trends.c */
 int api_trends(struct http_request *request, void *user);
 /* api_profiles.c */

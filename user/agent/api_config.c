@@ -51,7 +51,7 @@ static void put_target(struct json_out *json, const struct target_rule *rule)
 	json_out_end_object(json);
 }
 
-static void put_component(struct json_out *json, const struct component_rule *rule)
+static void put_component(struct json_out *json, const struct component_spec *rule)
 {
 	json_out_begin_object(json, NULL);
 	put_text(json, "name", rule->name);
@@ -65,7 +65,7 @@ static void put_component(struct json_out *json, const struct component_rule *ru
 	json_out_end_object(json);
 }
 
-static void put_span(struct json_out *json, const struct span_rule *rule)
+static void put_span(struct json_out *json, const struct span_spec *rule)
 {
 	json_out_begin_object(json, NULL);
 	put_text(json, "name", rule->name);

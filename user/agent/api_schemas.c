@@ -190,6 +190,33 @@ static const struct http_answer_field components_fields[] = {
 
 const struct http_schema schema_components = {"Components", "All of a target", components_fields};
 
+static const struct http_answer_field span_fields[] = {
+	{.name = "span", .type = "string", .help = "the rule's name"},
+	{.name = "key",
+	 .type = "string",
+	 .help = "the argument's value; (more): there were too many"},
+	{.name = "outstanding_bytes", .type = "integer"},
+	{.name = "outstanding_count", .type = "integer"},
+	{.name = "peak_bytes", .type = "integer"},
+	{.name = "allocs", .type = "integer"},
+	{.name = "estimated", .type = "boolean", .help = "by what fell into windows of tracing"},
+	{.name = "first_seen", .type = "string?"},
+	{.name = "last_seen", .type = "string?", .help = "when it was seen to allocate last"},
+	{.name = NULL},
+};
+
+static const struct http_schema schema_span = {"Span", "Memory of one span", span_fields};
+
+static const struct http_answer_field spans_fields[] = {
+	{.name = "spans", .type = "object[]", .of = &schema_span},
+	{.name = "total", .type = "integer"},
+	{.name = "left_out", .type = "integer", .help = "smaller ones that are not kept"},
+	{.name = "next_cursor", .type = "string?"},
+	{.name = NULL},
+};
+
+const struct http_schema schema_spans = {"Spans", "Of a target", spans_fields};
+
 static const struct http_answer_field profile_fields[] = {
 	{.name = "id", .type = "integer"},
 	{.name = "target", .type = "integer"},

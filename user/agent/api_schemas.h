@@ -15,6 +15,7 @@
 	X(trends)      \
 	X(component)   \
 	X(components)  \
+	X(spans)       \
 	X(profiles)    \
 	X(trace)       \
 	X(gc)          \

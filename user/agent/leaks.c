@@ -7,15 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "account/gauge/trend.h"
 #include "agent/leak_detail.h"
 #include "agent/store/leaks.h"
 #include "base/clock.h"
 #include "base/hashmap.h"
 #include "base/log.h"
 
-#define NEW_BLOCKS 8     /* lost since it was cleared */
-#define NEW_BYTES  65536 /* or grown by */
-#define ID_SEED    0x686f6c6466617374ULL
+#define NEW_BLOCKS   8     /* lost since it was cleared */
+#define NEW_BYTES    65536 /* or grown by */
+#define RECENT_LEAST 5     /* reports */
+#define ID_SEED      0x686f6c6466617374ULL
 
 static void leak_free(struct agent_leak *leak)
 {
@@ -202,6 +204,39 @@ static bool is_new_evidence(const struct agent_leak *leak, const struct agent_jo
 		finding->outstanding_bytes >= bytes + NEW_BYTES);
 }
 
+static void note_recent(struct agent_leak *leak, const struct agent_job *job, uint64_t bytes)
+{
+	size_t kept = leak->job == job->pid ? leak->recent.count : 0;
+
+	if (kept == LEAK_RECENT) {
+		memmove(leak->recent.time_ns, leak->recent.time_ns + 1,
+			(LEAK_RECENT - 1) * sizeof(*leak->recent.time_ns));
+		memmove(leak->recent.bytes, leak->recent.bytes + 1,
+			(LEAK_RECENT - 1) * sizeof(*leak->recent.bytes));
+		kept--;
+	}
+	leak->recent.time_ns[kept] = clock_now_ns();
+	leak->recent.bytes[kept] = (double)bytes;
+	leak->recent.count = kept + 1;
+}
+
+/*
+ * A verdict's rate is that of its whole trace. A trace that goes on for days would make a leak that began now look small,
+ * and one that is over look alive; so what the last reports say counts, where it is told apart from standing still.
+ */
+static void recent_growth(struct agent_leak *leak)
+{
+	struct trend trend;
+
+	if (leak->recent.count < RECENT_LEAST ||
+	    trend_fit(leak->recent.time_ns, leak->recent.bytes, leak->recent.count, &trend) ||
+	    trend.low <= 0)
+		return;
+	leak->growth_bytes_per_second = trend.slope_per_second;
+	leak->growth_low = trend.low;
+	leak->growth_high = trend.high;
+}
+
 static bool fill(struct agent_leak *leak, const struct agent_job *job, const struct report *report,
 		 const struct report_finding *finding)
 {
@@ -220,6 +255,8 @@ static bool fill(struct agent_leak *leak, const struct agent_job *job, const str
 	leak->growth_bytes_per_second = finding->growth_bytes_per_second;
 	leak->growth_low = finding->growth_low;
 	leak->growth_high = finding->growth_high;
+	note_recent(leak, job, finding->outstanding_bytes);
+	recent_growth(leak);
 	leak->confidence = finding->confidence;
 	leak->outstanding_bytes = finding->outstanding_bytes;
 	if (leak->job && leak->job != job->pid)

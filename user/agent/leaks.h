@@ -12,6 +12,7 @@
 #include "agent/agent_internal.h"
 
 #define LEAK_LOST_LEAST 8
+#define LEAK_RECENT     12   /* reports that its present rate is told from */
 #define LEAKS_MOST      2000 /* in memory; those least recently seen go */
 
 struct agent_leak {
@@ -29,6 +30,12 @@ struct agent_leak {
 	bool has_stack;
 	uint64_t cleared_bytes, cleared_lost;
 	uint64_t lost_before; /* that jobs before this one told */
+	/* What this job's newest reports said, oldest first: see recent_growth() in leaks.c. */
+	struct {
+		uint64_t time_ns[LEAK_RECENT];
+		double bytes[LEAK_RECENT];
+		size_t count;
+	} recent;
 };
 
 void leaks_take(struct agent_job *job, const struct report *report, uint64_t wall_ns);

@@ -276,12 +276,14 @@ static void put_label(struct strbuf *out, const char *text)
 {
 	_cleanup_(strbuf_done) struct strbuf printable = STRBUF_INIT;
 
-	/* Its backslashes are doubled there: only the quotes are left. */
+	/* There a backslash is doubled, but not that of \x1b for a byte that can't be shown: readers refuse all metrics for it. */
 	strbuf_add_printable(&printable, text, strlen(text));
 	for (const char *c = printable.buf; *c; c++) {
-		if (*c == '"')
+		if (*c == '"' || *c == '\\')
 			strbuf_addch(out, '\\');
 		strbuf_addch(out, *c);
+		if (*c == '\\' && c[1] == '\\')
+			c++;
 	}
 }
 

@@ -63,38 +63,6 @@ static void take_inside(struct agent_target *target, const struct report *report
 	}
 }
 
-static struct agent_component *find_component(struct agent_target *target, const char *name)
-{
-	struct agent_component component = {.name = NULL};
-
-	for (size_t i = 0; i < target->components.count; i++)
-		if (!strcmp(target->components.items[i].name, name))
-			return &target->components.items[i];
-	component.name = strdup(name);
-	if (!component.name || vec_push(&target->components, component)) {
-		free(component.name);
-		return NULL;
-	}
-	return &target->components.items[target->components.count - 1];
-}
-
-static void take_components(struct agent_target *target, const struct report *report)
-{
-	for (size_t i = 0; i < target->components.count; i++)
-		target->components.items[i].outstanding_bytes = 0;
-	for (size_t i = 0; i < report->component_count; i++) {
-		const struct report_component *from = &report->components[i];
-		struct agent_component *component = find_component(target, from->name);
-
-		if (!component)
-			return;
-		component->outstanding_bytes = from->outstanding_bytes;
-		component->growth_bytes_per_second = from->growth_bytes_per_second;
-		if (component->peak_bytes < from->outstanding_bytes)
-			component->peak_bytes = from->outstanding_bytes;
-	}
-}
-
 struct profile_bytes {
 	const void *bytes;
 	size_t size;
@@ -150,7 +118,7 @@ void profile_take(struct agent_job *job, const void *bytes, size_t size)
 	if (job->target) {
 		outlet_report(job, report, kept);
 		take_inside(job->target, report);
-		take_components(job->target, report);
+		target_take_parts(job->target, report, wall_ns);
 	}
 	leaks_take(job, report, wall_ns);
 	job->report_asked = false;

@@ -117,9 +117,7 @@ void target_came(void *user, struct watched *watched)
 
 static void agent_target_free(struct agent_target *target)
 {
-	for (size_t i = 0; i < target->components.count; i++)
-		free(target->components.items[i].name);
-	vec_done(&target->components);
+	target_forget_parts(target);
 	gc_counts_forget(target);
 	free(target->inside.python);
 	free(target);

@@ -112,6 +112,8 @@ static int start(struct agent_target *target, int wanted)
 		.site_max = level->sites_max > UINT32_MAX ? 0 : (uint32_t)level->sites_max,
 		.exact = mode->exact,
 		.faults = mode->mappings && config_has_backend(agent->config, AGENT_BACKEND_FAULTS),
+		.components = agent->config->enable_component_tracking,
+		.spans = agent->config->enable_component_tracking && mode->components,
 		.looks = mode->scans != AGENT_NEVER,
 		.until_firm = !goes_on,
 	};

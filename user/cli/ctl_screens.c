@@ -320,6 +320,33 @@ int ctl_components(struct ctl *ctl, struct hf_error *error)
 	return show_of_target(ctl, "/components", show_components, error);
 }
 
+static void show_spans(const struct ctl_view *view, const json_t *answer, struct strbuf *out)
+{
+	static const struct ctl_field fields[] = {
+		{"SPAN", CTL_TEXT, "span"},
+		{"KEY", CTL_TEXT, "key"},
+		{"HOLDS", CTL_BYTES, "outstanding_bytes"},
+		{"BLOCKS", CTL_COUNT, "outstanding_count"},
+		{"PEAK", CTL_BYTES, "peak_bytes"},
+		{"ALLOCS", CTL_COUNT, "allocs"},
+		{"AGO", CTL_AGE, "last_seen"},
+		END,
+	};
+
+	if (is_empty(answer, "spans"))
+		strbuf_addstr(
+			out,
+			"No span is known: it has not been traced yet, `spans:` names none, or its "
+			"mode has none (advanced and debug have).\n");
+	else
+		add_page(out, view, answer, fields, "spans");
+}
+
+int ctl_spans(struct ctl *ctl, struct hf_error *error)
+{
+	return show_of_target(ctl, "/spans?limit=1000", show_spans, error);
+}
+
 static void show_profiles(const struct ctl_view *view, const json_t *answer, struct strbuf *out)
 {
 	static const struct ctl_field fields[] = {

@@ -17,6 +17,7 @@
 #include "base/strbuf.h"
 #include "base/vec.h"
 #include "session/replay.h"
+#include "session/rules.h"
 
 #define WIDTH_DEFAULT 100
 #define WIDTH_MIN     60
@@ -242,15 +243,21 @@ int output_load(const struct config *config, const char *path, struct report **r
 		.show_content = config->show_content,
 		.tool_version = HF_VERSION,
 	};
+	_cleanup_(rules_done) struct rules rules = {0};
 	const char *place = strcmp(path, "-") ? path : "/dev/stdin";
 	_cleanup_close_ int fd = open(place, O_RDONLY | O_CLOEXEC);
 	char bytes[LOOK_BYTES];
 	size_t size;
+	int err;
 
 	/* What can't be read at any place (a pipe) is no recording. */
 	if (fd < 0 || pread_full(fd, bytes, sizeof(bytes), 0, &size) ||
 	    report_looks_like_json(bytes, size))
 		return report_load(place, ret, error);
+	err = rules_make(config, &rules, error);
+	if (err)
+		return err;
+	options.components = rules.components;
 	return replay_report(fd, &options, ret, error);
 }
 

@@ -15,6 +15,7 @@ void setup_done(struct setup *setup)
 	for (size_t i = 0; i < setup->parsed_count; i++)
 		alloc_spec_done(&setup->parsed[i]);
 	free(setup->parsed);
+	rules_done(&setup->rules);
 }
 
 void setup_end_command(const struct config *config, struct setup *setup)
@@ -110,9 +111,13 @@ int setup_session(struct config *config, const struct event_handler *recorder, s
 	};
 	int err = prepare_specs(config, setup, error);
 
+	if (!err)
+		err = rules_make(config, &setup->rules, error);
 	if (err)
 		return err;
 	options.spec_count = setup->spec_count;
+	options.components = setup->rules.components;
+	options.spans = setup->rules.spans;
 	err = session_new(&options, &session, error);
 	for (size_t i = 0; !err && i < config->pids.count; i++)
 		err = session_attach(session, config->pids.items[i], error);

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "config/config.h"
+#include "session/rules.h"
 #include "session/session.h"
 
 /* Private allocators as the session takes them; strings are the config's. */
@@ -15,6 +16,7 @@ struct setup {
 	size_t spec_count;
 	struct alloc_spec *parsed; /* owns the strings */
 	size_t parsed_count;
+	struct rules rules;
 	pid_t command; /* started for us; 0: none */
 };
 

@@ -21,7 +21,9 @@
 #include <sys/socket.h>
 
 #include "base/vec.h"
+#include "config/component_spec.h"
 #include "config/options.h"
+#include "config/span_spec.h"
 
 /* In the order of the choices of `mode`, `level` and `enabled_backends` in options.def. */
 enum agent_mode {
@@ -67,14 +69,15 @@ enum agent_when {
 struct agent_mode_row {
 	const char *name;
 	const char *help;
-	enum agent_when traces;  /* windows of tracing */
-	enum agent_when scans;   /* looks at the heap */
-	double budget_percent;   /* of the targets' speed at most; 0: nothing that costs them any */
-	uint64_t max_stop_ns;    /* a scan stops its target at most this long; 0: it may not */
-	bool gauges;             /* memory from /proc */
-	bool mappings;           /* the mmap and faults backends may be used */
-	bool components, python; /* whose memory it is; Python frames, lines and types */
-	bool exact;              /* every call instead of windows, whatever it costs */
+	enum agent_when traces; /* windows of tracing */
+	enum agent_when scans;  /* looks at the heap */
+	double budget_percent;  /* of the targets' speed at most; 0: nothing that costs them any */
+	uint64_t max_stop_ns;   /* a scan stops its target at most this long; 0: it may not */
+	bool gauges;            /* memory from /proc */
+	bool mappings;          /* the mmap and faults backends may be used */
+	bool components,
+		python; /* spans, too: their probes cost the target; Python frames, lines and types */
+	bool exact;     /* every call instead of windows, whatever it costs */
 };
 
 extern const struct agent_mode_row agent_mode_rows[AGENT_MODE_COUNT];
@@ -125,26 +128,6 @@ struct target_rule {
 	size_t line, column;            /* where the rule begins in the file */
 };
 
-/* Memory belongs to the first component all of whose conditions are met, or else to `other`. */
-struct component_rule {
-	char *name;                                   /* never NULL, unique, not "other" */
-	char *function, *module, *source;             /* globs; any frame of the stack */
-	char *python_module, *thread, *cgroup, *unit; /* globs */
-};
-
-enum span_type { SPAN_TYPE_STRING, SPAN_TYPE_INT };
-
-/* Memory that a thread allocates between two functions, by the value of an argument of the first. */
-struct span_rule {
-	char *name; /* never NULL, unique */
-	char *enter; /* never NULL: "function", "module.so:function", "package.module:Class.method" */
-	char *leave;       /* the same; NULL: the span ends when enter returns */
-	char *key;         /* "arg1" or a Python parameter; NULL: the span has no key */
-	int type;          /* enum span_type, of the key */
-	uint64_t argument; /* 1 to 6 where key is argN, else 0 */
-	bool python;       /* enter and leave are Python functions */
-};
-
 struct alert_webhook {
 	char *url;    /* never NULL */
 	char *secret; /* key of the HMAC signature; NULL: unsigned. Never to be shown */
@@ -185,13 +168,13 @@ struct fleet_rule {
 };
 
 VEC_STRUCT(target_rule_vec, struct target_rule);
-VEC_STRUCT(component_rule_vec, struct component_rule);
-VEC_STRUCT(span_rule_vec, struct span_rule);
+VEC_STRUCT(component_spec_vec, struct component_spec);
+VEC_STRUCT(span_spec_vec, struct span_spec);
 
 struct agent_config {
 	struct target_rule_vec targets; /* in the file's order: the first match names a process */
-	struct component_rule_vec components; /* in the file's order */
-	struct span_rule_vec spans;
+	struct component_spec_vec components; /* in the file's order; none is named "other" */
+	struct span_spec_vec spans;           /* names are unique */
 	struct alert_rules alerts;
 	struct retention
 		retention; /* as written; 0: not given. config_retention() tells what holds */
@@ -212,5 +195,7 @@ int listen_address_parse(const char *text, struct listen_address *ret);
 
 /* The SHA-256 in the file that token_file names, 64 hex digits: 0, -EINVAL (something else is in it), or -errno of reading. */
 int token_file_read(const char *path, uint8_t ret_hash[TOKEN_HASH_BYTES]);
+/* The same of an open file, which is closed; @fd: or the -errno of opening it. */
+int token_file_read_fd(int fd, uint8_t ret_hash[TOKEN_HASH_BYTES]);
 
 #endif

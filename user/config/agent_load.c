@@ -8,7 +8,15 @@
 #include "config/settings.h"
 #include "config/value.h"
 
+/* What is to be read: the file (NULL: none), above it @base (NULL: nothing). */
+struct reading {
+	const char *path;
+	const struct config *base;
+	const struct config_opener *opener; /* NULL: by whoever runs this */
+};
+
 struct check {
+	const struct reading *reading;
 	const struct config *config;
 	struct config_problems *problems;
 };
@@ -86,7 +94,14 @@ static int check_token(const struct check *c)
 {
 	uint8_t hash[TOKEN_HASH_BYTES];
 	_cleanup_(strbuf_done) struct strbuf what = STRBUF_INIT;
-	int err = c->config->token_file ? token_file_read(c->config->token_file, hash) : 0;
+	const struct config_opener *opener = c->reading->opener;
+	const char *path = c->config->token_file;
+	int err = 0;
+
+	if (path && opener)
+		err = token_file_read_fd(opener->open(opener->user, CONFIG_FILE_TOKEN, path), hash);
+	else if (path)
+		err = token_file_read(path, hash);
 
 	if (!err || err == -ENOMEM)
 		return err;
@@ -135,15 +150,27 @@ static int copy_higher(struct config *config, const struct config *base)
 	return err;
 }
 
-static int load(const char *path, const struct config *base, struct config *config,
+static int read_file(const struct reading *reading, struct config *config,
+		     struct config_problems *problems, struct hf_error *err)
+{
+	const struct config_opener *opener = reading->opener;
+
+	if (!opener)
+		return settings_read_file(reading->path, config, problems, err);
+	return settings_read_fd(opener->open(opener->user, CONFIG_FILE_SETTINGS, reading->path),
+				reading->path, config, problems, err);
+}
+
+static int load(const struct reading *reading, struct config *config,
 		struct config_problems *problems, struct hf_error *err)
 {
-	const struct check check = {config, problems};
+	const struct check check = {reading, config, problems};
+	const char *path = reading->path;
 	int result = settings_apply_defaults(config, &command_rows[COMMAND_agent], err);
 
 	if (result)
 		return result;
-	result = copy_higher(config, base);
+	result = copy_higher(config, reading->base);
 	if (!result && path) {
 		free(config->config_path);
 		config->config_path = strdup(path);
@@ -152,7 +179,7 @@ static int load(const char *path, const struct config *base, struct config *conf
 	if (result)
 		return error_set_errno(err, HF_E_INTERNAL, ENOMEM, "out of memory");
 	if (path)
-		result = settings_read_file(path, config, problems, err);
+		result = read_file(reading, config, problems, err);
 	if (result)
 		return result;
 	if (check_all(&check))
@@ -161,17 +188,33 @@ static int load(const char *path, const struct config *base, struct config *conf
 	return config_problems_count(problems) ? settings_refuse(path, problems, err) : 0;
 }
 
-int config_load_agent(const char *path, const struct config *base, struct config *ret,
+static int load_fresh(const struct reading *reading, struct config *ret,
 		      struct config_problems *problems, struct hf_error *err)
 {
 	struct config config;
 	int result = config_init(&config);
 
 	result = result ? error_set_errno(err, HF_E_INTERNAL, -result, "out of memory")
-			: load(path, base, &config, problems, err);
+			: load(reading, &config, problems, err);
 	if (result)
 		config_done(&config);
 	else
 		*ret = config;
 	return result;
+}
+
+int config_load_agent(const char *path, const struct config *base, struct config *ret,
+		      struct config_problems *problems, struct hf_error *err)
+{
+	const struct reading reading = {path, base, NULL};
+
+	return load_fresh(&reading, ret, problems, err);
+}
+
+int config_load_agent_by(const struct config_opener *opener, const struct config *base,
+			 struct config *ret, struct config_problems *problems, struct hf_error *err)
+{
+	const struct reading reading = {base->config_path, base, opener};
+
+	return load_fresh(&reading, ret, problems, err);
 }

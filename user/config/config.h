@@ -106,6 +106,20 @@ int config_apply_yaml(struct config *config, const struct config_text *text,
 int config_load_agent(const char *path, const struct config *base, struct config *ret,
 		      struct config_problems *problems, struct hf_error *err);
 
+/* The files that the agent's configuration is read from. */
+enum config_file { CONFIG_FILE_SETTINGS, CONFIG_FILE_TOKEN };
+
+/* How whoever may not open them gets them: a descriptor that is closed after reading, or -errno. */
+struct config_opener {
+	int (*open)(void *user, enum config_file which, const char *path);
+	void *user;
+};
+
+/* As config_load_agent(), of the file that @base names, by @opener. */
+int config_load_agent_by(const struct config_opener *opener, const struct config *base,
+			 struct config *ret, struct config_problems *problems,
+			 struct hf_error *err);
+
 /* A complete file with comments, made from the tables; it passes config_load_agent(). 0 or -ENOMEM. */
 int config_add_defaults(struct strbuf *out);
 

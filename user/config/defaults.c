@@ -67,6 +67,10 @@ static const char *example_of(const struct option_row *row)
 		return "FILE";
 	case OPTION_ALLOC_LIST:
 		return "['my_alloc(size=arg1)->ret']";
+	case OPTION_COMPONENT_LIST:
+		return "['engine=function:engine_*']";
+	case OPTION_SPAN_LIST:
+		return "['user=handle_session(arg1)']";
 	case OPTION_FREE_LIST:
 		return "['my_free(ptr=arg1)']";
 	default:

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/fileio.h"
@@ -84,9 +86,17 @@ int listen_address_parse(const char *text, struct listen_address *ret)
 
 int token_file_read(const char *path, uint8_t ret_hash[TOKEN_HASH_BYTES])
 {
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return token_file_read_fd(fd < 0 ? -errno : fd, ret_hash);
+}
+
+int token_file_read_fd(int fd, uint8_t ret_hash[TOKEN_HASH_BYTES])
+{
+	_cleanup_close_ int owned = fd;
 	_cleanup_free_ char *text = NULL;
 	size_t size;
-	int err = file_read(path, TOKEN_FILE_MAX, &text, &size);
+	int err = fd < 0 ? fd : file_read_fd(owned, TOKEN_FILE_MAX, &text, &size);
 
 	if (err)
 		return err == -EFBIG ? -EINVAL : err;

@@ -38,8 +38,10 @@ VEC_STRUCT(string_vec, char *);
 	X(ENUM, int)           /* place of the word among the choices; -1: not given */    \
 	X(SET, uint64_t)       /* repeatable; bit n: the n-th of the choices */            \
 	X(ADDRESS, char *)     /* for listen_address_parse() */                            \
-	X(ALLOC_LIST, struct string_vec) /* repeatable; checked by alloc_spec.h */         \
-	X(FREE_LIST, struct string_vec)
+	X(ALLOC_LIST, struct string_vec)     /* repeatable; checked by alloc_spec.h */     \
+	X(FREE_LIST, struct string_vec)      /* likewise */                                \
+	X(COMPONENT_LIST, struct string_vec) /* by component_spec.h */                     \
+	X(SPAN_LIST, struct string_vec)      /* by span_spec.h */
 
 /* More that the records of the YAML file have: X(kind), its type beside it. */
 #define RECORD_KINDS(X)                                                                \
@@ -50,7 +52,7 @@ VEC_STRUCT(string_vec, char *);
 	X(USER)      /* int64_t: uid; -1: not given */                                 \
 	X(HEX)       /* char *: lower-case digits, 4 or more */                        \
 	X(URL)       /* char *: http or https */                                       \
-	X(FUNCTION)  /* char *: as in struct span_rule */                              \
+	X(FUNCTION)  /* char *: as in struct span_spec */                              \
 	X(ARGUMENT)  /* char *: arg1 to arg6, or an identifier */                      \
 	X(WORD_LIST) /* struct string_vec: words of small letters, digits, _ */        \
 	X(LABELS)    /* struct fleet_label_vec: mapping from identifiers to texts */   \

@@ -260,6 +260,8 @@ static int check_name(const struct record_context *c, const struct any_vec *reco
 
 	if (!field || !node)
 		return 0;
+	if (c->record == RECORD_component_spec) /* several rules of one name are one component */
+		return 0;
 	name = *(char *const *)(void *)(c->at + field->offset);
 	for (size_t i = 0; name && i + 1 < records->count && !what.len; i++) {
 		other = *(char *const *)(void *)(records->items + i * size + field->offset);
@@ -275,24 +277,13 @@ static int check_name(const struct record_context *c, const struct any_vec *reco
 
 static int check_component(const struct record_context *c)
 {
-	const struct component_rule *rule = (const void *)c->at;
+	const struct component_spec *rule = (const void *)c->at;
 	const struct yaml_node *name = yaml_find(c->map, "name");
 
 	if (!rule->name || !name || strcmp(rule->name, "other") != 0)
 		return 0;
 	return tell(c->problems, &name->place, "name: 'other' is taken",
 		    "it holds what belongs to no component");
-}
-
-static bool looks_like_python(const struct span_rule *rule)
-{
-	const char *colon = strchr(rule->enter, ':');
-
-	if (rule->argument)
-		return false;
-	if (rule->key)
-		return true;
-	return colon && colon[1] != ':' && !strstr(rule->enter, ".so");
 }
 
 /* "package.module:Class.method": a dotted name on both sides. "<locals>" is part of some. */
@@ -311,32 +302,29 @@ static int check_span(const struct record_context *c)
 {
 	static const char expected[] =
 		"of Python it is package.module:Class.method; a native function's key is arg1 to arg6";
-	struct span_rule *rule = (void *)c->at;
-	const struct yaml_node *enter = yaml_find(c->map, "enter"), *leave;
-	uint64_t number;
+	struct span_spec *spec = (void *)c->at;
+	const struct yaml_node *enter = yaml_find(c->map, "enter");
+	const struct yaml_node *leave = yaml_find(c->map, "leave");
 	int err = 0;
 
-	if (rule->key && !strncmp(rule->key, "arg", 3) && !units_parse_u64(rule->key + 3, &number))
-		rule->argument = number;
-	if (!rule->enter || !enter)
+	if (!spec->enter || !enter)
 		return 0;
-	rule->python = looks_like_python(rule);
-	leave = yaml_find(c->map, "leave");
-	if (rule->python && !is_python_function(rule->enter))
+	span_spec_classify(spec);
+	if (spec->python && !is_python_function(spec->enter))
 		err = tell(c->problems, &enter->place, "enter: this is no Python function",
 			   expected);
-	if (!err && rule->python && rule->leave && leave && !is_python_function(rule->leave))
-		err = tell(c->problems, &leave->place, "leave: this is no Python function",
-			   expected);
+	if (!err && spec->python && leave)
+		err = tell(c->problems, &leave->place, "leave: a span of Python has none",
+			   "it is over when its function's frame is");
 	return err;
 }
 
 /* What is demanded of a record beyond its single fields. */
 static int check_record(const struct record_context *c)
 {
-	if (c->record == RECORD_component_rule)
+	if (c->record == RECORD_component_spec)
 		return check_component(c);
-	if (c->record == RECORD_span_rule)
+	if (c->record == RECORD_span_spec)
 		return check_span(c);
 	if (c->record == RECORD_target_rule) {
 		struct target_rule *rule = (void *)c->at;
@@ -405,6 +393,22 @@ static int read_record(const struct record_context *c)
 	return err ? err : check_record(c);
 }
 
+/* More than are told apart would be no use to anybody. */
+static int check_count(const struct field_row *field, const struct yaml_node *node, size_t count,
+		       struct config_problems *problems)
+{
+	enum record_id record = record_of_field(field);
+	size_t most = record == RECORD_component_spec ? COMPONENT_SPECS_MAX
+		      : record == RECORD_span_spec    ? SPAN_SPECS_MAX
+						      : SIZE_MAX;
+	_cleanup_(strbuf_done) struct strbuf what = STRBUF_INIT;
+
+	if (count != most)
+		return 0;
+	strbuf_addf(&what, "%s: there are more than %zu", field->key, most);
+	return what.failed ? -ENOMEM : tell(problems, &node->place, what.buf, "");
+}
+
 static int read_item(const struct field_row *field, const struct yaml_node *node,
 		     struct any_vec *records, struct config_problems *problems)
 {
@@ -435,8 +439,11 @@ static int read_items(const struct field_row *field, const struct yaml_node *lis
 		return wrong_shape(field, list, "a list is wanted here, of lines that begin with -",
 				   problems);
 	take_vec(member, &records);
-	for (const struct yaml_node *node = list->first; !err && node; node = node->next)
-		err = read_item(field, node, &records, problems);
+	for (const struct yaml_node *node = list->first; !err && node; node = node->next) {
+		err = check_count(field, node, records.count, problems);
+		if (!err)
+			err = read_item(field, node, &records, problems);
+	}
 	put_vec(&records, member);
 	return err;
 }

@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -115,17 +116,26 @@ static int cannot_read(const char *path, int result, struct hf_error *err)
 	return error_why(err, "%s", strerrordesc_np(-result));
 }
 
-int settings_read_file(const char *path, struct config *config, struct config_problems *problems,
-		       struct hf_error *err)
+int settings_read_fd(int fd, const char *path, struct config *config,
+		     struct config_problems *problems, struct hf_error *err)
 {
 	struct config_text text = {.name = path};
+	_cleanup_close_ int owned = fd;
 	_cleanup_free_ char *content = NULL;
-	int result = file_read(path, MAX_FILE_BYTES, &content, &text.size);
+	int result = fd < 0 ? fd : file_read_fd(fd, MAX_FILE_BYTES, &content, &text.size);
 
 	if (result)
 		return cannot_read(path, result, err);
 	text.text = content;
 	return config_apply_yaml(config, &text, problems) ? out_of_memory(err) : 0;
+}
+
+int settings_read_file(const char *path, struct config *config, struct config_problems *problems,
+		       struct hf_error *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return settings_read_fd(fd < 0 ? -errno : fd, path, config, problems, err);
 }
 
 int settings_refuse(const char *path, const struct config_problems *problems, struct hf_error *err)

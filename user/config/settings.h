@@ -16,6 +16,9 @@ int settings_apply_environment(struct config *config, struct hf_error *err);
 /* A file into `config` as config_apply_yaml() does: HF_E_NOFILE, HF_E_PERM, HF_E_CONFIG (too large). */
 int settings_read_file(const char *path, struct config *config, struct config_problems *problems,
 		       struct hf_error *err);
+/* The same of an open file, which is closed; @fd: or the -errno of opening it. */
+int settings_read_fd(int fd, const char *path, struct config *config,
+		     struct config_problems *problems, struct hf_error *err);
 /* The first problem as an error that tells how many more there are; `path` NULL: there is no file. */
 int settings_refuse(const char *path, const struct config_problems *problems, struct hf_error *err);
 /* The file that config_path names, if it does. HF_E_NOFILE, HF_E_PERM, HF_E_CONFIG. */

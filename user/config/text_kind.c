@@ -12,6 +12,8 @@
 #include "base/units.h"
 #include "config/agent_config.h"
 #include "config/alloc_spec.h"
+#include "config/component_spec.h"
+#include "config/span_spec.h"
 
 #define COMM_MAX    15
 #define HEX_LEAST   4
@@ -248,10 +250,20 @@ static bool is_word(const char *text)
 
 static int check_spec(enum option_kind kind, const char *text)
 {
-	_cleanup_(alloc_spec_done) struct alloc_spec spec = {.module = NULL};
+	_cleanup_(alloc_spec_done) struct alloc_spec allocator = {.module = NULL};
+	_cleanup_(component_spec_done) struct component_spec component = {0};
+	_cleanup_(span_spec_done) struct span_spec span = {0};
 
-	return kind == OPTION_ALLOC_LIST ? alloc_spec_parse(text, &spec)
-					 : free_spec_parse(text, &spec);
+	switch (kind) {
+	case OPTION_ALLOC_LIST:
+		return alloc_spec_parse(text, &allocator);
+	case OPTION_FREE_LIST:
+		return free_spec_parse(text, &allocator);
+	case OPTION_COMPONENT_LIST:
+		return component_spec_parse(text, &component);
+	default:
+		return span_spec_parse(text, &span);
+	}
 }
 
 int text_kind_check(enum option_kind kind, const char *text, struct strbuf *reason)
@@ -281,6 +293,8 @@ int text_kind_check(enum option_kind kind, const char *text, struct strbuf *reas
 		return listen_address_parse(text, &address);
 	case OPTION_ALLOC_LIST:
 	case OPTION_FREE_LIST:
+	case OPTION_COMPONENT_LIST:
+	case OPTION_SPAN_LIST:
 		return check_spec(kind, text);
 	default:
 		return *text ? 0 : -EINVAL;

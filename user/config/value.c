@@ -55,6 +55,8 @@ const char *value_kind_description(enum option_kind kind)
 		[OPTION_ADDRESS] = "IP:PORT, such as 127.0.0.1:7654 or '[::1]:7654', or unix:/PATH",
 		[OPTION_ALLOC_LIST] = "an allocator, such as 'my_alloc(size=arg1)->ret'",
 		[OPTION_FREE_LIST] = "a releasing function, such as 'my_free(ptr=arg1)'",
+		[OPTION_COMPONENT_LIST] = "a part of a program, such as 'engine=function:engine_*'",
+		[OPTION_SPAN_LIST] = "a span, such as 'user=handle_session(arg1)'",
 		[OPTION_NAME] = "a name: a text that is not empty, without control characters",
 		[OPTION_GLOB] = "a pattern with *, ? and [...], such as 'engine_*'",
 		[OPTION_COMM_GLOB] = "a pattern for a name of at most 15 bytes, such as 'python3*'",
@@ -76,7 +78,7 @@ const char *value_kind_description(enum option_kind kind)
 
 static bool is_string_list(enum option_kind kind)
 {
-	return kind == OPTION_ALLOC_LIST || kind == OPTION_FREE_LIST || kind == OPTION_WORD_LIST;
+	return (kind >= OPTION_ALLOC_LIST && kind <= OPTION_SPAN_LIST) || kind == OPTION_WORD_LIST;
 }
 
 bool value_is_list(enum option_kind kind)

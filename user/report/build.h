@@ -37,6 +37,7 @@ struct build_finding {
 	double growth, below2, above2, oldest_s;
 	uint64_t lost_count, lost_bytes;
 	const char *type, *held_by;
+	const char *component; /* NULL: no rules were given */
 	/* Without a site. */
 	uint32_t stack;
 	const char *allocator;
@@ -81,12 +82,15 @@ struct report_builder {
 	struct build_site_vec sites;
 	struct build_finding_vec findings;
 	struct build_fault_vec faults;
+	VEC(struct report_span) spans;
 	VEC(uint32_t) scratch;   /* frames of the stack at hand */
 	struct map64 frame_memo; /* hash of the resolver's pointers -> frame */
 	struct pc_memo *pc_memo; /* PC_MEMO_SLOTS */
-	struct map64 site_by_key, fault_by_key;
+	struct map64 site_by_key, fault_by_key, span_by_key;
 };
 
+/* assign.c: once all sites and findings are there. 0 or -ENOMEM. */
+int report_assign_components(struct report_builder *b);
 double report_finite(double x);
 int report_copy_evidence(struct report_builder *b, const struct evidence *in, size_t count,
 			 const struct report_evidence **ret);

@@ -24,6 +24,7 @@
 
 #include "account/stack/stack_table.h"
 #include "base/cleanup.h"
+#include "report/component.h"
 #include "report/report.h"
 
 #define REPORT_MAX_INLINED 64 /* frames that one pc may stand for */
@@ -51,6 +52,8 @@ struct report_builder_options {
 	void *user;
 	uint64_t memory_bytes; /* bound of the report; 0: 1 GiB */
 	const char *tool_version;
+	struct component_rules components; /* count 0: none */
+	size_t site_max; /* so many of the largest sites are shown, the others counted to their components; 0: all */
 };
 
 struct report_site_input {
@@ -119,6 +122,8 @@ int report_builder_add_untraced(struct report_builder *builder,
 int report_builder_add_census(struct report_builder *builder, const struct report_census *row);
 /* Its types too. */
 int report_builder_add_python(struct report_builder *builder, const struct report_python *python);
+/* Copied; several of one process, span and key add up. */
+int report_builder_add_span(struct report_builder *builder, const struct report_span *span);
 int report_builder_add_fault(struct report_builder *builder,
 			     const struct report_fault_input *input);
 

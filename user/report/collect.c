@@ -33,6 +33,7 @@ int report_builder_new(const struct report_builder_options *options,
 		map64_init(&b->frame_memo, b->store.seed);
 		map64_init(&b->site_by_key, b->store.seed);
 		map64_init(&b->fault_by_key, b->store.seed);
+		map64_init(&b->span_by_key, b->store.seed);
 		report = b->store.report;
 		report->tool_name = "holdfast";
 		err = report_store_string(&b->store, options->tool_version, &report->tool_version);
@@ -68,6 +69,8 @@ void report_builder_free(struct report_builder *b)
 	map64_done(&b->frame_memo);
 	map64_done(&b->site_by_key);
 	map64_done(&b->fault_by_key);
+	map64_done(&b->span_by_key);
+	vec_done(&b->spans);
 	report_store_done(&b->store);
 	free(b);
 }
@@ -117,7 +120,8 @@ int report_builder_add_process(struct report_builder *b, const struct report_pro
 
 	if (report_store_string(&b->store, in->comm, &p.comm) < 0 ||
 	    report_store_string(&b->store, in->start_time, &p.start_time) < 0 ||
-	    report_store_string(&b->store, in->ended, &p.ended) < 0)
+	    report_store_string(&b->store, in->ended, &p.ended) < 0 ||
+	    report_store_string(&b->store, in->cgroup, &p.cgroup) < 0)
 		return -ENOMEM;
 	return vec_push(&b->processes, p);
 }

@@ -76,6 +76,18 @@ static int by_census_bytes(const void *a, const void *b)
 	return strcmp(x->type, y->type);
 }
 
+static int by_span_bytes(const void *a, const void *b)
+{
+	const struct report_span *x = a, *y = b;
+	int order = strcmp(x->span, y->span);
+
+	if (x->outstanding_bytes != y->outstanding_bytes)
+		return x->outstanding_bytes < y->outstanding_bytes ? 1 : -1;
+	if (!order)
+		order = strcmp(x->key, y->key);
+	return order ? order : x->pid < y->pid ? -1 : x->pid > y->pid;
+}
+
 static int by_fault_count(const void *a, const void *b)
 {
 	const struct report_fault *x = a, *y = b;
@@ -119,7 +131,9 @@ static int finish_sites(struct report_builder *b)
 	if (b->sites.count)
 		qsort(sites, b->sites.count, sizeof(*sites), by_outstanding);
 	b->store.report->sites = sites;
-	b->store.report->site_count = b->sites.count;
+	b->store.report->site_count = b->options.site_max && b->options.site_max < b->sites.count
+					      ? b->options.site_max
+					      : b->sites.count;
 	return 0;
 }
 
@@ -160,7 +174,7 @@ static int finish_finding(struct report_builder *b, const struct build_finding *
 		.lost_count = in->lost_count,
 		.lost_bytes = in->lost_bytes,
 		.oldest_s = in->oldest_s,
-		.component = "",
+		.component = in->component ? in->component : "",
 		.allocator = in->allocator,
 		.type = in->type,
 		.held_by = in->held_by,
@@ -256,6 +270,9 @@ static int finish_lists(struct report_builder *b)
 		qsort(b->census.items, b->census.count, sizeof(*b->census.items), by_census_bytes);
 	FINISH(b->census, r->census, r->census_count);
 	FINISH(b->pythons, r->pythons, r->python_count);
+	if (b->spans.count)
+		qsort(b->spans.items, b->spans.count, sizeof(*b->spans.items), by_span_bytes);
+	FINISH(b->spans, r->spans, r->span_count);
 #undef FINISH
 	return 0;
 }
@@ -264,6 +281,8 @@ int report_builder_finish(struct report_builder *b, struct report **ret_report)
 {
 	int err = finish_lists(b);
 
+	if (!err)
+		err = report_assign_components(b);
 	if (!err)
 		err = finish_sites(b);
 	if (!err)

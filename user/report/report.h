@@ -97,6 +97,7 @@ struct report_target {
 struct report_process {
 	int pid, parent;
 	const char *comm, *start_time, *ended;
+	const char *cgroup; /* for the components; "" if unknown. Not in the JSON. */
 };
 
 struct report_capture {
@@ -243,10 +244,25 @@ struct report_python {
 	size_t type_count;
 };
 
+/* Of all sites: their sum is what these hold; report/component.h. None: no rules were given. */
 struct report_component {
 	const char *name;
-	uint64_t outstanding_bytes;
+	uint64_t outstanding_bytes, outstanding_count;
+	uint64_t peak_bytes; /* an upper bound: the sum of its sites' peaks; ours, as the count */
 	double growth_bytes_per_second;
+};
+
+/*
+ * What is allocated between the entry of a function and its end, by the argument that names it; a block counts to each span that it
+ * was allocated in, of nested ones of one rule to the innermost. Of blocks of allocators, not of the program's own mappings. Ours.
+ */
+struct report_span {
+	const char *span; /* the rule's name */
+	const char *
+		key; /* text found in the target, printable; "(more)": what came after too many, "(none)": it had no value; "": the rule has none */
+	int pid;
+	uint64_t outstanding_bytes, outstanding_count, allocs, alloc_bytes, peak_bytes;
+	bool estimated; /* by what fell into windows; peak_bytes: seen at least */
 };
 
 /* Page faults by stack; ours. */
@@ -278,6 +294,8 @@ struct report {
 	size_t python_count;
 	const struct report_component *components;
 	size_t component_count;
+	const struct report_span *spans; /* largest outstanding_bytes first */
+	size_t span_count;
 	const struct report_fault *faults;
 	size_t fault_count;
 };

@@ -13,6 +13,7 @@
 #include "base/vec.h"
 #include "capture/feed/decode.h"
 #include "session/faults.h"
+#include "session/span_book.h"
 
 #define ACCOUNTS_MAX       4096 /* processes of one session; of more, those that ended are forgotten */
 #define SERIES_BYTES       (64u << 20)
@@ -26,6 +27,7 @@ struct accounts {
 	struct stack_table *stacks;
 	VEC(struct account *) all;
 	struct map64 by_pid; /* running ones: pid -> struct account * */
+	struct span_book spans;
 	uint64_t memory_left;
 	struct accounts_counts counts;
 };
@@ -54,6 +56,7 @@ int accounts_new(const struct accounts_options *options, struct accounts **ret)
 		return -ENOMEM;
 	accounts->options = *options;
 	map64_init(&accounts->by_pid, hash_seed_random());
+	span_book_init(&accounts->spans);
 	/* An eighth for stacks, the rest for ledgers, handed out as processes come. */
 	err = stack_table_new(options->memory_bytes / 8, &accounts->stacks);
 	if (err)
@@ -71,6 +74,7 @@ void accounts_free(struct accounts *accounts)
 		account_free(accounts->all.items[i]);
 	vec_done(&accounts->all);
 	map64_done(&accounts->by_pid);
+	span_book_done(&accounts->spans);
 	stack_table_free(accounts->stacks);
 	free(accounts);
 }
@@ -181,6 +185,11 @@ const struct stack_table *accounts_stacks(const struct accounts *accounts)
 	return accounts->stacks;
 }
 
+void accounts_span_text(const struct accounts *accounts, uint64_t word, struct strbuf *ret)
+{
+	span_book_text(&accounts->spans, word, ret);
+}
+
 void accounts_get_counts(const struct accounts *accounts, struct accounts_counts *ret)
 {
 	*ret = accounts->counts;
@@ -255,6 +264,8 @@ static void take_alloc(struct accounts *accounts, struct account *account,
 		       const struct hf_event *event)
 {
 	const struct hf_event_alloc *e = (const struct hf_event_alloc *)event;
+	uint64_t spans = event_alloc_spans(e);
+	struct ledger_labels labels;
 	struct ledger_alloc alloc = {
 		.address = e->address,
 		.size_bytes = e->size,
@@ -265,9 +276,25 @@ static void take_alloc(struct accounts *accounts, struct account *account,
 		.followed = event->detail & HF_ALLOC_FOLLOWED,
 	};
 
+	if (spans && span_book_labels(&accounts->spans, spans, &labels))
+		alloc.labels = &labels;
 	ledger_record_alloc(account->ledger, &alloc); /* what it refuses it counts */
 	if (account->sampling.on)
 		note_fresh(account, &alloc);
+}
+
+static void take_span_key(struct accounts *accounts, struct account *account,
+			  const struct hf_event *event)
+{
+	(void)account;
+	span_book_key(&accounts->spans, (const struct hf_event_span_key *)event);
+}
+
+static void take_spans(struct accounts *accounts, struct account *account,
+		       const struct hf_event *event)
+{
+	(void)account;
+	span_book_set(&accounts->spans, (const struct hf_event_spans *)event);
 }
 
 static void take_free(struct accounts *accounts, struct account *account,

@@ -20,6 +20,7 @@
 #include "account/ledger/series.h"
 #include "account/stack/stack_table.h"
 #include "base/cleanup.h"
+#include "base/strbuf.h"
 #include "process/proc/maps.h"
 #include "session/faults.h"
 
@@ -106,6 +107,8 @@ struct account *accounts_at(const struct accounts *accounts, size_t index);
 /* The running account of @pid, or NULL. */
 struct account *accounts_find(const struct accounts *accounts, int pid);
 const struct stack_table *accounts_stacks(const struct accounts *accounts);
+/* The key of a span, by its word (holdfast/span.h), for people. */
+void accounts_span_text(const struct accounts *accounts, uint64_t word, struct strbuf *ret);
 
 struct accounts_counts {
 	uint64_t events, by_kind[HF_EVENT_KIND_COUNT];

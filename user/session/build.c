@@ -11,6 +11,7 @@
 #include "session/build_quality.h"
 #include "session/resolve.h"
 #include "session/session_internal.h"
+#include "session/spans.h"
 
 #define SNAPSHOT_MAX_BYTES (16u << 20)
 
@@ -196,7 +197,9 @@ static int list_sites(const struct session *session, size_t process, struct chos
 static int choose_sites(const struct build *build, struct chosen_vec *ret)
 {
 	const struct accounts *accounts = build->session->accounts;
-	size_t max = build->options->site_max, kept = 0;
+	/* Components are told of all that is held: the builder leaves out the lesser sites. */
+	size_t max = build->session->options.components.count ? 0 : build->options->site_max;
+	size_t kept = 0;
 	int err = 0;
 
 	for (size_t p = 0; !err && p < accounts_count(accounts); p++) {
@@ -312,6 +315,8 @@ static int build_begin(struct build *build)
 		.era = resolver_era,
 		.memory_bytes = build->session->options.memory_bytes,
 		.tool_version = build->session->options.tool_version,
+		.components = build->session->options.components,
+		.site_max = build->session->options.components.count ? build->options->site_max : 0,
 	};
 	int err = build_prepare_resolver(build->session);
 
@@ -344,6 +349,8 @@ static int fill(struct build *build)
 		err = choose_sites(build, &sites);
 	if (!err)
 		err = add_sites(build, &sites);
+	if (!err)
+		err = spans_build(session, build->builder);
 	if (!err)
 		err = build_heap(session, verdict, build->builder);
 	if (!err)
@@ -408,6 +415,8 @@ static void take_snapshot(struct accounts *accounts, void *user)
 	(void)accounts;
 	snapshot->err = build_facts(snapshot->build.session, snapshot->build.options,
 				    snapshot->build.builder);
+	if (!snapshot->err)
+		snapshot->err = spans_build(snapshot->build.session, snapshot->build.builder);
 	if (!snapshot->err)
 		snapshot->err = choose_sites(&snapshot->build, &snapshot->sites);
 	if (!snapshot->err)

@@ -82,6 +82,7 @@ static int add_processes(const struct session *session, struct report_builder *b
 			.comm = target->comm,
 			.start_time = started,
 			.ended = ended,
+			.cgroup = target->cgroup,
 		};
 
 		err = report_builder_add_process(builder, &process);

@@ -12,7 +12,8 @@
 
 static int unsupported(struct hf_error *error, int pid, const char *why)
 {
-	error_set(error, HF_E_UNSUPPORTED, "process %d: its collections can't be counted", pid);
+	error_set(error, HF_E_UNSUPPORTED, "process %d: no collector of Python's is found in it",
+		  pid);
 	return error_why(error, "%s", why);
 }
 

@@ -276,3 +276,20 @@ int doctor_examine(const int *pids, size_t pid_count, struct check_vec *ret)
 	error_done(&e.error);
 	return err;
 }
+
+bool doctor_needs_admin(void)
+{
+	return probe_needs_admin();
+}
+
+void doctor_calibrate(void)
+{
+	const struct probe_options options = {.ring_bytes = 1};
+	struct probe_costs costs;
+	struct probe *probe;
+
+	if (probe_new(&options, &probe, NULL))
+		return;
+	(void)probe_calibrate(probe, false, &costs);
+	probe_free(probe);
+}

@@ -6,6 +6,7 @@
 #ifndef HOLDFAST_SESSION_DOCTOR_H
 #define HOLDFAST_SESSION_DOCTOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
@@ -32,5 +33,13 @@ VEC_STRUCT(check_vec, struct check);
 /* Fills in the checks of the machine, then those of each PID. -ENOMEM. */
 int doctor_examine(const int *pids, size_t pid_count, struct check_vec *ret);
 void doctor_done(struct check_vec *checks);
+
+/* Tracing wants CAP_SYS_ADMIN besides CAP_BPF and CAP_PERFMON: the kernel has no uprobe_multi (before 6.6). Tried, in 0.1 ms. */
+bool doctor_needs_admin(void);
+/*
+ * What probes cost here is measured, unless kept figures hold, and kept (capture/probe/cost_cache.h): for processes that may
+ * not write where they are kept. Some 0.1 s; of this process alone.
+ */
+void doctor_calibrate(void);
 
 #endif

@@ -9,9 +9,11 @@
 #include "base/log.h"
 #include "session/followed.h"
 #include "session/session_internal.h"
+#include "session/spans.h"
 
 #define GAUGE_SAMPLES   1024
 #define CODE_TRIES      5
+#define LIVES_AT_ONCE   256
 #define ALLOCATOR_LOOKS 64 /* at new code and at ticks */
 
 void member_free(struct member *member)
@@ -26,6 +28,7 @@ void member_free(struct member *member)
 	watch_free(member->watch);
 	followed_free(member->followed);
 	vec_done(&member->watched);
+	vec_done(&member->span_modules);
 	look_book_done(&member->look_book);
 	free(member->trouble);
 	free(member);
@@ -109,6 +112,7 @@ static int update_code(struct session *session, struct member *member)
 	}
 	if (member->code_came || !member->python_looked_for)
 		look_for_runtimes(session, member);
+	spans_update(session, member);
 	return err;
 }
 
@@ -319,11 +323,15 @@ static void note_code(struct session *session, struct member *member,
 		.device_major = map->device >> 20,
 		.device_minor = map->device & 0xfffff,
 	};
-	bool known = !target_note_code(member->target, session->modules, &code);
-
 	member->code_came = true;
-	update_code(session, member);
-	if (!known && target_note_code(member->target, session->modules, &code))
+	if (!target_note_code(member->target, session->modules, &code)) {
+		member->code_changed = true;
+		return;
+	}
+	/* Its file is to be opened while it is there. A look that began later has seen all that there was of it. */
+	if (code.time_ns > member->target->looked_ns)
+		update_code(session, member);
+	if (target_note_code(member->target, session->modules, &code))
 		target_note_missed(member->target, session->modules, &code);
 }
 
@@ -453,6 +461,7 @@ static void member_execed(struct session *session, struct member *member, const 
 	births_forget(session->births, member->target->key.pid);
 	pauses_stop(session, member);
 	pythons_forget(member);
+	spans_forget(session, member);
 	javas_forget(member);
 	member->looks = 0;
 	looks_forget(session, member);
@@ -485,16 +494,40 @@ static void take_life(struct session *session, const struct life *life)
 	}
 }
 
-int members_on_life(void *user, uint32_t events)
+static void publish_code(struct session *session)
 {
-	struct session *session = user;
+	for (size_t i = 0; i < session->members.count; i++) {
+		struct member *member = session->members.items[i];
+
+		if (member->code_changed && !member->ended)
+			update_code(session, member);
+		member->code_changed = false;
+	}
+}
+
+static void take_lives(struct session *session, size_t most)
+{
 	struct life *life;
 
-	(void)events;
-	while ((life = mailbox_take(session->lives))) {
+	for (size_t i = 0; i < most && (life = mailbox_take(session->lives)); i++) {
 		take_life(session, life);
 		free(life);
 	}
+	publish_code(session);
+}
+
+void members_take_lives(struct session *session)
+{
+	take_lives(session, SIZE_MAX);
+}
+
+/* Some at a time: a process that maps code without end must not keep the session from all else, nor from its end. */
+int members_on_life(void *user, uint32_t events)
+{
+	struct session *session = user;
+
+	(void)events;
+	take_lives(session, LIVES_AT_ONCE);
 	if (!members_running(session)) {
 		session->end = SESSION_ALL_ENDED;
 		loop_stop(session->loop, 1);

@@ -34,6 +34,8 @@ struct python_watch {
 	struct python_name_vec fresh;
 	struct python_watch_counts counts;
 	uint64_t memory_bytes, used_bytes;
+	python_seen_fn match;
+	void *match_user;
 };
 
 static void free_names(struct python_name_vec *names)
@@ -64,6 +66,12 @@ void python_watch_free(struct python_watch *watch)
 	vec_done(&watch->seen);
 	map64_done(&watch->by_code);
 	free(watch);
+}
+
+void python_watch_match(struct python_watch *watch, python_seen_fn seen, void *user)
+{
+	watch->match = seen;
+	watch->match_user = user;
 }
 
 static struct interpreter *find_interpreter(struct python_watch *watch, int pid)
@@ -121,6 +129,15 @@ static int read_code(const struct interpreter *interpreter, struct seen_code *se
 		   : python_code_read(pid, &interpreter->runtime, seen->code, &seen->mark, ret);
 }
 
+static uint32_t ask_match(const struct python_watch *watch, const struct interpreter *interpreter,
+			  const struct seen_code *seen, const struct python_code *code)
+{
+	const struct python_seen question = {interpreter->pid, &interpreter->runtime, seen->code,
+					     &seen->mark, code};
+
+	return watch->match(watch->match_user, &question);
+}
+
 /* One that can't be read has no name, instead of that of what lay there before. */
 static int read_name(struct python_watch *watch, const struct interpreter *interpreter,
 		     struct seen_code *seen, uint64_t mark, uint64_t time_ns)
@@ -130,6 +147,8 @@ static int read_name(struct python_watch *watch, const struct interpreter *inter
 
 	if (err)
 		watch->counts.unread++;
+	else if (watch->match)
+		name.of.span_rules = ask_match(watch, interpreter, seen, &name.of);
 	seen->mark.mark = mark;
 	err = keep(watch, &name);
 	if (err) {

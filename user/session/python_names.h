@@ -42,6 +42,19 @@ DEFINE_CLEANUP(struct python_watch *, python_watch_free);
 
 /* The interpreter of @pid, also of what it forks later; NULL: it has none (any more). */
 int python_watch_set(struct python_watch *watch, int pid, const struct python_runtime *runtime);
+/* A code object as its name is read. Borrowed for the call. */
+struct python_seen {
+	int pid;
+	const struct python_runtime *runtime;
+	uint64_t address;
+	const struct python_code_mark *mark;
+	const struct python_code *code;
+};
+
+/* Is called for each, on the ingest thread; what it answers is kept as the code's span_rules. */
+typedef uint32_t (*python_seen_fn)(void *user, const struct python_seen *seen);
+/* Before the first event. NULL: nobody is called. */
+void python_watch_match(struct python_watch *watch, python_seen_fn seen, void *user);
 /* Looks at STACK, FORK, EXEC and EXIT. */
 void python_watch_event(struct python_watch *watch, const struct hf_event *event);
 /* What was read since: the caller's from then on. */

@@ -157,6 +157,15 @@ static json_t *custom_names(const struct session_options *options)
 	return list;
 }
 
+static json_t *span_names(const struct span_rules *rules)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < rules->count && i < HF_MAX_SPAN_RULES; i++)
+		json_array_append_new(list, text(rules->rules[i].name));
+	return list;
+}
+
 static char *meta_text(struct session *session)
 {
 	const struct session_options *options = &session->options;
@@ -185,6 +194,7 @@ static char *meta_text(struct session *session)
 			    json_real(session->overhead.factor * session->overhead.free_ns));
 	json_object_set_new(meta, "counting_ns", json_real(session->overhead.counting_ns));
 	json_object_set_new(meta, "custom", custom_names(options));
+	json_object_set_new(meta, "spans", span_names(&options->spans));
 	for (size_t i = 0; i < session->members.count; i++)
 		json_array_append_new(processes, process_facts(session, session->members.items[i]));
 	json_object_set_new(meta, "processes", processes);

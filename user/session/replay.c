@@ -141,6 +141,7 @@ static int new_session(const struct replay_options *options, struct session **re
 	session->options.memory_bytes = options->memory_bytes;
 	session->options.show_content = options->show_content;
 	session->options.tool_version = options->tool_version;
+	session->options.components = options->components;
 	session->replayed = calloc(1, sizeof(*session->replayed));
 	if (!session->replayed)
 		return -ENOMEM;

@@ -10,12 +10,15 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "report/component.h"
 #include "report/report.h"
 
 struct replay_options {
 	uint64_t memory_bytes; /* our own bound */
 	bool show_content;     /* command lines in the report, if the recording has them */
 	const char *tool_version;
+	struct component_rules
+		components; /* borrowed; of cgroups and units a recording knows nothing */
 };
 
 /*

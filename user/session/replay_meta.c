@@ -85,6 +85,8 @@ static int new_member(struct session *session, int pid, struct member **ret)
 	if (!err)
 		err = replace_text("", &target->container);
 	if (!err)
+		err = replace_text("", &target->cgroup);
+	if (!err)
 		err = vec_push(&session->members, member);
 	if (err)
 		member_free(member);
@@ -199,6 +201,24 @@ static int take_custom(struct session *session, const json_t *list)
 	return err;
 }
 
+/* Only their names are told: a span's words know their rule by its number. */
+static int take_spans(struct session *session, const json_t *list)
+{
+	struct replayed *replayed = session->replayed;
+	size_t count = json_array_size(list);
+	int err = 0;
+
+	if (count > HF_MAX_SPAN_RULES)
+		return -EILSEQ;
+	for (size_t i = 0; !err && i < count; i++) {
+		const char *name = json_string_value(json_array_get(list, i));
+
+		err = keep_text(session, name ? name : "?", &replayed->spans[i].name);
+	}
+	session->options.spans = (struct span_rules){replayed->spans, err ? 0 : count};
+	return err;
+}
+
 static double real(const json_t *meta, const char *name, double missing)
 {
 	const json_t *value = json_object_get(meta, name);
@@ -255,6 +275,8 @@ static int take_session(struct session *session, const json_t *meta)
 	err = keep_text(session, text(meta, "way"), &replayed->way);
 	if (!err)
 		err = keep_text(session, text(meta, "missing"), &replayed->missing);
+	if (!err)
+		err = take_spans(session, json_object_get(meta, "spans"));
 	return err ? err : take_custom(session, json_object_get(meta, "custom"));
 }
 

@@ -12,6 +12,7 @@
 #include "capture/probe/calibrate.h"
 #include "process/proc/process.h"
 #include "session/session_internal.h"
+#include "session/spans.h"
 
 #define LIFE_SLOTS      65536
 #define ATTACH_MAX      256 /* processes; children beyond that are left out */
@@ -51,6 +52,8 @@ static int start_ingest(struct session *session)
 		err = python_names_new(&session->python_names);
 	if (!err)
 		err = python_watch_new(session->options.memory_bytes / 16, &session->python_watch);
+	if (!err && session->options.spans.count)
+		python_watch_match(session->python_watch, spans_on_python, session);
 	if (err)
 		return err;
 	ingest.accounts = session->accounts;
@@ -92,6 +95,10 @@ int session_new(const struct session_options *options, struct session **ret, str
 		.ring_bytes = options->ring_bytes,
 		.faults = options->faults,
 		.follow = options->follow,
+		.span_rules = options->spans.count < HF_MAX_SPAN_RULES ? options->spans.count
+								       : HF_MAX_SPAN_RULES,
+		.count_runs = options->count_runs,
+		.count_user = options->count_user,
 	};
 	int err;
 
@@ -396,7 +403,7 @@ void session_detach(struct session *session)
 	if (ingest_malformed(session->ingest))
 		log_warn("%lu malformed events: a bug of ours",
 			 (unsigned long)ingest_malformed(session->ingest));
-	members_on_life(session, 0);
+	members_take_lives(session);
 	request.now_ns = clock_now_ns();
 	judge(session->accounts, &request);
 	log_part("judged", request.now_ns);

@@ -21,7 +21,9 @@
 #include "base/err.h"
 #include "capture/feed/decode.h"
 #include "process/target/allocator.h"
+#include "report/component.h"
 #include "report/report.h"
+#include "session/span.h"
 #include "verdict/verdict.h"
 
 struct session;
@@ -39,7 +41,11 @@ struct session_options {
 	bool show_content;                  /* command lines in the report */
 	const struct allocator_spec *specs; /* borrowed */
 	size_t spec_count;
+	struct span_rules spans;           /* the same */
+	struct component_rules components; /* borrowed, with what they point to; count 0: none */
 	const char *tool_version;
+	int (*count_runs)(void *user); /* as probe_options.count_runs; NULL: nobody else can */
+	void *count_user;
 	const struct event_handler *recorder; /* called on the ingest thread; NULL: none */
 };
 

@@ -52,7 +52,10 @@ struct member {
 	char *trouble;              /* why it is not probed; NULL: it is */
 	uint64_t execed_ns;         /* its allocator may not be mapped yet; 0: no exec was seen */
 	unsigned int looks;         /* for an allocator since then */
-	bool code_came;             /* since we looked for allocators */
+	VEC(const struct module *) span_modules; /* that were searched for spans' functions */
+	size_t span_places;                      /* that are probed */
+	bool code_came;                          /* since we looked for allocators */
+	bool code_changed;                       /* since it was published */
 	uint64_t late_count,
 		late_gap_ns; /* allocators that were mapped after attach; the longest time until their probes */
 	uint64_t recorded_ns;       /* time of the newest sample in the recording */
@@ -80,6 +83,7 @@ struct replayed {
 	struct arena arena;                 /* owns the strings */
 	const char *way, *missing, *damage; /* damage: why the end is missing; NULL: it is not */
 	struct allocator_spec specs[ALLOCATOR_SPECS_MAX];
+	struct span_rule spans[HF_MAX_SPAN_RULES];
 	struct name_table *names;
 	uint64_t lost_told;    /* losses in the members' books */
 	struct strmap modules; /* path and build id -> struct recorded_module *, in the arena */
@@ -152,6 +156,8 @@ int members_running(const struct session *session);
 struct member *members_newest(const struct session *session, int pid);
 /* Takes what the ingest thread told. */
 int members_on_life(void *session, uint32_t events);
+/* All that waits, once no more comes. */
+void members_take_lives(struct session *session);
 /* Every tick: maps read anew, gauges read. @full: PSS and USS too. */
 void members_refresh(struct session *session, uint64_t now_ns, bool full);
 

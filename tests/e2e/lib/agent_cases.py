@@ -6,7 +6,6 @@ usage: agent_cases.py --holdfast ./holdfast --targets DIR --scratch DIR CASE
 
 Exit 0; 1 with what went wrong on stdout; 77 with what is missing here. Cases are the functions case_*.
 """
-import argparse
 import contextlib
 import hashlib
 import json
@@ -24,10 +23,13 @@ import xml.dom.minidom
 import agent_ends
 import agent_gauges
 import talk
-from agent_live import (Agent, Skipped, Wrong, code_changes, copy_of, descendants, expect, python, running, server,
-                        until)
+from agent_live import (Agent, Skipped, Wrong, code_changes, copy_of, descendants, expect, main, python,
+                        running, server, until)
 
 MIB = 1 << 20
+# make survive has more of both.
+KILLS = int(os.environ.get("HF_SURVIVE_ROUNDS", "20"))
+SHORT_ONES = int(os.environ.get("HF_SURVIVE_PROCESSES", "2000"))
 # Holds 40 MiB more at SIGUSR1, and none any more at SIGUSR2, and says so.
 BLOCKS = """
 import mmap, signal
@@ -429,13 +431,13 @@ def case_killed(options):
     chance = random.Random(7)
     shown, shorts = {}, []
     with contextlib.ExitStack() as stack:
-        longs = [stack.enter_context(running(sleeper, "600")) for _ in range(9)]
+        longs = [stack.enter_context(running(sleeper, "86400")) for _ in range(9)]
         longs.append(ready(stack.enter_context(running(served, "--quiet", "--rate=500"))))
         stack.callback(lambda: [short.kill() for short in shorts])
         pids = [process.pid for process in longs]
         rules = [{"exe": served, "mode": "debug"}, {"exe": sleeper, "mode": "basic"}]
         agent = stack.enter_context(Agent(options, targets=rules))
-        for round_ in range(20):
+        for round_ in range(KILLS):
             shorts += [subprocess.Popen([sleeper, f"{chance.random():.2f}"]) for _ in range(30)]
             shown_now(agent, pids, shown)
             if round_ % 4 == 0:
@@ -446,6 +448,8 @@ def case_killed(options):
                 shown_now(agent, pids, shown)
             agent.kill()
             expect(all(process.poll() is None for process in longs), f"a target died in round {round_}")
+            if round_ % 20 == 19:
+                print(f"{round_ + 1} rounds, {sum(map(len, shown.values()))} samples", flush=True)
             agent.start()
         shown_now(agent, pids, shown)
         expect(not agent.events("StoreSetAside"), "the store was damaged by kills")
@@ -457,7 +461,7 @@ def case_killed(options):
             short.wait()
     total = sum(map(len, shown.values()))
     print(f"{total} samples of {len(shown)} targets, all there")
-    expect(total > 500, f"only {total} samples were shown")
+    expect(total > 25 * KILLS, f"only {total} samples were shown")
 
 
 def peak_rss(pid):
@@ -468,8 +472,9 @@ def peak_rss(pid):
 def case_storm(options):
     held, pids = [], []
     with Agent(options, mode="basic", targets=[{"comm": "sh", "user": "root", "above": 1}]) as agent:
-        deadline = time.monotonic() + 10
-        while len(pids) < 2000 and time.monotonic() < deadline * talk.PATIENCE:
+        # A slow machine has fewer in a short test, but all in a long one.
+        deadline = time.monotonic() + (10 if SHORT_ONES <= 2000 else 3600)
+        while len(pids) < SHORT_ONES and time.monotonic() < deadline * talk.PATIENCE:
             process = subprocess.Popen(["/bin/sh", "-c", "read x"], stdin=subprocess.PIPE)
             held.append(process)
             pids.append(process.pid)
@@ -484,9 +489,10 @@ def case_storm(options):
         peak = peak_rss(agent.process.pid)
         below = len(descendants(agent.process.pid))
         print(f"{len(pids)} processes, {known} of a page of 1,000 known, at most {peak / MIB:.1f} MiB")
+        expect(len(pids) == SHORT_ONES or SHORT_ONES <= 2000, f"only {len(pids)} processes")
         expect(known > 50, f"only {known} of {len(pids)} were seen")
         expect(peak < 64 * MIB, f"{peak / MIB:.1f} MiB")
-        expect(below == 1, f"{below} processes below it")
+        expect(below == 2, f"{below} processes below it") # the broker, and what counts for it
 
 
 def running_of(agent, pids):
@@ -612,24 +618,5 @@ def case_leak(options):
             expect(not left, f"what was lost before came back with another trace: {left}")
 
 
-def main(argv):
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--holdfast", default="./holdfast")
-    parser.add_argument("--targets", default=".output/targets")
-    parser.add_argument("--scratch", required=True)
-    parser.add_argument("case")
-    options = parser.parse_args(argv[1:])
-    try:
-        name = "case_" + options.case
-        next(vars(m)[name] for m in (sys.modules[__name__], agent_ends, agent_gauges) if name in vars(m))(options)
-    except Wrong as wrong:
-        print(wrong)
-        return 1
-    except Skipped as missing:
-        print(missing)
-        return 77
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+    sys.exit(main(sys.argv, {**vars(agent_ends), **vars(agent_gauges), **globals()}))

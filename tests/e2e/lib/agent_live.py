@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """An agent of one's own for a test: on a port that is free, with a store in a folder of its own."""
+import argparse
 import contextlib
 import http.client
 import json
@@ -7,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -50,8 +52,20 @@ def start_time(pid):
     return None if fields[0] in "ZX" else fields[19]
 
 
+def gone(pid, began, what):
+    """Waits until that process has ended."""
+    try:
+        until(lambda: start_time(pid) != began, f"process {pid} {what} ends")
+    except Wrong as wrong:
+        states = []
+        for name in ("comm", "stat", "wchan", "stack"):
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/{name}", encoding="utf-8", errors="replace") as file:
+                states.append(file.read().strip())
+        raise Wrong(f"{wrong}: {states}") from None
+
+
 def descendants(pid):
-    """{pid: start time} of all below it."""
+    """{pid: start time} of all below it that live."""
     parents = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
@@ -61,7 +75,8 @@ def descendants(pid):
     while wanted:
         parent = wanted.pop()
         below = [child for child, its in parents.items() if its == parent]
-        found.update((child, start_time(child)) for child in below)
+        # One that has just ended has no start: it would be waited for in vain.
+        found.update((child, began) for child in below if (began := start_time(child)) is not None)
         wanted += below
     return found
 
@@ -163,7 +178,7 @@ class Agent:
         self.process.kill()
         self.process.wait()
         for pid, began in ours.items():
-            until(lambda: start_time(pid) != began, f"process {pid} of a killed agent ends")
+            gone(pid, began, "of a killed agent")
 
     def end(self, seconds=6):
         """In order; the exit status."""
@@ -174,7 +189,7 @@ class Agent:
         except subprocess.TimeoutExpired:
             raise Wrong(f"SIGTERM did not end it in {seconds} s: {self.log()}") from None
         for pid, began in ours.items():
-            until(lambda: start_time(pid) != began, f"process {pid} of an ended agent ends")
+            gone(pid, began, "of an ended agent")
         return status
 
     def __enter__(self):
@@ -213,3 +228,28 @@ def copy_of(options, program, name):
     path = os.path.join(options.scratch, name)
     shutil.copy(program, path)
     return path
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def main(argv, cases):
+    """--holdfast ./holdfast --targets DIR --scratch DIR CASE: runs case_CASE of these; the exit status."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--holdfast", default="./holdfast")
+    parser.add_argument("--targets", default=".output/targets")
+    parser.add_argument("--scratch", required=True)
+    parser.add_argument("case")
+    options = parser.parse_args(argv[1:])
+    try:
+        cases["case_" + options.case](options)
+    except Wrong as wrong:
+        print(wrong)
+        return 1
+    except Skipped as missing:
+        print(missing)
+        return 77
+    return 0

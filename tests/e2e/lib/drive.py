@@ -21,7 +21,7 @@ import time
 import compare
 import talk
 
-ATTACH_SECONDS = 30
+ATTACH_SECONDS = 90  # a guard: of a stripped static program much is read first
 REPORT_SECONDS = 120
 SHOWN = 25
 

@@ -62,12 +62,12 @@ def hunt(options, folder):
     report = os.path.join(folder, "report.json")
     tracer = None
     try:
-        target.lines.find(lambda line: line.startswith("ready"), 20)
+        target.lines.find(lambda line: line.startswith("ready"), 60)
         tracer = subprocess.Popen(
             [options.holdfast, "hunt", str(target.pid), "--exact", "--for", "120s", "--log-level", "info",
              "--json", report, "--html", "/dev/null"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         said = talk.Lines(tracer.stderr)
-        said.find(lambda line: "attached pid" in line, 20)
+        said.find(lambda line: "attached pid" in line, 90)
         target.process.stdin.write("go\n")
         target.lines.find(lambda line: line == "done", 100)
         tracer.send_signal(signal.SIGINT)

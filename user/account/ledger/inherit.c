@@ -49,6 +49,9 @@ static int inherit_block(const struct allocation *from, void *user)
 	if (err < 0)
 		return err;
 	hold(heir->child, block.site, from->size_bytes);
+	label_inherit(&heir->child->labels, &heir->parent->labels,
+		      block_key(&heir->parent->blocks, tagged),
+		      (const uint64_t[]){block.key, from->size_bytes}, block.site);
 	return 0;
 }
 

@@ -29,6 +29,7 @@ int ledger_new(uint64_t memory_bytes, struct ledger **ret)
 	thread_table_init(&ledger->threads, &ledger->memory, hash_u64(5, seed));
 	range_set_init(&ledger->ranges, &ledger->memory);
 	sampling_init(&ledger->sampling, &ledger->memory);
+	label_table_init(&ledger->labels, &ledger->memory, hash_u64(6, seed));
 	*ret = ledger;
 	return 0;
 }
@@ -42,6 +43,7 @@ void ledger_free(struct ledger *ledger)
 	thread_table_done(&ledger->threads);
 	range_set_done(&ledger->ranges);
 	sampling_done(&ledger->sampling);
+	label_table_done(&ledger->labels);
 	free(ledger);
 }
 
@@ -64,6 +66,7 @@ int ledger_copy_sites(const struct ledger *ledger, struct ledger **ret)
 	thread_table_init(&copy->threads, &copy->memory, 0);
 	range_set_init(&copy->ranges, &copy->memory);
 	sampling_init(&copy->sampling, &copy->memory);
+	label_table_init(&copy->labels, &copy->memory, 0);
 	err = sampling_copy(&ledger->sampling, &copy->sampling);
 	if (err) {
 		ledger_free(copy);
@@ -84,12 +87,14 @@ static bool key_of(const struct ledger *ledger, uint64_t address, uint8_t class,
 	return true;
 }
 
+/* @ret_row: of its labels. */
 static struct site_mark end_block(struct ledger *ledger, const struct block *block,
-				  const struct site_release *release)
+				  const struct site_release *release, uint32_t *ret_row)
 {
 	ledger->counts.frees++;
 	ledger->counts.live_bytes -= block->size_bytes;
 	ledger->counts.live_count--;
+	*ret_row = label_release(&ledger->labels, block->key, block->size_bytes);
 	return site_release(&ledger->sites, block->site, release);
 }
 
@@ -98,9 +103,10 @@ static void overwrite(struct ledger *ledger, const struct block *block, uint64_t
 {
 	struct site_release release = {
 		.bytes = block->size_bytes, .time_ns = time_ns, .ended = true};
+	uint32_t row;
 
 	ledger->counts.overwritten++;
-	end_block(ledger, block, &release);
+	end_block(ledger, block, &release, &row);
 }
 
 static int refuse(struct ledger *ledger, int err)
@@ -131,6 +137,7 @@ int ledger_record_alloc(struct ledger *ledger, const struct ledger_alloc *alloc)
 	struct block block = {.size_bytes = alloc->size_bytes, .time_ns = alloc->time_ns};
 	struct site_key site = {alloc->stack, alloc->class, alloc->followed};
 	struct thread_state *thread;
+	uint32_t row = LABEL_NO_ROW;
 	int err;
 
 	if (!key_of(ledger, alloc->address, alloc->class, &block.key) ||
@@ -151,8 +158,14 @@ int ledger_record_alloc(struct ledger *ledger, const struct ledger_alloc *alloc)
 	if (!alloc->followed)
 		sample_add(&site_table_at(&ledger->sites, block.site)->sample, &ledger->sampling,
 			   alloc->size_bytes);
+	if (alloc->labels)
+		row = label_count_alloc(&ledger->labels, alloc->labels, block.site,
+					alloc->size_bytes);
 	err = keep_block(ledger, &block);
-	return err ? refuse(ledger, err) : 0;
+	if (err)
+		return refuse(ledger, err);
+	label_gain(&ledger->labels, row, block.key, block.size_bytes);
+	return 0;
 }
 
 bool ledger_has(const struct ledger *ledger, uint64_t address, uint8_t class, uint64_t born_ns)
@@ -169,12 +182,13 @@ void ledger_forget(struct ledger *ledger, uint64_t address, uint8_t class, uint6
 	struct site_release how = {.time_ns = now_ns, .ended = true};
 	struct block block;
 	uint64_t key;
+	uint32_t row;
 
 	if (!key_of(ledger, address, class, &key) ||
 	    !block_table_remove(&ledger->blocks, key, &block))
 		return;
 	how.bytes = block.size_bytes;
-	end_block(ledger, &block, &how);
+	end_block(ledger, &block, &how, &row);
 	ledger->counts.forgotten++;
 }
 
@@ -190,7 +204,8 @@ static void keep_pending(struct ledger *ledger, uint32_t tid, const struct pendi
 void ledger_record_free(struct ledger *ledger, const struct ledger_release *release)
 {
 	struct pending_free pending = {.address = release->address,
-				       .family = ledger_family(release->class)};
+				       .family = ledger_family(release->class),
+				       .label_row = LABEL_NO_ROW};
 	struct block *block = &pending.block;
 	const struct thread_state *thread;
 	struct site_release how;
@@ -211,7 +226,7 @@ void ledger_record_free(struct ledger *ledger, const struct ledger_release *rele
 				    .lifetime_known = true,
 				    .temporary = thread && thread->last_key == key &&
 						 thread->last_time_ns == block->time_ns};
-	pending.mark = end_block(ledger, block, &how);
+	pending.mark = end_block(ledger, block, &how, &pending.label_row);
 	if (release->tentative)
 		keep_pending(ledger, release->tid, &pending);
 }
@@ -231,6 +246,7 @@ static bool restore_block(struct ledger *ledger, const struct pending_free *pend
 		return false;
 	}
 	site_unrelease(&ledger->sites, block->site, block->size_bytes, &pending->mark);
+	label_gain(&ledger->labels, pending->label_row, block->key, block->size_bytes);
 	ledger_live_add(ledger, block->size_bytes, 1);
 	ledger->counts.frees--;
 	return true;
@@ -277,6 +293,7 @@ void ledger_counts(const struct ledger *ledger, struct ledger_counts *ret)
 	ret->histogram_lost = ledger->sites.histogram_lost;
 	ret->threads_forgotten = ledger->threads.forgotten;
 	ret->memory_bytes = ledger->memory.used_bytes;
+	ret->labels_refused = ledger->labels.refused;
 	ret->windows = ledger->sampling.count;
 	if (ledger->sampling.stood_for_ns > 0)
 		ret->live_share = ledger->sampling.lived_ns / ledger->sampling.stood_for_ns;

@@ -108,9 +108,10 @@ struct ledger_counts {
 	uint64_t undo_unknown; /* UNDOs without their tentative free, or too late */
 	uint64_t histogram_lost; /* increments that found no memory for their slot */
 	uint64_t threads_forgotten; /* more threads at once than are kept apart; see LEDGER_MAX_THREADS */
-	uint64_t memory_bytes; /* used by this ledger */
-	uint64_t windows;      /* that ended: 0: every call is seen */
-	double live_share;     /* of the time, the part whose blocks are known: in windows */
+	uint64_t memory_bytes;   /* used by this ledger */
+	uint64_t windows;        /* that ended: 0: every call is seen */
+	double live_share;       /* of the time, the part whose blocks are known: in windows */
+	uint64_t labels_refused; /* times that a block got no labels for want of memory */
 	uint64_t forgotten; /* blocks that were let go without a free: it was not seen, or may not have been */
 };
 
@@ -129,12 +130,22 @@ void ledger_free(struct ledger *ledger);
  */
 int ledger_inherit(struct ledger *child, const struct ledger *parent);
 
+#define LEDGER_LABELS_MAX 8
+
+/* What a block counts to beside its site: the spans that it was allocated in. Borrowed. */
+struct ledger_labels {
+	uint64_t id; /* of this set; the same id is the same words */
+	const uint64_t *words;
+	uint32_t count; /* at most LEDGER_LABELS_MAX */
+};
+
 struct ledger_alloc {
 	uint64_t address, size_bytes, time_ns;
 	stack_id stack;
 	uint32_t tid;
 	uint8_t class;
 	bool followed; /* its call is always seen: a site of its own, beside that of what is seen in windows */
+	const struct ledger_labels *labels; /* NULL: none */
 };
 
 /* -EINVAL: address 0 or a class that does not fit. */
@@ -208,6 +219,28 @@ size_t ledger_site_count(const struct ledger *ledger);
 /* Sites are numbered 1 .. count. NULL for others. Stays valid and is updated in place. */
 const struct call_site *ledger_site(const struct ledger *ledger, site_id id);
 void ledger_counts(const struct ledger *ledger, struct ledger_counts *ret);
+
+/* Sums by label, of what was seen; a set of labels counts to each of its own. In the order of their first use. */
+struct ledger_label {
+	uint64_t word;
+	uint64_t allocs, alloc_bytes, outstanding_bytes, outstanding_count;
+	uint64_t peak_bytes; /* of outstanding_bytes */
+};
+
+size_t ledger_label_count(const struct ledger *ledger);
+const struct ledger_label *ledger_label(const struct ledger *ledger, size_t index);
+
+/* The same by site and set, for sites whose counts are estimated by what was seen. */
+struct ledger_label_row {
+	site_id site;
+	uint32_t set;
+	uint64_t allocs, alloc_bytes, outstanding_bytes, outstanding_count;
+};
+
+size_t ledger_label_row_count(const struct ledger *ledger);
+/* @ret_labels: indexes of its labels. */
+const struct ledger_label_row *ledger_label_row(const struct ledger *ledger, size_t index,
+						const uint32_t **ret_labels, uint32_t *ret_count);
 
 /* Of the two sites of one stack whose calls were seen first in the one and then in the other way: that of now, if it is
  * not @id's; else 0. */

@@ -4,6 +4,7 @@
 #define HOLDFAST_LEDGER_INTERNAL_H
 
 #include "account/ledger/block_table.h"
+#include "account/ledger/labels.h"
 #include "account/ledger/ledger.h"
 #include "account/ledger/memory_bound.h"
 #include "account/ledger/range_set.h"
@@ -18,6 +19,7 @@ struct ledger {
 	struct range_set ranges;
 	struct thread_table threads;
 	struct sampling sampling;
+	struct label_table labels;
 	struct ledger_counts
 		counts; /* memory and what the parts count are filled in when asked for */
 };

@@ -18,6 +18,7 @@ struct pending_free {
 	uint64_t address;
 	struct block block; /* site 0: nothing was known at the address */
 	struct site_mark mark;
+	uint32_t label_row;
 	uint8_t family;
 };
 

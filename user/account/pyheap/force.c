@@ -331,7 +331,8 @@ static int await_done(struct force *f)
 			return 0;
 		}
 		if (process_read_memory(f->request->pid, f->at.stack_pointer, &(uint8_t){0}, 1) &&
-		    kill(f->request->pid, 0))
+		    kill(f->request->pid, 0) &&
+		    errno == ESRCH) /* EPERM: it lives, without CAP_KILL */
 			return -ESRCH;
 		sleep_ns(WATCH_NS);
 	}

@@ -35,6 +35,17 @@ static int limit_waiting(int fd)
 		       : 0;
 }
 
+/* It has given up what it does not need, or could not. */
+static int hear_ready(int fd)
+{
+	struct broker_answer answer;
+	int fds[BROKER_FDS_MAX], err;
+	size_t count;
+
+	err = broker_wire_receive(fd, &answer, sizeof(answer), fds, &count);
+	return err ? err : answer.err;
+}
+
 int broker_new(const struct broker_options *options, struct broker **ret, struct hf_error *error)
 {
 	_cleanup_free_ struct broker *broker = calloc(1, sizeof(*broker));
@@ -55,8 +66,12 @@ int broker_new(const struct broker_options *options, struct broker **ret, struct
 	close(ends[1]);
 	if (!err)
 		err = limit_waiting(broker->fd);
+	if (!err)
+		err = hear_ready(broker->fd);
 	if (err) {
 		close(broker->fd);
+		if (broker->pid > 0)
+			waitpid(broker->pid, NULL, 0);
 		return fail(error, err);
 	}
 	*ret = no_free_ptr(broker);
@@ -130,7 +145,8 @@ static int take_handle(const struct broker_answer *answer, const int *fds, size_
 	return 0;
 }
 
-int broker_open(struct broker *broker, int pid, struct process_handle *ret_handle, char **ret_exe)
+int broker_open(struct broker *broker, int pid, struct process_handle *ret_handle, char **ret_exe,
+		int *ret_rule)
 {
 	const struct broker_ask question = {.kind = BROKER_OPEN, .pid = pid};
 	struct broker_answer answer;
@@ -150,10 +166,11 @@ int broker_open(struct broker *broker, int pid, struct process_handle *ret_handl
 		return err;
 	}
 	*ret_exe = exe;
+	*ret_rule = answer.rule;
 	return take_handle(&answer, fds, count, ret_handle);
 }
 
-/* Of those that carry one descriptor. */
+/* Of those that carry one. */
 static int ask_for_fd(struct broker *broker, const struct broker_ask *question,
 		      struct broker_answer *ret_answer, int *ret_fd)
 {
@@ -185,6 +202,14 @@ int broker_start(struct broker *broker, const struct job_request *request, pid_t
 	if (!err)
 		*ret_job = answer.job;
 	return err;
+}
+
+int broker_open_file(struct broker *broker, uint32_t which, int *ret_fd)
+{
+	const struct broker_ask question = {.kind = BROKER_FILE, .pid = (int32_t)which};
+	struct broker_answer answer;
+
+	return ask_for_fd(broker, &question, &answer, ret_fd);
 }
 
 int broker_open_memory(struct broker *broker, struct process_key key, int *ret_fd)

@@ -7,11 +7,15 @@
  *	broker_start(broker, &request, ...)	a job on it (agent/broker/job.h)
  *	broker_kill(broker, job)		one that does not answer any more
  *	broker_oom_kill(broker, key, ...)	did the kernel kill it for memory?
+ *	broker_open_file(broker, which, &fd)	one of the agent's own files
  *	broker_reload(broker)			the configuration changed: read, and kept ready
  *	broker_adopt(broker)			... and in force from now on
  *	broker_free(broker)			it ends, and its jobs with it
  *
- * Whatever is asked for, the broker looks itself whether that process may be watched (options.may, called there). Its requests are
+ * It holds the capabilities of confine.h, as another user where it was root, and a filter of system calls; its jobs hold what
+ * their work needs of that.
+ *
+ * Whatever is asked for, the broker looks itself whether that process may be watched (options.match, called there). Its requests are
  * plain data of fixed size; it parses nothing but /proc's own texts. It ends when the agent does, in whatever way, and its jobs are killed then: who ends in order has told them
  * before (JOB_STOP).
  *
@@ -23,6 +27,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "agent/broker/confine.h"
 #include "agent/broker/job.h"
 #include "base/cleanup.h"
 #include "base/err.h"
@@ -32,12 +37,18 @@
 #define BROKER_JOBS_MAX 64 /* at once */
 
 struct broker_options {
-	/* In the broker: may this process be watched? */
-	bool (*may)(void *user, int pid);
+	/* In the broker: the index of the rule by which this process may be watched, or -errno. */
+	int (*match)(void *user, int pid);
+	/* In the broker: what the parts of a program are, for a job that begins now. */
+	const struct rules *(*rules)(void *user);
 	/* In the broker: reads the rules anew, which hold once they are adopted. 0, or -errno. */
 	int (*reload)(void *user);
 	void (*adopt)(void *user);
+	/* In the broker: a descriptor of file @which, whatever that means to both, or -errno. */
+	int (*open_file)(void *user, uint32_t which);
 	void *user;
+	/* Whom broker and jobs run as, where the caller is root; uid 0: as they are. */
+	struct confine_user run_as;
 };
 
 struct broker;
@@ -51,8 +62,9 @@ DEFINE_CLEANUP(struct broker *, broker_free);
  * and won't be asked again; -errno.
  */
 
-/* The handle is the caller's. @ret_exe: on the heap; "": not known. */
-int broker_open(struct broker *broker, int pid, struct process_handle *ret_handle, char **ret_exe);
+/* The handle is the caller's. @ret_exe: on the heap; "": not known. @ret_rule: what options.match says. */
+int broker_open(struct broker *broker, int pid, struct process_handle *ret_handle, char **ret_exe,
+		int *ret_rule);
 /* @ret_fd: the agent's end of the job's stream, the caller's. -EBUSY: BROKER_JOBS_MAX run. */
 int broker_start(struct broker *broker, const struct job_request *request, pid_t *ret_job,
 		 int *ret_fd);
@@ -77,6 +89,8 @@ struct broker_oom_kill {
 int broker_oom_kill(struct broker *broker, struct process_key key, struct broker_oom_kill *ret);
 /* 0: kills are seen; -ENOENT: the kernel has no oom:mark_victim; -EPERM; -errno. */
 int broker_sees_oom_kills(struct broker *broker);
+/* What options.open_file gives; @ret_fd is the caller's. */
+int broker_open_file(struct broker *broker, uint32_t which, int *ret_fd);
 pid_t broker_pid(const struct broker *broker);
 
 #endif

@@ -14,13 +14,14 @@ enum broker_ask_kind {
 	BROKER_KILL,
 	BROKER_RELOAD,
 	BROKER_OOM,
+	BROKER_FILE,
 	BROKER_MEMORY,
 	BROKER_ADOPT
 };
 
 struct broker_ask {
 	uint32_t kind;
-	int32_t pid; /* OPEN: the process; KILL: the job */
+	int32_t pid; /* OPEN: the process; KILL: the job; FILE: which */
 	struct job_request
 		job; /* START; OOM, MEMORY: only its key; OOM with 0: are kills seen at all? */
 };
@@ -28,9 +29,10 @@ struct broker_ask {
 struct broker_answer {
 	int32_t err; /* 0 or -errno */
 	int32_t job;
+	int32_t rule; /* OPEN */
 	struct process_key key;
 	struct broker_oom_kill oom_kill;
-	uint32_t fds; /* OPEN: bit i: the i-th file's descriptor comes along, in order; START: the stream's; MEMORY: one */
+	uint32_t fds; /* OPEN: bit i: the i-th file's descriptor comes along, in order; START, FILE, MEMORY: the only one */
 	char exe[PATH_MAX + 16]; /* " (deleted)" may stand behind it */
 };
 
@@ -44,7 +46,7 @@ int broker_wire_send(int fd, const void *bytes, size_t size, const int *fds, siz
  */
 int broker_wire_receive(int fd, void *ret_bytes, size_t size, int *ret_fds, size_t *ret_fd_count);
 
-/* The broker's own life, in the child; returns when the agent is gone. @fd: its end. */
+/* The broker's own life, in the child; returns when the agent is gone. @fd: its end. Says one answer unasked: it is ready, or why not. */
 void broker_serve(const struct broker_options *options, int fd);
 
 #endif

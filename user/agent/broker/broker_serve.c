@@ -14,23 +14,27 @@
 #include <unistd.h>
 
 #include "agent/broker/broker_internal.h"
+#include "agent/broker/counter.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "capture/probe/oom.h"
+#include "session/doctor.h"
 
 struct server {
 	const struct broker_options *options;
+	pid_t pid;             /* ours */
 	int fd, child_fd;      /* requests; a child has ended */
 	struct oom_watch *oom; /* NULL: kills for memory are not seen, for oom_err */
 	int oom_err;
-	bool reloaded; /* and not adopted */
+	int counter_fd; /* -1: there is none */
+	bool reloaded;  /* and not adopted */
 	pid_t jobs[BROKER_JOBS_MAX];
 	size_t job_count;
 };
 
-static bool may_watch(const struct server *server, int pid)
+static int match(const struct server *server, int pid)
 {
-	return pid > 0 && server->options->may(server->options->user, pid);
+	return pid > 0 ? server->options->match(server->options->user, pid) : -ESRCH;
 }
 
 static void fill_exe(int pid, struct broker_answer *answer)
@@ -53,7 +57,8 @@ static int open_process(const struct server *server, int pid, struct broker_answ
 
 	if (err)
 		return err;
-	if (!may_watch(server, pid))
+	answer->rule = match(server, pid);
+	if (answer->rule < 0)
 		return -EPERM;
 	fill_exe(pid, answer);
 	answer->key = handle->key;
@@ -77,6 +82,16 @@ static void answer_open(const struct server *server, int pid)
 	broker_wire_send(server->fd, &answer, sizeof(answer), fds, count);
 }
 
+static void answer_file(const struct server *server, uint32_t which)
+{
+	int fd = server->options->open_file(server->options->user, which);
+	struct broker_answer answer = {.err = fd < 0 ? fd : 0, .fds = fd >= 0};
+
+	broker_wire_send(server->fd, &answer, sizeof(answer), &fd, fd >= 0 ? 1 : 0);
+	if (fd >= 0)
+		close(fd);
+}
+
 static void become_job(const struct server *server, const struct job_request *request, int fd)
 {
 	sigset_t none;
@@ -84,12 +99,14 @@ static void become_job(const struct server *server, const struct job_request *re
 	sigemptyset(&none);
 	/* A job that hangs, too, must not outlive us; the kernel takes its probes out. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != server->pid) /* it died before that */
+		_exit(0);
 	prctl(PR_SET_NAME, "holdfast-job");
 	signal(SIGTERM, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	close(server->fd);
 	close(server->child_fd);
-	job_run(request, fd);
+	job_run(request, server->options->rules(server->options->user), fd, server->counter_fd);
 	_exit(0);
 }
 
@@ -105,7 +122,7 @@ static int start_job(struct server *server, const struct job_request *request,
 		return -EBUSY;
 	if (process_key_check(request->key))
 		return -ESRCH;
-	if (!may_watch(server, request->key.pid))
+	if (match(server, request->key.pid) < 0)
 		return -EPERM;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return -errno;
@@ -149,7 +166,7 @@ static int open_memory(const struct server *server, struct process_key key)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (!may_watch(server, key.pid))
+	if (match(server, key.pid) < 0)
 		return -EPERM;
 	if (process_key_check(key))
 		return -ESRCH;
@@ -244,6 +261,10 @@ static void answer(struct server *server, const struct broker_ask *ask)
 		answer_start(server, &ask->job);
 		return;
 	}
+	if (ask->kind == BROKER_FILE && server->options->open_file) {
+		answer_file(server, (uint32_t)ask->pid);
+		return;
+	}
 	if (ask->kind == BROKER_MEMORY) {
 		answer_memory(server, ask->job.key);
 		return;
@@ -279,9 +300,39 @@ static void be_left_alone(void)
 	prctl(PR_SET_NAME, "holdfast-broker");
 }
 
+/*
+ * Root's figures of what probes cost are kept where jobs, who are somebody else, can only read them: so they are made before. Beside the
+ * broker's work: whoever traces meanwhile measures for itself.
+ */
+static void calibrate(const struct broker_options *options, int fd)
+{
+	if (geteuid() || !options->run_as.uid)
+		return;
+	setenv("XDG_CACHE_HOME", "/var/cache", 1);
+	if (fork())
+		return;
+	close(fd);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "holdfast-costs");
+	doctor_calibrate();
+	_exit(0);
+}
+
+/* A user that this user namespace does not have is done without: the capabilities go all the same. */
+static int confine(const struct broker_options *options)
+{
+	int err = confine_user(&options->run_as);
+
+	if (err)
+		log_warn_err(err, "broker and jobs can't run as user %u", options->run_as.uid);
+	err = confine_capabilities(confine_wanted(CONFINE_BROKER, doctor_needs_admin()));
+	return err ? err : confine_calls(CONFINE_BROKER);
+}
+
 void broker_serve(const struct broker_options *options, int fd)
 {
-	struct server server = {.options = options, .fd = fd};
+	struct broker_answer ready = {.err = 0};
+	struct server server = {.options = options, .pid = getpid(), .fd = fd, .counter_fd = -1};
 	struct broker_ask ask;
 	int fds[BROKER_FDS_MAX], err = 0;
 	size_t fd_count;
@@ -289,6 +340,14 @@ void broker_serve(const struct broker_options *options, int fd)
 	be_left_alone();
 	server.child_fd = open_child_fd();
 	watch_oom_kills(&server);
+	err = counter_start(&options->run_as, &server.counter_fd);
+	if (err)
+		log_debug_err(err, "runs of programs can't be counted");
+	calibrate(options, fd);
+	ready.err = confine(options);
+	err = broker_wire_send(fd, &ready, sizeof(ready), NULL, 0);
+	if (!err)
+		err = ready.err;
 	while (!err) {
 		struct pollfd polled[] = {{.fd = fd, .events = POLLIN},
 					  {.fd = server.child_fd, .events = POLLIN}};

@@ -21,6 +21,7 @@
 #include "base/err.h"
 #include "base/strbuf.h"
 #include "process/proc/process.h"
+#include "session/rules.h"
 
 /* X(upper, name): each has a function job_NAME() in jobs.c. */
 #define JOB_KINDS(X)        \
@@ -50,7 +51,8 @@ struct job_request {
 	uint64_t wait_ns;      /* COLLECT: for a safe moment */
 	uint32_t site_max;     /* of a REPORT; 0: all */
 	bool exact, faults, follow, looks, trim;
-	bool until_firm; /* TRACE: ends with the first firm verdict */
+	bool components, spans; /* TRACE: by the broker's rules */
+	bool until_firm;        /* TRACE: ends with the first firm verdict */
 };
 
 enum job_message {
@@ -96,7 +98,10 @@ int job_channel_read(struct job_channel *channel, job_message_fn fn, void *user)
 /* What JOB_ERROR said. */
 void job_read_error(const void *bytes, size_t size, struct hf_error *ret);
 
-/* Does the work, in a process made for it; what it sends goes to @fd. */
-void job_run(const struct job_request *request, int fd);
+/*
+ * Does the work, in a process made for it; what it sends goes to @fd. @rules: of the configuration. @counter_fd:
+ * agent/broker/counter.h, or -1.
+ */
+void job_run(const struct job_request *request, const struct rules *rules, int fd, int counter_fd);
 
 #endif

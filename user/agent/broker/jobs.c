@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What jobs do. Each runs in a process of its own, which ends afterwards. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
+#include "agent/broker/confine.h"
+#include "agent/broker/counter.h"
 #include "agent/broker/job.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -16,6 +21,8 @@
 
 struct job {
 	const struct job_request *request;
+	const struct rules *rules;
+	int counter_fd;
 	struct job_channel channel;
 	struct session *session;
 	uint64_t reported_ns; /* since the session's beginning */
@@ -107,6 +114,13 @@ static bool on_tick(void *user, struct session *session, const struct session_vi
 	       (job->request->until_firm && view->verdict && verdict_is_firm(view->verdict));
 }
 
+static int count_runs(void *user)
+{
+	const struct job *job = user;
+
+	return counter_enable(job->counter_fd);
+}
+
 static int trace(struct job *job, struct hf_error *error)
 {
 	const struct job_request *request = job->request;
@@ -122,10 +136,18 @@ static int trace(struct job *job, struct hf_error *error)
 		.no_stop = !request->max_stop_ns,
 		.max_stop_ns = request->max_stop_ns,
 		.tool_version = HF_VERSION,
+		.components = request->components ? job->rules->components
+						  : (struct component_rules){0},
+		.spans = request->spans ? job->rules->spans : (struct span_rules){0},
+		.count_runs = count_runs,
+		.count_user = job,
 	};
 	enum session_end end;
 	int err = session_new(&options, &job->session, error);
 
+	/* Until here nothing of the target was touched, and the costs of probes were measured as without a filter. */
+	if (!err)
+		err = confine_calls(CONFINE_TRACE);
 	if (!err)
 		err = session_attach(job->session, request->key.pid, error);
 	/* The pid was checked before: it is still that process only if it is so now. */
@@ -140,9 +162,10 @@ static int trace(struct job *job, struct hf_error *error)
 	return err ? err : job->err;
 }
 
-static int job_trace(const struct job_request *request, int fd, struct hf_error *error)
+static int job_trace(const struct job_request *request, const struct rules *rules, int fd,
+		     int counter_fd, struct hf_error *error)
 {
-	struct job job = {.request = request};
+	struct job job = {.request = request, .rules = rules, .counter_fd = counter_fd};
 	struct report *report = NULL;
 	int err;
 
@@ -160,7 +183,8 @@ static int job_trace(const struct job_request *request, int fd, struct hf_error 
 	return err;
 }
 
-static int job_collect(const struct job_request *request, int fd, struct hf_error *error)
+static int job_collect(const struct job_request *request, const struct rules *rules, int fd,
+		       int counter_fd, struct hf_error *error)
 {
 	const struct collection_options options = {
 		.trim = request->trim,
@@ -169,28 +193,67 @@ static int job_collect(const struct job_request *request, int fd, struct hf_erro
 		.memory_bytes = request->memory_bytes,
 	};
 	struct collection collection;
-	int err = collection_run(&options, request->key.pid, &collection, error);
+	int err = confine_calls(CONFINE_COLLECT);
 
+	(void)rules;
+	if (counter_fd >= 0)
+		close(counter_fd);
+	if (!err)
+		err = collection_run(&options, request->key.pid, &collection, error);
 	return err ? err : job_send(fd, JOB_COLLECTION, &collection, sizeof(collection));
 }
 
-static int job_place(const struct job_request *request, int fd, struct hf_error *error)
+static int job_place(const struct job_request *request, const struct rules *rules, int fd,
+		     int counter_fd, struct hf_error *error)
 {
 	struct collector_place place;
-	int err = collector_place_find(request->key, &place, error);
+	int err = confine_calls(CONFINE_COLLECT);
 
+	(void)rules;
+	if (counter_fd >= 0)
+		close(counter_fd);
+	if (!err)
+		err = collector_place_find(request->key, &place, error);
 	return err ? err : job_send(fd, JOB_COLLECTOR, &place, sizeof(place));
 }
 
-void job_run(const struct job_request *request, int fd)
+/*
+ * Where memory runs out, a job goes before its target does: also its children, which may not say so themselves any more. The file belongs
+ * to root, as long as this process may not be dumped.
+ */
+static void give_way_in_need(void)
 {
-	static int (*const run[])(const struct job_request *, int, struct hf_error *) = {
+	int fd, dumpable = prctl(PR_GET_DUMPABLE);
+
+	prctl(PR_SET_DUMPABLE, 1);
+	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		(void)!write(fd, "1000", 4);
+		close(fd);
+	}
+	prctl(PR_SET_DUMPABLE, dumpable);
+}
+
+void job_run(const struct job_request *request, const struct rules *rules, int fd, int counter_fd)
+{
+	static int (*const run[])(const struct job_request *, const struct rules *, int, int,
+				  struct hf_error *) = {
 #define X(upper, name) [JOB_##upper] = job_##name,
 		JOB_KINDS(X)
 #undef X
 	};
+	/* CAP_SYS_ADMIN is not there unless the broker has kept it. */
+	const uint64_t kept[] = {
+		[JOB_TRACE] = confine_wanted(CONFINE_TRACE, true),
+		[JOB_COLLECT] = confine_wanted(CONFINE_COLLECT, false),
+		[JOB_PLACE] = confine_wanted(CONFINE_COLLECT, false),
+	};
 	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
-	int err = run[request->kind](request, fd, &error);
+	int err = confine_capabilities(kept[request->kind]);
+
+	give_way_in_need();
+	if (!err)
+		err = run[request->kind](request, rules, fd, counter_fd, &error);
 
 	if (!err) {
 		job_send(fd, JOB_END, NULL, 0);

@@ -107,6 +107,7 @@ struct http_server {
 	uint64_t wake_ns; /* when the timer fires; UINT64_MAX: not armed */
 	uint64_t tick_ns; /* the last look at deadlines */
 	bool is_running;
+	bool has_room; /* a connection ended in this turn: MHD, if it was full, accepts again in its next one */
 	struct http_listen listen;
 	struct strbuf address;
 	bool has_token;

@@ -183,9 +183,10 @@ static void run(struct http_server *server)
 		tick(server, now_ns);
 	for (unsigned int i = 0; i < RUNS_AT_ONCE && is_busy; i++) {
 		resume_listed(server);
+		server->has_room = false;
 		MHD_run(server->daemon);
 		http_streams_tell(server);
-		is_busy = !TAILQ_EMPTY(&server->to_resume) ||
+		is_busy = server->has_room || !TAILQ_EMPTY(&server->to_resume) ||
 			  (MHD_get_timeout(server->daemon, &wait_ms) == MHD_YES && !wait_ms);
 	}
 	server->is_running = false;
@@ -278,6 +279,7 @@ static void on_connection(void *user, struct MHD_Connection *mhd, void **context
 	if (!connection->has_asked)
 		server->stats.connections_silent++;
 	server->stats.connections--;
+	server->has_room = true;
 	TAILQ_REMOVE(&server->connections, connection, link);
 	free(connection);
 }

@@ -107,6 +107,33 @@ static void harden(sqlite3 *handle)
 	sqlite3_db_config(handle, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
 }
 
+static int count_pages(struct database *db, int *ret_count)
+{
+	sqlite3_stmt *statement = NULL;
+	int err = database_error(db, sqlite3_prepare_v2(db->handle, "PRAGMA page_count", -1,
+							&statement, NULL));
+
+	if (!err)
+		err = database_error(db, sqlite3_step(statement));
+	if (!err)
+		*ret_count = sqlite3_column_int(statement, 0);
+	sqlite3_finalize(statement);
+	return err;
+}
+
+/* Page size and auto_vacuum count only in a file that is empty yet; in another the latter is a write, which fails on a full disk. */
+static int prepare_writing(struct database *db)
+{
+	int pages, err = count_pages(db, &pages);
+
+	if (!err && !pages)
+		err = database_execute(db, "PRAGMA page_size=4096;"
+					   "PRAGMA auto_vacuum=INCREMENTAL");
+	return err ? err
+		   : database_execute(db, "PRAGMA journal_mode=WAL;"
+					  "PRAGMA synchronous=NORMAL");
+}
+
 int database_open(struct database *db, const char *path, bool read_only)
 {
 	int flags = read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, code, err;
@@ -119,11 +146,7 @@ int database_open(struct database *db, const char *path, bool read_only)
 		err = database_execute(db, "PRAGMA cell_size_check=ON; PRAGMA temp_store=MEMORY;"
 					   "PRAGMA mmap_size=0; PRAGMA cache_size=-" CACHE_KIB);
 		if (!err && !read_only)
-			/* the page size and auto_vacuum count only in a file that is empty yet */
-			err = database_execute(db, "PRAGMA page_size=4096;"
-						   "PRAGMA auto_vacuum=INCREMENTAL;"
-						   "PRAGMA journal_mode=WAL;"
-						   "PRAGMA synchronous=NORMAL");
+			err = prepare_writing(db);
 	} else {
 		err = db->handle ? database_error(db, code) : -ENOMEM;
 	}

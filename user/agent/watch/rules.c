@@ -152,9 +152,10 @@ int target_rules_match(const struct target_rules *rules, struct process_facts *f
 	return match(rules, facts, 0);
 }
 
-bool target_rules_match_pid(const struct target_rules *rules, int pid)
+int target_rules_match_pid(const struct target_rules *rules, int pid)
 {
 	_cleanup_(facts_done) struct process_facts facts = PROCESS_FACTS_INIT;
+	int err = facts_read(pid, &facts);
 
-	return !facts_read(pid, &facts) && match(rules, &facts, MATCH_FINAL) >= 0;
+	return err ? err : match(rules, &facts, MATCH_FINAL);
 }

@@ -31,7 +31,7 @@ DEFINE_CLEANUP(struct target_rules *, target_rules_free);
  * need that.
  */
 int target_rules_match(const struct target_rules *rules, struct process_facts *facts);
-/* The last word on a process: true if any rule matches it. A program that even this caller may not know fits no rule that asks for it. */
-bool target_rules_match_pid(const struct target_rules *rules, int pid);
+/* The last word on a process, as target_rules_match(). A program that even this caller may not know fits no rule that asks for it. */
+int target_rules_match_pid(const struct target_rules *rules, int pid);
 
 #endif

@@ -136,7 +136,9 @@ static int renew(const struct process_watch *watch, struct watched *watched)
 {
 	struct process_handle handle = PROCESS_HANDLE_INIT;
 	char *exe;
-	int err = watch->options.open(watch->options.user, watched->handle.key.pid, &handle, &exe);
+	int rule = watched->rule;
+	int err = watch->options.open(watch->options.user, watched->handle.key.pid, &handle, &exe,
+				      &rule);
 
 	if (err)
 		return err;
@@ -253,7 +255,8 @@ static int add_target(struct process_watch *watch, struct process_facts *facts, 
 	if (!watched)
 		return -ENOMEM;
 	watched->handle = (struct process_handle)PROCESS_HANDLE_INIT;
-	err = watch->options.open(watch->options.user, facts->stat.key.pid, &watched->handle, &exe);
+	err = watch->options.open(watch->options.user, facts->stat.key.pid, &watched->handle, &exe,
+				  &rule);
 	if (err)
 		return err;
 	watched->facts = *facts;
@@ -384,15 +387,31 @@ static void read_fully(struct process_watch *watch, uint64_t now_ns)
 	}
 }
 
+/* Whose program or ancestors' programs may not be known here: who opens it knows better which rule it is. -ESRCH, -EPERM, -ENOENT. */
+static int find_rule(const struct process_watch *watch, struct watched *watched)
+{
+	_cleanup_(process_handle_done) struct process_handle handle = PROCESS_HANDLE_INIT;
+	_cleanup_free_ char *exe = NULL;
+	int rule = target_rules_match(watch->options.rules, &watched->facts), err;
+
+	if (rule < 0)
+		return rule;
+	err = watch->options.open(watch->options.user, watched->handle.key.pid, &handle, &exe,
+				  &rule);
+	if (!err && handle.key.start_ticks != watched->handle.key.start_ticks)
+		err = -ESRCH;
+	return err ? err : rule;
+}
+
 static void apply_rules(struct process_watch *watch)
 {
 	watch->rules_changed = false;
 	for (size_t i = 0; i < watch->targets.count;) {
 		struct watched *watched = watch->targets.items[i];
-		int rule = target_rules_match(watch->options.rules, &watched->facts);
+		int rule = find_rule(watch, watched);
 
 		if (rule < 0) {
-			remove_target(watch, i, "rules");
+			remove_target(watch, i, rule == -ESRCH ? "ended" : "rules");
 			continue;
 		}
 		watched->rule = rule;

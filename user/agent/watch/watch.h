@@ -51,8 +51,12 @@ struct watched {
 
 struct watch_options {
 	const struct target_rules *rules;
-	/* Opens a process that rules match; as broker_open(). -EPERM: it is none after all. */
-	int (*open)(void *user, int pid, struct process_handle *ret_handle, char **ret_exe);
+	/*
+	 * Opens a process that rules match; as broker_open(). -EPERM: it is none after all. @rule: the first that matches, as far as may be
+	 * known here; changed by whom it is known better.
+	 */
+	int (*open)(void *user, int pid, struct process_handle *ret_handle, char **ret_exe,
+		    int *rule);
 	/* A target came (its first reading is there) or went, with the reason in a word; it is freed afterwards. */
 	void (*came)(void *user, struct watched *watched);
 	void (*went)(void *user, struct watched *watched, const char *reason);

@@ -2,6 +2,7 @@
 #include "capture/feed/decode.h"
 
 #include <errno.h>
+#include <stdbool.h>
 
 #include <holdfast/limits.h>
 
@@ -38,6 +39,17 @@ int event_file_path(const struct hf_event_file *event, struct strbuf *ret)
 	return err;
 }
 
+uint64_t event_alloc_spans(const struct hf_event_alloc *event)
+{
+	return event->h.size_bytes > sizeof(*event) ? *(const uint64_t *)(event + 1) : 0;
+}
+
+static bool span_key_is_sound(const struct hf_event_span_key *event)
+{
+	return event->key.bytes <= HF_SPAN_KEY_BYTES && event->key.kind < HF_SPAN_KEY_KINDS &&
+	       hf_span_rule_of(event->word) < HF_MAX_SPAN_RULES;
+}
+
 int event_check(const void *bytes, size_t size)
 {
 	const struct hf_event *event = bytes;
@@ -56,6 +68,10 @@ int event_check(const void *bytes, size_t size)
 			return -EINVAL;
 		wanted += stack->depth * sizeof(uint64_t);
 	}
+	if (event->kind == HF_EVENT_ALLOC && event->size_bytes > wanted)
+		wanted += sizeof(uint64_t);
+	if (event->kind == HF_EVENT_SPAN_KEY && !span_key_is_sound(bytes))
+		return -EINVAL;
 	if (event->kind == HF_EVENT_FILE) {
 		if (!file->names_bytes || file->names_bytes > HF_MAX_PATH_BYTES)
 			return -EINVAL;

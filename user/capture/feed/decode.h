@@ -22,6 +22,9 @@ int event_check(const void *bytes, size_t size);
 /* The frames behind a checked stack event: depth of them. */
 const uint64_t *event_stack_pcs(const struct hf_event_stack *event);
 
+/* The set of spans that a checked allocation belongs to; 0: none. */
+uint64_t event_alloc_spans(const struct hf_event_alloc *event);
+
 /* The path of a checked file event, from the root of the process's mount namespace. 0 or -ENOMEM. */
 int event_file_path(const struct hf_event_file *event, struct strbuf *ret);
 

@@ -3,7 +3,7 @@
  * The figures of probe_calibrate() in a file, so that not each run measures anew:
  * calibration-RELEASE under /var/cache/holdfast for root, else under holdfast in $XDG_CACHE_HOME or ~/.cache.
  * Taken only where CPU, boot parameters and the way to attach are the same, and from a file that is
- * ours alone. That there is none, or that it can't be written, is no error: the functions tell, and the
+ * ours or root's alone. That there is none, or that it can't be written, is no error: the functions tell, and the
  * caller measures.
  */
 #ifndef HOLDFAST_PROBE_COST_CACHE_H

@@ -2,6 +2,7 @@
 #include "capture/probe/probe.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,8 +92,22 @@ static void choose_programs(struct holdfast_bpf *skeleton, enum probe_way way)
 	bpf_program__set_expected_attach_type(skeleton->progs.alloc_ret_insn, type);
 	bpf_program__set_expected_attach_type(skeleton->progs.call_site, type);
 	bpf_program__set_expected_attach_type(skeleton->progs.usdt_block, type);
+	bpf_program__set_expected_attach_type(skeleton->progs.span_border, type);
 	bpf_program__set_expected_attach_type(skeleton->progs.collection_begins, type);
 	bpf_program__set_expected_attach_type(skeleton->progs.collection_ends, type);
+}
+
+/* Without rules there is neither code nor room for them. */
+static void choose_spans(struct holdfast_bpf *skeleton, uint32_t rules)
+{
+	skeleton->rodata->span_rules = rules;
+	bpf_program__set_autoload(skeleton->progs.span_border, rules);
+	if (!rules)
+		return;
+	bpf_map__set_max_entries(skeleton->maps.span_keys, rules * HF_MAX_SPAN_KEYS);
+	bpf_map__set_max_entries(skeleton->maps.span_places, HF_MAX_SPAN_PLACES);
+	bpf_map__set_max_entries(skeleton->maps.span_codes, HF_MAX_SPAN_CODES);
+	bpf_map__set_max_entries(skeleton->maps.spans_sent, HF_SPAN_SENT_SLOTS);
 }
 
 #define HITS_BYTES (HF_MAX_CALL_SITES * sizeof(uint64_t))
@@ -119,6 +134,7 @@ static int load_programs(struct probe *probe, enum probe_way way, bool tracepoin
 	choose_programs(skeleton, way);
 	links_choose_mappings(skeleton, tracepoints);
 	bpf_map__set_max_entries(skeleton->maps.ring, bytes);
+	choose_spans(skeleton, probe->options.span_rules);
 	skeleton->rodata->wake_bytes = bytes / 8;
 	skeleton->rodata->follow_children = probe->options.follow;
 	skeleton->rodata->test_stop_every = probe->options.test_stop_every;
@@ -175,7 +191,8 @@ static int load(struct probe *probe, struct hf_error *error)
 	bool tracepoints;
 	int err = -ENOSYS;
 
-	if (geteuid() && access("/proc/1/map_files", R_OK))
+	/* access() goes by the real user, and that one has no capability. */
+	if (geteuid() && faccessat(AT_FDCWD, "/proc/1/map_files", R_OK, AT_EACCESS))
 		return refuse(-EPERM, error);
 	tracepoints = probe->options.test_tracepoints || !links_have_fentry();
 	way = links_have_multi() ? probe->options.test_way : PROBE_WAY_PERF;
@@ -186,6 +203,11 @@ static int load(struct probe *probe, struct hf_error *error)
 		log_debug_err(err, "no %s here", probe_way_name(way));
 	}
 	return err ? refuse(err, error) : 0;
+}
+
+bool probe_needs_admin(void)
+{
+	return !links_have_multi();
 }
 
 int probe_new(const struct probe_options *options, struct probe **ret, struct hf_error *error)
@@ -225,13 +247,15 @@ void probe_free(struct probe *probe)
 		vec_done(&probe->processes.items[i].call_links);
 		vec_done(&probe->processes.items[i].entry_links);
 		vec_done(&probe->processes.items[i].collection_links);
+		vec_done(&probe->processes.items[i].span_links);
 	}
 	sites_forget(probe, 0);
 	if (probe->site_hits)
 		munmap(probe->site_hits, HITS_BYTES);
 	vec_done(&probe->processes);
-	vec_done(&probe->tables);
+	tables_done(probe);
 	vec_done(&probe->usdt_sites);
+	vec_done(&probe->span_places);
 	vec_done(&probe->tracepoints);
 	for (int i = 0; i < PROBE_EXTRAS; i++)
 		vec_done(&probe->extra[i]);
@@ -377,6 +401,8 @@ void probe_forget_process(struct probe *probe, int pid)
 	links_close(&process->call_links);
 	links_close(&process->entry_links);
 	links_close(&process->collection_links);
+	links_close(&process->span_links);
+	vec_done(&process->span_links);
 	vec_done(&process->call_links);
 	vec_done(&process->entry_links);
 	vec_done(&process->collection_links);
@@ -406,8 +432,10 @@ void probe_detach(struct probe *probe, int pid)
 			continue;
 		take_links(&process->call_links, &call_links);
 		take_links(&process->entry_links, &entry_links);
-		if (!pid)
+		if (!pid) {
 			take_links(&process->collection_links, &entry_links);
+			take_links(&process->span_links, &entry_links);
+		}
 	}
 	/* Releases last: a block whose release nobody sees any more would look like one that is held. */
 	links_close(&call_links);

@@ -42,6 +42,13 @@ struct probe_options {
 	uint64_t ring_bytes; /* rounded up to a power of two of at least 64 KiB; 0: 16 MiB */
 	bool faults;         /* record page faults */
 	bool follow;         /* record children from their first instruction on */
+	uint32_t span_rules; /* how many rules for spans there will be; at most HF_MAX_SPAN_RULES */
+	/*
+	 * Who may not have the kernel count runs of programs (bpf(2), BPF_ENABLE_STATS: CAP_SYS_ADMIN) asks somebody: a descriptor, the probe's
+	 * then, or -errno. NULL: nobody.
+	 */
+	int (*count_runs)(void *user);
+	void *count_user;
 	/* Tests only, 0 in the product: */
 	uint32_t test_stop_every; /* stop the thread at every n-th stack */
 	enum probe_way test_way;  /* pass over better ways */
@@ -50,6 +57,8 @@ struct probe_options {
 
 /* Errors: HF_E_PERM, HF_E_NOKERNEL (no BTF, no BPF, a program was refused), HF_E_INTERNAL. */
 int probe_new(const struct probe_options *options, struct probe **ret, struct hf_error *err);
+/* Uprobes of this kernel want CAP_SYS_ADMIN: it has no uprobe_multi, or this process may not ask. */
+bool probe_needs_admin(void);
 void probe_free(struct probe *probe);
 DEFINE_CLEANUP(struct probe *, probe_free);
 

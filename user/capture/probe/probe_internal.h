@@ -29,6 +29,7 @@ struct probed_process {
 	bool code_added, code_removed; /* since it was published */
 	/* Of its allocator probes: those that tell what is handed out, and the others. */
 	struct fd_vec call_links, entry_links;
+	struct fd_vec span_links;
 	struct fd_vec collection_links; /* where its interpreter tells of collections */
 };
 
@@ -54,6 +55,8 @@ struct probe {
 	size_t rules_loaded;
 	VEC(struct table_slot) tables; /* by module id */
 	uint32_t blocks_used, chunks_made, pairs_made;
+	struct fd_vec kept_chunks,
+		kept_spaces; /* inner maps, by key; empty where they can be opened by id */
 	VEC(struct probed_process) processes;
 	uint64_t pairs_used[HF_MAX_PROCESSES / 64];
 	uint32_t space_serial;
@@ -68,7 +71,8 @@ struct probe {
 	uint64_t sites_used[HF_MAX_CALL_SITES / 64];
 	uint64_t *site_hits; /* the table of counts, mapped */
 	uint32_t site_next, group_serial;
-	VEC(struct hf_usdt_site) usdt_sites; /* as the kernel side has them */
+	VEC(struct hf_span_place) span_places; /* the same */
+	VEC(struct hf_usdt_site) usdt_sites;   /* as the kernel side has them */
 	int counting_fd; /* runs of programs are counted while it is open; -1: they are not */
 	double bare_syscall_ns; /* a system call's, before our tracepoints came */
 	int seccomp_checked;    /* 0: not yet, 1: fine, or what probe_selftest_seccomp() answers */
@@ -79,6 +83,7 @@ void probe_log_libbpf(void);
 struct probed_process *probe_find_process(struct probe *probe, int pid);
 
 /* tables.c: unwind tables of the target's modules and its space into the kernel. */
+void tables_done(struct probe *probe);
 int tables_load(struct probe *probe, const struct target *target);
 /* Room for what may come next, so that it need not be waited for then. */
 int tables_prepare(struct probe *probe);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Unwind tables and address spaces, from target to kernel. Layouts: <holdfast/space.h>, bpf/core/rows.h. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -57,6 +58,12 @@ struct inner_kind {
 	uint32_t value_bytes, entries;
 };
 
+/* One map of maps. */
+struct outer {
+	int fd;
+	struct fd_vec *kept;
+};
+
 static const struct inner_kind row_chunk = {"hf_rows", sizeof(struct hf_row_block),
 					    HF_ROW_CHUNK_BLOCKS};
 static const struct inner_kind space_slot = {"hf_space", sizeof(struct hf_space), 1};
@@ -79,8 +86,29 @@ static int link_maps(int outer, uint32_t from, const int *fds, uint32_t count)
 	return 0;
 }
 
-/* @count new maps in @outer, from @from on. */
-static int make_maps(int outer, const struct inner_kind *kind, uint32_t from, uint32_t count)
+/* A map is opened by its id with CAP_SYS_ADMIN only (there is none with id 0). */
+static bool may_open_by_id(void)
+{
+	return bpf_map_get_fd_by_id(0) != -EPERM;
+}
+
+static int keep_or_close(struct fd_vec *kept, const int *fds, uint32_t count)
+{
+	bool keep = !may_open_by_id();
+	int err = keep ? vec_reserve(kept, count) : 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (keep && !err)
+			(void)vec_push(kept, fds[i]);
+		else
+			close(fds[i]);
+	}
+	return err;
+}
+
+/* @count new maps in @outer, from @from on: behind those that are there. */
+static int make_maps(const struct outer *outer, const struct inner_kind *kind, uint32_t from,
+		     uint32_t count)
 {
 	_cleanup_free_ int *fds = malloc(count * sizeof(*fds));
 	uint32_t made = 0;
@@ -95,52 +123,81 @@ static int make_maps(int outer, const struct inner_kind *kind, uint32_t from, ui
 			made++;
 	}
 	if (!err)
-		err = link_maps(outer, from, fds, count);
+		err = link_maps(outer->fd, from, fds, count);
+	if (!err)
+		return keep_or_close(outer->kept, fds, count);
 	while (made--)
 		close(fds[made]);
 	return err;
 }
 
 /* A descriptor or -errno. */
-static int open_inner(int outer, uint32_t key)
+static int open_inner(const struct outer *outer, uint32_t key)
 {
 	uint32_t id;
-	int err = bpf_map_lookup_elem(outer, &key, &id);
+	int err;
 
+	if (key < outer->kept->count) {
+		int fd = fcntl(outer->kept->items[key], F_DUPFD_CLOEXEC, 0);
+
+		return fd < 0 ? -errno : fd;
+	}
+	err = bpf_map_lookup_elem(outer->fd, &key, &id);
 	return err ? err : bpf_map_get_fd_by_id(id);
 }
 
-static int row_chunks_fd(const struct probe *probe)
+static struct outer row_chunks(struct probe *probe)
 {
-	return bpf_map__fd(probe->skeleton->maps.row_chunks);
+	return (struct outer){bpf_map__fd(probe->skeleton->maps.row_chunks), &probe->kept_chunks};
+}
+
+static struct outer spaces(struct probe *probe)
+{
+	return (struct outer){bpf_map__fd(probe->skeleton->maps.spaces), &probe->kept_spaces};
+}
+
+static void close_all(struct fd_vec *fds)
+{
+	for (size_t i = 0; i < fds->count; i++)
+		close(fds->items[i]);
+	vec_done(fds);
+}
+
+void tables_done(struct probe *probe)
+{
+	close_all(&probe->kept_chunks);
+	close_all(&probe->kept_spaces);
+	vec_done(&probe->tables);
 }
 
 static int reserve_blocks(struct probe *probe, uint32_t blocks)
 {
 	uint64_t needed = (uint64_t)probe->blocks_used + blocks;
 	uint64_t chunks = (needed + HF_ROW_CHUNK_BLOCKS - 1) >> HF_ROW_CHUNK_SHIFT;
+	struct outer outer = row_chunks(probe);
 	int err;
 
 	if (chunks <= probe->chunks_made)
 		return 0;
 	if (chunks > HF_ROW_CHUNKS)
 		return -ENOSPC;
-	err = make_maps(row_chunks_fd(probe), &row_chunk, probe->chunks_made,
+	err = make_maps(&outer, &row_chunk, probe->chunks_made,
 			(uint32_t)chunks - probe->chunks_made);
 	if (!err)
 		probe->chunks_made = (uint32_t)chunks;
 	return err;
 }
 
-static int write_blocks(const struct probe *probe, uint32_t to, const struct hf_row_block *blocks,
+static int write_blocks(struct probe *probe, uint32_t to, const struct hf_row_block *blocks,
 			uint32_t count)
 {
+	struct outer outer = row_chunks(probe);
 	int err = 0;
 
 	while (!err && count) {
 		uint32_t in_chunk = to & (HF_ROW_CHUNK_BLOCKS - 1);
 		uint32_t room = HF_ROW_CHUNK_BLOCKS - in_chunk, n = count < room ? count : room;
-		_cleanup_close_ int fd = open_inner(row_chunks_fd(probe), to >> HF_ROW_CHUNK_SHIFT);
+		_cleanup_close_ int fd = open_inner(&outer, to >> HF_ROW_CHUNK_SHIFT);
 
 		err = fd < 0 ? fd : update_array(fd, in_chunk, blocks, n);
 		to += n;
@@ -226,12 +283,13 @@ int tables_load(struct probe *probe, const struct target *target)
 
 static int reserve_pairs(struct probe *probe, uint32_t pairs)
 {
+	struct outer outer = spaces(probe);
 	int err;
 
 	if (pairs <= probe->pairs_made)
 		return 0;
-	err = make_maps(bpf_map__fd(probe->skeleton->maps.spaces), &space_slot,
-			2 * probe->pairs_made, 2 * (pairs - probe->pairs_made));
+	err = make_maps(&outer, &space_slot, 2 * probe->pairs_made,
+			2 * (pairs - probe->pairs_made));
 	if (!err)
 		probe->pairs_made = pairs;
 	return err;
@@ -323,13 +381,14 @@ int space_load(struct probe *probe, const struct target *target,
 	_cleanup_free_ struct hf_space *space = calloc(1, sizeof(*space));
 	uint32_t which = process->space != HF_SPACE_NONE && !(process->space & 1);
 	uint64_t id = (uint64_t)++probe->space_serial << 32 | (2 * process->pair + which);
+	struct outer outer = spaces(probe);
 	_cleanup_close_ int fd = -1;
 	int err;
 
 	if (!space)
 		return -ENOMEM;
 	fill_space(probe, target, space);
-	fd = open_inner(bpf_map__fd(probe->skeleton->maps.spaces), 2 * process->pair + which);
+	fd = open_inner(&outer, 2 * process->pair + which);
 	if (fd < 0)
 		return fd;
 	err = write_space(fd, space, id);

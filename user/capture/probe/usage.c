@@ -25,6 +25,8 @@ int probe_usage_count(struct probe *probe, bool on)
 	if (probe->counting_fd >= 0)
 		return 0;
 	fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+	if (fd == -EPERM && probe->options.count_runs)
+		fd = probe->options.count_runs(probe->options.count_user);
 	if (fd < 0)
 		return log_debug_err(fd, "runs of programs can't be counted");
 	probe->counting_fd = fd;

@@ -280,6 +280,35 @@ int process_container_parse(const char *text, size_t size, char **ret_id)
 	return *ret_id ? 0 : -ENOMEM;
 }
 
+int process_cgroup_parse(const char *text, size_t size, char **ret_path)
+{
+	static const char mark[] = ":name=systemd:";
+	const size_t marked = sizeof(mark) - 1;
+	struct text rest = {text, text + size}, line, path = {text, text};
+
+	while (text_next_line(&rest, &line)) {
+		const char *systemd = memmem(line.p, (size_t)(line.end - line.p), mark, marked);
+
+		if (text_take_prefix(&line, "0::")) {
+			path = line;
+			break;
+		}
+		if (systemd)
+			path = (struct text){systemd + marked, line.end};
+	}
+	*ret_path = text_copy(path);
+	return *ret_path ? 0 : -ENOMEM;
+}
+
+int process_cgroup(int pid, char **ret_path)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size;
+	int err = proc_read(pid, "cgroup", STAT_MAX_BYTES, &text, &size);
+
+	return err ? err : process_cgroup_parse(text, size, ret_path);
+}
+
 int process_container(int pid, char **ret_id)
 {
 	_cleanup_free_ char *text = NULL;

@@ -50,6 +50,9 @@ int process_cmdline(int pid, char **ret_text);
 int process_start_wall_ns(const struct process_stat *stat, uint64_t *ret_ns);
 /* pid inside its own pid namespace, last NSpid of status. */
 int process_namespace_pid(int pid, int *ret_pid);
+/* Its cgroup's path in the unified hierarchy, else in that of systemd, from the root that we see; "" where it is in none. */
+int process_cgroup(int pid, char **ret_path);
+int process_cgroup_parse(const char *text, size_t size, char **ret_path);
 /* Container id (64 hex digits or a docker/podman/k8s scope) from /proc/PID/cgroup, or "" ; caller frees. */
 int process_container(int pid, char **ret_id);
 /* The same from that file's text. */

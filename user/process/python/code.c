@@ -13,6 +13,8 @@
 #define ENTRY_LINE_ONLY    13
 #define ENTRY_LONG         14
 #define ENTRY_NONE         15
+#define VARIABLES_MAX      1024
+#define KIND_CELL          0x40 /* Include/internal/pycore_code.h: CO_FAST_CELL */
 #define VARINT_BITS        6
 #define VARINT_MORE        0x40
 #define VARINT_SHIFT_LIMIT 30
@@ -100,6 +102,43 @@ int python_code_read(int pid, const struct python_runtime *runtime, uint64_t add
 	else
 		*ret = code;
 	return err;
+}
+
+/* The @index-th of a tuple of names. */
+static int read_name(int pid, const struct python_runtime *runtime, uint64_t names, uint64_t index,
+		     char **ret)
+{
+	const struct python_reader reader = {read_memory, &pid};
+	uint64_t name;
+	int err = process_read_memory(pid, names + PYTHON_TUPLE_ITEMS + 8 * index, &name,
+				      sizeof(name));
+
+	return err ? err : python_text_read(&reader, runtime->layout, name, ret);
+}
+
+int python_code_variable(int pid, const struct python_runtime *runtime, uint64_t address,
+			 const char *name, struct python_variable *ret)
+{
+	uint64_t parts[2], count; /* names; a bytes object: what each is */
+	uint8_t kind = 0;
+	int err = process_read_memory(pid, address + runtime->layout->code_names, parts,
+				      sizeof(parts));
+
+	if (!err)
+		err = process_read_memory(pid, parts[0] + PYTHON_OBJECT_COUNT, &count,
+					  sizeof(count));
+	for (uint64_t i = 0; !err && i < count && i < VARIABLES_MAX; i++) {
+		_cleanup_free_ char *found = NULL;
+
+		err = read_name(pid, runtime, parts[0], i, &found);
+		if (err || strcmp(found, name) != 0)
+			continue;
+		err = process_read_memory(pid, parts[1] + PYTHON_BYTES_TEXT + i, &kind,
+					  sizeof(kind));
+		*ret = (struct python_variable){(uint16_t)i, kind & KIND_CELL};
+		return err;
+	}
+	return err ? err : -ENOENT;
 }
 
 void python_code_done(struct python_code *code)

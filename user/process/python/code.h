@@ -8,6 +8,7 @@
 #ifndef HOLDFAST_PYTHON_CODE_H
 #define HOLDFAST_PYTHON_CODE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,7 @@ struct python_code {
 	uint8_t *lines;
 	size_t line_bytes;
 	uint32_t first_line;
+	uint32_t span_rules; /* of whoever reads it: 0 at first */
 };
 
 /* -EINVAL: no code object lies there (any more); -EFAULT: nothing does. */
@@ -37,6 +39,16 @@ int python_code_mark_read(int pid, const struct python_runtime *runtime, uint64_
 int python_code_read(int pid, const struct python_runtime *runtime, uint64_t address,
 		     const struct python_code_mark *mark, struct python_code *ret);
 void python_code_done(struct python_code *code);
+
+/* One of its variables: parameters first, then others. */
+struct python_variable {
+	uint16_t slot; /* in its frames */
+	bool is_cell;  /* inner functions use it, too */
+};
+
+/* By name. -ENOENT: it has none of that name; as above. */
+int python_code_variable(int pid, const struct python_runtime *runtime, uint64_t address,
+			 const char *name, struct python_variable *ret);
 
 /* The line of an instruction (HF_PYTHON_NO_UNIT: none has run yet: the first); 0: it has none. */
 uint32_t python_code_line(const struct python_code *code, uint32_t unit);

@@ -21,6 +21,7 @@ void target_free(struct target *target)
 	free(target->exe);
 	free(target->cmdline);
 	free(target->container);
+	free(target->cgroup);
 	free(target->mappings);
 	free(target);
 }
@@ -378,7 +379,9 @@ int target_refresh_names(struct target *target)
 	set_text(&target->exe, process_exe(target->key.pid, &text) ? strdup("") : text);
 	set_text(&target->cmdline, process_cmdline(target->key.pid, &text) ? strdup("") : text);
 	set_text(&target->container, process_container(target->key.pid, &text) ? strdup("") : text);
-	if (!target->comm || !target->exe || !target->cmdline || !target->container)
+	set_text(&target->cgroup, process_cgroup(target->key.pid, &text) ? strdup("") : text);
+	if (!target->comm || !target->exe || !target->cmdline || !target->container ||
+	    !target->cgroup)
 		return -ENOMEM;
 	find_exe(target);
 	return 0;
@@ -424,19 +427,16 @@ static int refuse_unsuitable(const struct process_stat *stat, const struct proce
 	return 0;
 }
 
+/* The program decides: any file may be mapped by it. */
 static int refuse_foreign(const struct target *target, struct hf_error *error)
 {
-	for (size_t i = 0; i < target->mapping_count; i++) {
-		const struct module *module = target->mappings[i].module;
+	const struct module *program = target->exe_module;
 
-		if (module->elf_error != -ENOTSUP)
-			continue;
-		error_set(error, HF_E_UNSUPPORTED, "process %d is not an x86-64 program",
-			  target->key.pid);
-		error_why(error, "%s is of another class or machine", module->path);
-		return error_fix(error, "only 64-bit x86 processes can be traced");
-	}
-	return 0;
+	if (!program || program->elf_error != -ENOTSUP)
+		return 0;
+	error_set(error, HF_E_UNSUPPORTED, "process %d is not an x86-64 program", target->key.pid);
+	error_why(error, "%s is of another class or machine", program->path);
+	return error_fix(error, "only 64-bit x86 processes can be traced");
 }
 
 int target_new(struct module_set *modules, int pid, uint64_t now_ns, struct target **ret,

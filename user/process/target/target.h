@@ -29,7 +29,7 @@ struct target_mapping {
 struct target {
 	struct process_key key;
 	int parent_pid; /* at attach */
-	char *comm, *exe, *cmdline, *container;
+	char *comm, *exe, *cmdline, *container, *cgroup;
 	uint64_t start_wall_ns; /* since the epoch */
 	uint64_t started_ns;    /* CLOCK_MONOTONIC when we began to look */
 	uint64_t ended_wall_ns; /* 0: still runs */

@@ -187,6 +187,8 @@ class Transport:
         sent: Dict[str, str] = {"Accept": "application/json", "Connection": "close"}
         if self.token is not None:
             sent["Authorization"] = f"Bearer {self.token}"
+        if method != "GET":
+            sent["X-Holdfast"] = "1"  # no page can make a browser send this
         data = None
         if body is not None:
             data = json.dumps(body).encode()

@@ -308,6 +308,30 @@ static void put_components(struct json_out *j, const struct report *r)
 		json_out_u64(j, "outstanding_bytes", r->components[i].outstanding_bytes);
 		json_out_double(j, "growth_bytes_per_second",
 				r->components[i].growth_bytes_per_second);
+		json_out_u64(j, "outstanding_count", r->components[i].outstanding_count);
+		json_out_u64(j, "peak_bytes", r->components[i].peak_bytes);
+		json_out_end_object(j);
+	}
+	json_out_end_array(j);
+}
+
+/* Only where rules for them were given. */
+static void put_spans(struct json_out *j, const struct report *r)
+{
+	json_out_begin_array(j, "spans");
+	for (size_t i = 0; i < r->span_count; i++) {
+		const struct report_span *s = &r->spans[i];
+
+		json_out_begin_object(j, NULL);
+		json_out_string(j, "span", s->span);
+		json_out_string(j, "key", s->key);
+		json_out_int(j, "pid", s->pid);
+		json_out_u64(j, "outstanding_bytes", s->outstanding_bytes);
+		json_out_u64(j, "outstanding_count", s->outstanding_count);
+		json_out_u64(j, "allocs", s->allocs);
+		json_out_u64(j, "alloc_bytes", s->alloc_bytes);
+		json_out_u64(j, "peak_bytes", s->peak_bytes);
+		json_out_bool(j, "estimated", s->estimated);
 		json_out_end_object(j);
 	}
 	json_out_end_array(j);
@@ -360,6 +384,8 @@ int write_json(const struct report *r, const struct export_options *options, str
 	put_census(&j, r);
 	json_put_pythons(&j, r);
 	put_components(&j, r);
+	if (r->span_count)
+		put_spans(&j, r);
 	put_faults(&j, r);
 	json_out_end_object(&j);
 	sink_putc(sink, '\n');

@@ -444,8 +444,32 @@ static void read_holdings(struct json_in *in, const json_t *root, struct report 
 
 		components[i].name = json_in_text(in, c, "name");
 		components[i].outstanding_bytes = json_in_u64(in, c, "outstanding_bytes");
+		components[i].outstanding_count = json_in_u64(in, c, "outstanding_count");
+		components[i].peak_bytes = json_in_u64(in, c, "peak_bytes");
 		components[i].growth_bytes_per_second =
 			json_in_double(in, c, "growth_bytes_per_second");
+	}
+}
+
+static void read_spans(struct json_in *in, const json_t *root, struct report *r)
+{
+	const json_t *array = json_in_array(in, root, "spans");
+	struct report_span *spans = json_in_room(in, array, sizeof(*spans));
+
+	r->spans = spans;
+	r->span_count = json_array_size(array);
+	for (size_t i = 0; i < r->span_count && !json_in_failed(in); i++) {
+		const json_t *s = json_array_get(array, i);
+
+		spans[i].span = json_in_text(in, s, "span");
+		spans[i].key = json_in_text(in, s, "key");
+		spans[i].pid = json_in_pid(in, s, "pid");
+		spans[i].outstanding_bytes = json_in_u64(in, s, "outstanding_bytes");
+		spans[i].outstanding_count = json_in_u64(in, s, "outstanding_count");
+		spans[i].allocs = json_in_u64(in, s, "allocs");
+		spans[i].alloc_bytes = json_in_u64(in, s, "alloc_bytes");
+		spans[i].peak_bytes = json_in_u64(in, s, "peak_bytes");
+		spans[i].estimated = json_in_bool(in, s, "estimated");
 	}
 }
 
@@ -464,6 +488,7 @@ static void read_all(struct json_in *in, const json_t *root, struct report *r)
 	read_verdict(in, json_in_object(in, root, "verdict"), &r->verdict);
 	read_lists(in, root, r);
 	read_holdings(in, root, r);
+	read_spans(in, root, r);
 	json_read_pythons(in, root, r);
 }
 

@@ -430,6 +430,8 @@ int write_text(const struct report *r, const struct export_options *options, str
 	add_heap(&t, &r->memory);
 	if (r->capture.mode == CAPTURE_SCAN || r->verdict.state == VERDICT_FRAGMENTED)
 		add_free(&t, &r->memory);
+	text_add_components(&t, r);
+	text_add_spans(&t, r);
 	text_add_holdings(&t, r);
 	text_add_census(&t, r);
 	text_add_pythons(&t, r);

@@ -50,6 +50,8 @@ void text_add_upper(struct text_out *t, const char *word);
 /* The sections. */
 void text_add_findings(struct text_out *t, const struct report *report);
 void text_add_innocents(struct text_out *t, const struct report *report);
+void text_add_components(struct text_out *t, const struct report *report);
+void text_add_spans(struct text_out *t, const struct report *report);
 void text_add_holdings(struct text_out *t, const struct report *report);
 void text_add_census(struct text_out *t, const struct report *report);
 void text_add_pythons(struct text_out *t, const struct report *report);
