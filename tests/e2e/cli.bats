@@ -115,6 +115,18 @@ page_data()
 	refuses 78 HF-E-CONFIG ps --config bad.yaml
 }
 
+@test "report and diff read stdin where - stands for a file" {
+	"$HF" report r.json.gz > whole
+	"$HF" report - < r.json.gz > out
+	cmp whole out
+	gzip -dc r.json.gz | "$HF" report - > out
+	cmp whole out
+	"$HF" diff r.json.gz - < r.json.gz > out
+	local status=0
+	echo rubbish | "$HF" report - > out 2> err || status=$?
+	[ "$status" -eq 65 ]
+}
+
 @test "agent checks a file, and prints one that passes" {
 	ends 0 agent --print-defaults
 	cp "$BATS_TEST_TMPDIR/out" defaults.yaml

@@ -244,7 +244,8 @@ int output_load(const struct config *config, const char *path, struct report **r
 		.tool_version = HF_VERSION,
 	};
 	_cleanup_(rules_done) struct rules rules = {0};
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const char *place = strcmp(path, "-") ? path : "/dev/stdin";
+	_cleanup_close_ int fd = open(place, O_RDONLY | O_CLOEXEC);
 	char bytes[LOOK_BYTES];
 	size_t size;
 	int err;
@@ -252,7 +253,7 @@ int output_load(const struct config *config, const char *path, struct report **r
 	/* What can't be read at any place (a pipe) is no recording. */
 	if (fd < 0 || pread_full(fd, bytes, sizeof(bytes), 0, &size) ||
 	    report_looks_like_json(bytes, size))
-		return report_load(path, ret, error);
+		return report_load(place, ret, error);
 	err = rules_make(config, &rules, error);
 	if (err)
 		return err;

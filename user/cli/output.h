@@ -30,7 +30,7 @@ int output_report(const struct config *config, const struct report *report, bool
 int output_prefix(const struct config *config, const char *comm, int pid, struct strbuf *ret);
 
 /*
- * A report from a file: JSON, or a recording that is replayed. Errors: HF_E_NOFILE, HF_E_BADFILE. Caller frees with
+ * A report from a file, or from stdin ("-"; a recording only where that is a file): JSON, or a recording that is replayed. Errors: HF_E_NOFILE, HF_E_BADFILE. Caller frees with
  * report_free().
  */
 int output_load(const struct config *config, const char *path, struct report **ret,

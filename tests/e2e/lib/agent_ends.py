@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 
-from agent_live import Agent, Skipped, copy_of, expect, running, until
+from agent_live import Agent, Skipped, copy_of, descendants, expect, running, until
 
 MIB = 1 << 20
 
@@ -291,6 +291,15 @@ def ctl(agent, *words):
     return done.stdout
 
 
+def jobs_of(agent):
+    found = set()
+    for pid in descendants(agent.process.pid):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/comm", encoding="utf-8") as file:
+            if file.read() == "holdfast-job\n":
+                found.add(pid)
+    return found
+
+
 def case_oom(options):
     with Memcg() as group, Receiver() as receiver, leaking(options) as target:
         group.take(target.pid)
@@ -307,6 +316,8 @@ def case_oom(options):
             end = check_killed(agent, number, leak_id, limit)
             last_profile(agent, number, wall(end["killed_at"]))
             check_killed(agent, number, leak_id, limit) # the last report takes nothing away
+            # The kernel takes its time with the job's programs where it has much else to do.
+            until(lambda: not jobs_of(agent), "the job has ended", 120)
             agent.end()
             agent.start()
             expect(check_killed(agent, number, leak_id, limit) == end, "a restart changed what is known of its end")
