@@ -270,7 +270,7 @@ def case_overflow(options):
 def case_detach_under_load(options):
     """A cut through a stream of pairs: nothing is held but what each thread has in its hands."""
     with churn(options, "--threads=2") as target:
-        hunt = Hunt(options, "--ring", "256MiB", "--for", "60s", target.pid)
+        hunt = Hunt(options, "--exact", "--ring", "256MiB", "--for", "60s", target.pid)
         hunt.attached(target.pid)
         time.sleep(1.5)
         report = hunt.stop()
