@@ -370,6 +370,9 @@ static struct lost_rate rate_of(const uint64_t *losses, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		double bytes = 100 * (double)losses[i];
 
+		if (losses[i] && !entry.fresh_count)
+			entry.onset = (struct lost_onset){SECOND + i * 3 * SECOND / 2, i,
+							  evidence.second_squares};
 		entry.fresh_count += losses[i];
 		entry.fresh_bytes += 100 * losses[i];
 		entry.fresh_squares += 100 * bytes;
@@ -406,6 +409,21 @@ static void few_looks_at_an_even_loss_tell_a_narrow_interval(void **state)
 	assert_true(rate.high - rate.low < 20000);
 }
 
+static void a_leak_that_begins_late_has_the_rate_that_it_has_since(void **state)
+{
+	/* Fifty looks found nothing; then some 1,500 bytes are lost every 1.5 s. */
+	uint64_t late[58] = {[50] = 15, 14, 15, 16, 15, 15, 14, 16};
+	uint64_t rare[58] = {[12] = 4, [25] = 4, [40] = 4, [57] = 4};
+	struct lost_rate rate = rate_of(late, 58);
+
+	(void)state;
+	assert_float_equal(rate.bytes_per_second, 1000, 1e-6);
+	assert_true(rate.low < 1000 && rate.low > 900 && rate.high > 1000 && rate.high < 1100);
+	/* Losses that are apart as far as the first is from the beginning did not begin late. */
+	rate = rate_of(rare, 58);
+	assert_float_equal(rate.bytes_per_second, 1600 / (58 * 1.5), 1e-6);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -424,6 +442,7 @@ int main(void)
 		cmocka_unit_test(how_long_until_a_loss_has_its_line_is_told),
 		cmocka_unit_test(few_looks_at_bursts_tell_a_wide_interval),
 		cmocka_unit_test(few_looks_at_an_even_loss_tell_a_narrow_interval),
+		cmocka_unit_test(a_leak_that_begins_late_has_the_rate_that_it_has_since),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,6 +134,10 @@ static int take_block(struct lost_evidence *evidence, const struct heap_snapshot
 		entry->oldest_ns = traced.time_ns;
 	if (lost->first_ns <= evidence->first_look_ns)
 		return 0;
+	if (!entry->fresh_count)
+		entry->onset = (struct lost_onset){.known_until_ns = evidence->known_until_ns,
+						   .fresh_looks = evidence->fresh_looks,
+						   .second_squares = evidence->second_squares};
 	entry->fresh_count++;
 	entry->fresh_bytes += ret->size_bytes;
 	entry->fresh_squares += (double)ret->size_bytes * (double)ret->size_bytes;
@@ -309,6 +313,8 @@ int lost_evidence_take(struct lost_evidence *evidence, const struct heap_snapsho
 static void add_part(const struct lost_entry *from, double part, double asked,
 		     struct lost_entry *to)
 {
+	if (!to->fresh_count || from->onset.known_until_ns < to->onset.known_until_ns)
+		to->onset = from->onset;
 	to->count += (uint64_t)llround(part * (double)from->count);
 	to->bytes += (uint64_t)llround(part * asked * (double)from->bytes);
 	to->indirect_count += (uint64_t)llround(part * (double)from->indirect_count);
@@ -473,41 +479,67 @@ static double student(double degrees)
 		       (96 * degrees * degrees);
 }
 
+/* The time and the looks over which a rate is told. */
+struct lost_span {
+	double seconds, looks, second_squares;
+};
+
+/*
+ * Since the first look, or since the losses began: a leak that begins after a watch of hours is no slower for that. They began
+ * late if nothing was lost before for so long as would be chance no more, with the distances that they have since.
+ */
+static struct lost_span span_of(const struct lost_evidence *evidence,
+				const struct lost_entry *entry)
+{
+	const struct lost_onset *onset = &entry->onset;
+	struct lost_span span = {known_seconds(evidence), (double)evidence->fresh_looks,
+				 evidence->second_squares};
+	double silent, since;
+
+	if (onset->known_until_ns <= evidence->first_look_ns ||
+	    entry->fresh_count < VERDICT_LEAK_BLOCKS || entry->fresh_looks < VERDICT_LEAK_LOOKS)
+		return span;
+	silent = (double)(onset->known_until_ns - evidence->first_look_ns) / NS;
+	since = span.seconds - silent;
+	if (since <= 0 || silent <= VERDICT_LEAK_PAUSE * since / (double)entry->fresh_looks)
+		return span;
+	return (struct lost_span){since, span.looks - (double)onset->fresh_looks,
+				  span.second_squares - onset->second_squares};
+}
+
 /* How the looks differ from what the rate would make them: squares of bytes, over all. */
-static double look_residuals(const struct lost_evidence *evidence, const struct lost_entry *entry,
+static double look_residuals(const struct lost_span *span, const struct lost_entry *entry,
 			     double rate)
 {
 	return fmax(0, entry->look_squares - 2 * rate * entry->look_products +
-			       rate * rate * evidence->second_squares);
+			       rate * rate * span->second_squares);
 }
 
-static bool tells_spread(const struct lost_evidence *evidence, const struct lost_entry *entry,
-			 double rate)
+static bool tells_spread(const struct lost_span *span, const struct lost_entry *entry, double rate)
 {
-	double looks = (double)evidence->fresh_looks;
+	double looks = span->looks;
 
-	if (evidence->fresh_looks >= SPREAD_FROM)
+	if (looks >= SPREAD_FROM)
 		return true;
-	return evidence->fresh_looks > 1 && look_residuals(evidence, entry, rate) / (looks - 1) >
-						    BURSTY_FROM * entry->fresh_squares / looks;
+	return looks > 1 && look_residuals(span, entry, rate) / (looks - 1) >
+				    BURSTY_FROM * entry->fresh_squares / looks;
 }
 
 /* Half the interval, by how much the looks differ: of a ratio of sums (Cochran 1977, 2.11). */
-static double spread(const struct lost_evidence *evidence, const struct lost_entry *entry,
-		     double rate)
+static double spread(const struct lost_span *span, const struct lost_entry *entry, double rate)
 {
-	double looks = (double)evidence->fresh_looks, seconds = known_seconds(evidence);
-	double squares = look_residuals(evidence, entry, rate);
+	double looks = span->looks, squares = look_residuals(span, entry, rate);
 	/* A loss on the border of two looks may fall into either. */
 	double border = (double)entry->fresh_bytes / (double)entry->fresh_count;
 
-	return (student(looks - 1) * sqrt(squares * looks / (looks - 1)) + border) / seconds;
+	return (student(looks - 1) * sqrt(squares * looks / (looks - 1)) + border) / span->seconds;
 }
 
 struct lost_rate lost_evidence_rate(const struct lost_evidence *evidence,
 				    const struct lost_entry *entry)
 {
-	double seconds = known_seconds(evidence), low, high, wide;
+	struct lost_span span = span_of(evidence, entry);
+	double seconds = span.seconds, low, high, wide;
 	struct lost_rate rate = {0};
 
 	if (seconds <= 0 || !entry->fresh_count)
@@ -522,8 +554,8 @@ struct lost_rate lost_evidence_rate(const struct lost_evidence *evidence,
 		low *= rate.bytes_per_second;
 		high *= rate.bytes_per_second;
 	}
-	if (tells_spread(evidence, entry, rate.bytes_per_second)) {
-		wide = spread(evidence, entry, rate.bytes_per_second);
+	if (tells_spread(&span, entry, rate.bytes_per_second)) {
+		wide = spread(&span, entry, rate.bytes_per_second);
 		/* It went on in so many looks: that much is sure, however they differ. */
 		estimate_poisson_factors((double)entry->fresh_looks, &low, &high);
 		low = fmax(low * rate.bytes_per_second, rate.bytes_per_second - wide);

@@ -24,6 +24,12 @@
 #include "base/hashmap.h"
 #include "base/vec.h"
 
+/* What the evidence was (its fields of these names) when the last look before a site's first fresh loss was over. */
+struct lost_onset {
+	uint64_t known_until_ns, fresh_looks;
+	double second_squares;
+};
+
 struct lost_entry {
 	site_id site;        /* 0: blocks that were not traced, of this type and size */
 	enum heap_kind kind; /* of its newest block, if traced */
@@ -34,7 +40,8 @@ struct lost_entry {
 	double fresh_squares; /* sum of the squares of their sizes */
 	uint64_t look_bytes;  /* fresh ones of the newest look */
 	double look_squares,
-		look_products;  /* over the looks, sums of its square and of it times seconds */
+		look_products; /* over the looks, sums of its square and of it times seconds */
+	struct lost_onset onset;
 	uint64_t fresh_looks;   /* that found fresh ones */
 	uint64_t last_fresh_ns; /* the newest of these missed its blocks first then */
 	uint64_t returned;
@@ -115,8 +122,8 @@ struct lost_rate {
 
 /*
  * Compound Poisson over the sizes, exact below 30 blocks; from 6 looks on the spread between looks, which also knows
- * bursts and regular losses (Student's t), and before that where it is far beyond what single blocks make. All 0 while
- * nothing is known.
+ * bursts and regular losses (Student's t), and before that where it is far beyond what single blocks make. It is the rate since
+ * the losses began, if they began so late that this is no chance. All 0 while nothing is known.
  */
 struct lost_rate lost_evidence_rate(const struct lost_evidence *evidence,
 				    const struct lost_entry *entry);
