@@ -211,7 +211,7 @@ class State:
         with self.lock:
             self.sessions[session_id] = {
                 "session_id": session_id, "target": number, "pid": pid,
-                "session_name": body.get("session_name", ""),
+                "session_name": body.get("session_name") or "unnamed",
                 "description": body.get("description", ""), "state": "running",
                 "start_time": rfc3339(now), "end_time": None, "peak_memory_mb": rss / MIB,
                 "detected_leaks": [], "recommendations": [],

@@ -10,20 +10,22 @@
 #include "agent/store/profiles.h"
 #include "base/clock.h"
 
+#define NO_NAME        "unnamed"
 #define CHART_POINTS   600
 #define SNAPSHOTS_MOST 20000
 
 int api_begin_session(struct http_request *request, void *user)
 {
 	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
+	const char *name = http_text(request, "session_name");
 	const char *description = http_text(request, "description");
 	struct agent_target *target;
 	int err;
 
 	if (!api_find_target(user, request, true, &target))
 		return HTTP_ANSWERED;
-	err = session_begin(target, http_text(request, "session_name"),
-			    description ? description : "", request);
+	err = session_begin(target, name && *name ? name : NO_NAME, description ? description : "",
+			    request);
 	if (!err)
 		return HTTP_LATER;
 	if (err != -EBUSY)

@@ -281,6 +281,7 @@ class LocalBackend(Backend):
 
     def start(self, name: str, description: str) -> ProfilingSession:
         gauges = procfs.read_gauges(self.pid)
+        name = name or "unnamed"
         session = _Running(os.urandom(8).hex(), name, description, gauges, [])
         with self._lock:
             for old in [s.session_id for s in self._sessions.values() if s.end is not None]:
