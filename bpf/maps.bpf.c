@@ -31,3 +31,4 @@ __u64 birth_hits, birth_losses;
 __u64 span_code_filter, span_losses;
 const volatile __u32 span_rules = 0;
 const volatile __u64 wake_bytes = 1 << 20;
+const volatile __u32 stacks_sent_mask = HF_STACK_SEEN_SLOTS - 1;

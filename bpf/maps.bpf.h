@@ -67,6 +67,9 @@ extern struct hf_pc_cache {
 	__type(value, u64);
 } pc_cache SEC(".maps");
 
+/* Slots of stacks_sent, less 1. */
+extern const volatile __u32 stacks_sent_mask;
+
 /* stack ids whose frames were sent; a slot that another id took is sent again, never lost */
 extern struct hf_stacks_sent {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -167,7 +167,7 @@ static long walk_step(u32 index, void *context)
 static __always_inline void stack_send(struct hf_thread *t, u64 id)
 {
 	struct hf_unwind *u = &t->unwind;
-	u32 slot = id & (HF_STACK_SEEN_SLOTS - 1);
+	u32 slot = id & stacks_sent_mask;
 	u64 *sent = bpf_map_lookup_elem(&stacks_sent, &slot);
 	u32 depth = u->depth, size;
 	u64 flags;
@@ -192,7 +192,7 @@ static __always_inline void stack_send(struct hf_thread *t, u64 id)
 
 static __always_inline void stop_for_test(struct hf_thread *t, u64 id)
 {
-	u32 slot = id & (HF_STACK_SEEN_SLOTS - 1);
+	u32 slot = id & stacks_sent_mask;
 	u64 *sent = bpf_map_lookup_elem(&stacks_sent, &slot);
 	struct hf_event_mark *mark;
 

@@ -28,6 +28,7 @@
 #define HF_SITE_INNER_FRAMES 3    /* wrappers between such a call and the allocator */
 
 #define HF_STACK_SEEN_SLOTS (1u << 18) /* direct-mapped "already sent" table, 8 bytes a slot */
+#define HF_STACK_SEEN_SMALL (1u << 14) /* the same where memory is short */
 #define HF_PC_CACHE_SLOTS   (1u << 14) /* direct-mapped pc -> rule cache, 8 bytes a slot (128 KiB) */
 
 #define HF_ROW_PAGE_SHIFT 16 /* unwind rows are indexed by 64 KiB pages of the module */

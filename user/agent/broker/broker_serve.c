@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -16,8 +17,10 @@
 #include "agent/broker/broker_internal.h"
 #include "agent/broker/counter.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "capture/probe/oom.h"
+#include "process/proc/memory.h"
 #include "session/doctor.h"
 
 struct server {
@@ -27,7 +30,9 @@ struct server {
 	struct oom_watch *oom; /* NULL: kills for memory are not seen, for oom_err */
 	int oom_err;
 	int counter_fd; /* -1: there is none */
-	bool reloaded;  /* and not adopted */
+	pid_t counter_pid;
+	int turn_fd;   /* for jobs; 0: they don't take turns */
+	bool reloaded; /* and not adopted */
 	pid_t jobs[BROKER_JOBS_MAX];
 	size_t job_count;
 };
@@ -106,7 +111,8 @@ static void become_job(const struct server *server, const struct job_request *re
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	close(server->fd);
 	close(server->child_fd);
-	job_run(request, server->options->rules(server->options->user), fd, server->counter_fd);
+	job_run(request, server->options->rules(server->options->user),
+		&(struct job_ends){fd, server->counter_fd, server->turn_fd});
 	_exit(0);
 }
 
@@ -249,6 +255,22 @@ static void watch_oom_kills(struct server *server)
 		log_info("%s: %s", error.what.buf, error.why.buf);
 }
 
+static int weigh(const struct server *server, struct broker_cost *ret)
+{
+	struct process_memory memory;
+	struct timespec spent;
+	int err = process_memory_read(server->pid, true, &memory);
+
+	if (err)
+		return err;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
+	*ret = (struct broker_cost){memory.pss_bytes,
+				    (uint64_t)spent.tv_sec * NS_PER_S + (uint64_t)spent.tv_nsec};
+	if (server->counter_pid && !process_memory_read(server->counter_pid, true, &memory))
+		ret->pss_bytes += memory.pss_bytes;
+	return 0;
+}
+
 static void answer(struct server *server, const struct broker_ask *ask)
 {
 	struct broker_answer answer = {.err = -EINVAL};
@@ -277,6 +299,8 @@ static void answer(struct server *server, const struct broker_ask *ask)
 		answer.err = reload(server);
 	else if (ask->kind == BROKER_ADOPT)
 		answer.err = adopt(server);
+	else if (ask->kind == BROKER_WEIGH)
+		answer.err = weigh(server, &answer.cost);
 	broker_wire_send(server->fd, &answer, sizeof(answer), NULL, 0);
 }
 
@@ -340,10 +364,13 @@ void broker_serve(const struct broker_options *options, int fd)
 	be_left_alone();
 	server.child_fd = open_child_fd();
 	watch_oom_kills(&server);
-	err = counter_start(&options->run_as, &server.counter_fd);
+	err = counter_start(&options->run_as, &server.counter_fd, &server.counter_pid);
 	if (err)
 		log_debug_err(err, "runs of programs can't be counted");
 	calibrate(options, fd);
+	server.turn_fd = memfd_create("holdfast-turns", MFD_CLOEXEC);
+	if (server.turn_fd < 0)
+		server.turn_fd = 0;
 	ready.err = confine(options);
 	err = broker_wire_send(fd, &ready, sizeof(ready), NULL, 0);
 	if (!err)

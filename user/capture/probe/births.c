@@ -30,7 +30,7 @@ static void drop_types(int map, int pid)
 
 void probe_births_set(struct probe *probe, int pid, const uint64_t *types, size_t count)
 {
-	int map = bpf_map__fd(probe->skeleton->maps.birth_types);
+	int map = probe->object.maps.birth_types;
 	uint8_t one = 1;
 
 	drop_types(map, pid);
@@ -44,6 +44,6 @@ void probe_births_set(struct probe *probe, int pid, const uint64_t *types, size_
 
 struct probe_births probe_births_count(const struct probe *probe)
 {
-	return (struct probe_births){probe->skeleton->bss->birth_hits,
-				     probe->skeleton->bss->birth_losses};
+	return (struct probe_births){probe->object.bss->birth_hits,
+				     probe->object.bss->birth_losses};
 }

@@ -16,7 +16,7 @@ struct request {
 	int fd;
 };
 
-static int attach_places(const struct request *request, const struct bpf_program *program,
+static int attach_places(const struct request *request, int program,
 			 const struct usdt_probe *places, size_t count)
 {
 	_cleanup_(probe_list_done) struct probe_list list = {.path_fd = request->fd,
@@ -32,15 +32,15 @@ static int attach_places(const struct request *request, const struct bpf_program
 			err = probe_list_add_usdt(&list, &offsets, 0);
 	}
 	return err ? err
-		   : links_attach_program(request->probe, bpf_program__fd(program), HOOK_ENTRY,
-					  &list, &request->process->collection_links);
+		   : links_attach_program(request->probe, program, HOOK_ENTRY, &list,
+					  &request->process->collection_links);
 }
 
 int probe_collections_attach(struct probe *probe, int pid,
 			     const struct probe_collection_places *places)
 {
 	_cleanup_close_ int fd = module_open(places->module);
-	const struct holdfast_bpf *s = probe->skeleton;
+	const struct probe_object *s = &probe->object;
 	struct hf_collections none = {0};
 	struct request request = {probe, probe_find_process(probe, pid), places->module, fd};
 	uint32_t key = (uint32_t)pid;
@@ -49,12 +49,12 @@ int probe_collections_attach(struct probe *probe, int pid,
 	if (fd < 0 || !request.process)
 		return fd < 0 ? fd : -ESRCH;
 	links_close(&request.process->collection_links);
-	err = bpf_map_update_elem(bpf_map__fd(s->maps.collection_times), &key, &none, BPF_ANY);
+	err = bpf_map_update_elem(s->maps.collection_times, &key, &none, BPF_ANY);
 	if (!err)
-		err = attach_places(&request, s->progs.collection_ends, places->ends,
+		err = attach_places(&request, s->programs.collection_ends, places->ends,
 				    places->end_count);
 	return err ? err
-		   : attach_places(&request, s->progs.collection_begins, places->begins,
+		   : attach_places(&request, s->programs.collection_begins, places->begins,
 				   places->begin_count);
 }
 
@@ -70,5 +70,5 @@ bool probe_collections_read(const struct probe *probe, int pid, struct hf_collec
 {
 	uint32_t key = (uint32_t)pid;
 
-	return !bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.collection_times), &key, ret);
+	return !bpf_map_lookup_elem(probe->object.maps.collection_times, &key, ret);
 }

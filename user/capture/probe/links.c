@@ -207,39 +207,33 @@ static int attach_one(int program, enum link_hook hook, bool perf, const struct 
 
 static int attach_call(struct probe *probe, const struct probe_list *list, struct fd_vec *ret_links)
 {
-	struct holdfast_bpf *s = probe->skeleton;
+	const struct probe_object *s = &probe->object;
 	bool perf = probe->way == PROBE_WAY_PERF;
 	int err;
 
 	if (probe->way == PROBE_WAY_SESSION)
-		return attach_one(bpf_program__fd(s->progs.alloc_session), HOOK_SESSION, false,
-				  list, ret_links);
+		return attach_one(s->programs.alloc_session, HOOK_SESSION, false, list, ret_links);
 	/* The return first: a call whose return comes without its entry is counted, the other way round it
 	 * would look like a call that never ended. */
-	err = attach_one(bpf_program__fd(s->progs.alloc_return), HOOK_RETURN, perf, list,
-			 ret_links);
-	return err ? err
-		   : attach_one(bpf_program__fd(s->progs.alloc_entry), HOOK_ENTRY, perf, list,
-				ret_links);
+	err = attach_one(s->programs.alloc_return, HOOK_RETURN, perf, list, ret_links);
+	return err ? err : attach_one(s->programs.alloc_entry, HOOK_ENTRY, perf, list, ret_links);
 }
 
 /* In windows only: perf events have none. */
 static int attach_birth(struct probe *probe, const struct probe_list *list,
 			struct fd_vec *ret_links)
 {
-	struct holdfast_bpf *s = probe->skeleton;
+	const struct probe_object *s = &probe->object;
 
 	if (probe->way == PROBE_WAY_SESSION)
-		return attach_one(bpf_program__fd(s->progs.birth_session), HOOK_SESSION, false,
-				  list, ret_links);
-	return attach_one(bpf_program__fd(s->progs.birth_return), HOOK_RETURN, false, list,
-			  ret_links);
+		return attach_one(s->programs.birth_session, HOOK_SESSION, false, list, ret_links);
+	return attach_one(s->programs.birth_return, HOOK_RETURN, false, list, ret_links);
 }
 
 int links_attach_bare(struct probe *probe, enum link_kind kind, const struct probe_list *list,
 		      struct fd_vec *ret_links)
 {
-	struct bpf_program *program;
+	int program;
 
 	if (!list->offsets.count)
 		return 0;
@@ -247,11 +241,10 @@ int links_attach_bare(struct probe *probe, enum link_kind kind, const struct pro
 		return attach_call(probe, list, ret_links);
 	if (kind == LINK_BIRTH)
 		return attach_birth(probe, list, ret_links);
-	program = kind == LINK_ENTRY      ? probe->skeleton->progs.alloc_entry
-		  : kind == LINK_RET_INSN ? probe->skeleton->progs.alloc_ret_insn
-					  : probe->skeleton->progs.call_site;
-	return attach_one(bpf_program__fd(program), HOOK_ENTRY, probe->way == PROBE_WAY_PERF, list,
-			  ret_links);
+	program = kind == LINK_ENTRY      ? probe->object.programs.alloc_entry
+		  : kind == LINK_RET_INSN ? probe->object.programs.alloc_ret_insn
+					  : probe->object.programs.call_site;
+	return attach_one(program, HOOK_ENTRY, probe->way == PROBE_WAY_PERF, list, ret_links);
 }
 
 struct attach_work {
@@ -307,10 +300,10 @@ int links_attach_program(struct probe *probe, int program, enum link_hook hook,
 	return attach_in_shield(&work);
 }
 
-static int attach_tracepoint(struct probe *probe, const struct bpf_program *program,
-			     const char *name, struct fd_vec *links)
+static int attach_tracepoint(struct probe *probe, int program, const char *name,
+			     struct fd_vec *links)
 {
-	int fd = bpf_raw_tracepoint_open(name, bpf_program__fd(program));
+	int fd = bpf_raw_tracepoint_open(name, program);
 
 	if (fd < 0) {
 		log_debug_err(fd, "no tracepoint %s", name);
@@ -323,22 +316,17 @@ static int attach_tracepoint(struct probe *probe, const struct bpf_program *prog
 #define MAPPING_PROGRAMS 8
 
 /* What returns is watched first: an entry without it would wait for ever. */
-static void list_mapping_programs(const struct holdfast_bpf *s, struct bpf_program **ret)
-{
-	struct bpf_program *const programs[MAPPING_PROGRAMS] = {
-		s->progs.mmap_exit,    s->progs.munmap_exit, s->progs.mremap_exit,
-		s->progs.brk_exit,     s->progs.mmap_enter,  s->progs.munmap_enter,
-		s->progs.mremap_enter, s->progs.brk_enter,
-	};
-
-	memcpy(ret, programs, sizeof(programs));
-}
+#define MAPPING_PROGRAM_LIST(of)                                                          \
+	{                                                                                 \
+		of.mmap_exit, of.munmap_exit, of.mremap_exit, of.brk_exit, of.mmap_enter, \
+			of.munmap_enter, of.mremap_enter, of.brk_enter                    \
+	}
 
 void links_choose_mappings(struct holdfast_bpf *skeleton, bool tracepoints)
 {
-	struct bpf_program *programs[MAPPING_PROGRAMS];
+	struct bpf_program *const programs[MAPPING_PROGRAMS] =
+		MAPPING_PROGRAM_LIST(skeleton->progs);
 
-	list_mapping_programs(skeleton, programs);
 	for (int i = 0; i < MAPPING_PROGRAMS; i++)
 		bpf_program__set_autoload(programs[i], !tracepoints);
 	bpf_program__set_autoload(skeleton->progs.mapping_enter, tracepoints);
@@ -363,14 +351,13 @@ bool links_have_fentry(void)
 
 static void attach_mappings(struct probe *probe)
 {
-	struct bpf_program *programs[MAPPING_PROGRAMS];
+	const int programs[MAPPING_PROGRAMS] = MAPPING_PROGRAM_LIST(probe->object.programs);
 	struct fd_vec *links = &probe->extra[PROBE_MAPPINGS];
 	int err = 0;
 
-	list_mapping_programs(probe->skeleton, programs);
 	for (int i = 0; !err && i < MAPPING_PROGRAMS; i++) {
 		/* Without a name: to the function that it was loaded for. */
-		int fd = bpf_raw_tracepoint_open(NULL, bpf_program__fd(programs[i]));
+		int fd = bpf_raw_tracepoint_open(NULL, programs[i]);
 
 		err = fd < 0 ? fd : vec_push(links, fd);
 	}
@@ -384,26 +371,26 @@ static void attach_mappings(struct probe *probe)
 /* Life is needed; mappings and faults are worth having. */
 int links_attach_tracepoints(struct probe *probe)
 {
-	struct holdfast_bpf *s = probe->skeleton;
-	int err = attach_tracepoint(probe, s->progs.process_fork, "sched_process_fork",
+	const struct probe_object *s = &probe->object;
+	int err = attach_tracepoint(probe, s->programs.process_fork, "sched_process_fork",
 				    &probe->tracepoints);
 
 	if (!err)
-		err = attach_tracepoint(probe, s->progs.process_exec, "sched_process_exec",
+		err = attach_tracepoint(probe, s->programs.process_exec, "sched_process_exec",
 					&probe->tracepoints);
 	if (!err)
-		err = attach_tracepoint(probe, s->progs.process_exit, "sched_process_exit",
+		err = attach_tracepoint(probe, s->programs.process_exit, "sched_process_exit",
 					&probe->tracepoints);
 	if (err)
 		return err;
 	if (!probe->traces_syscalls)
 		attach_mappings(probe);
-	else if (!attach_tracepoint(probe, s->progs.mapping_exit, "sys_exit",
+	else if (!attach_tracepoint(probe, s->programs.mapping_exit, "sys_exit",
 				    &probe->extra[PROBE_MAPPINGS]))
-		attach_tracepoint(probe, s->progs.mapping_enter, "sys_enter",
+		attach_tracepoint(probe, s->programs.mapping_enter, "sys_enter",
 				  &probe->extra[PROBE_MAPPINGS]);
 	if (probe->options.faults)
-		attach_tracepoint(probe, s->progs.page_fault, "page_fault_user",
+		attach_tracepoint(probe, s->programs.page_fault, "page_fault_user",
 				  &probe->extra[PROBE_FAULTS]);
 	return 0;
 }

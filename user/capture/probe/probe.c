@@ -20,6 +20,7 @@
 #define RING_DEFAULT_BYTES (16u << 20)
 #define RING_MIN_BYTES     (64u << 10)
 #define RING_MAX_BYTES     (1u << 30)
+#define SMALL_PROCESSES    256
 
 /* Attach types of uapi/linux/bpf.h newer than Debian 12's headers. */
 enum { TYPE_UPROBE_MULTI = 48, TYPE_UPROBE_SESSION = 57 };
@@ -112,15 +113,24 @@ static void choose_spans(struct holdfast_bpf *skeleton, uint32_t rules)
 
 #define HITS_BYTES (HF_MAX_CALL_SITES * sizeof(uint64_t))
 
-static int map_hits(const struct holdfast_bpf *skeleton, uint64_t **ret)
+static int map_hits(const struct probe_object *object, uint64_t **ret)
 {
 	void *hits = mmap(NULL, HITS_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED,
-			  bpf_map__fd(skeleton->maps.call_site_hits), 0);
+			  object->maps.call_site_hits, 0);
 
 	if (hits == MAP_FAILED)
 		return -errno;
 	*ret = hits;
 	return 0;
+}
+
+/* What is not seen again in time in the smaller table is sent again. */
+static void make_small(struct holdfast_bpf *skeleton)
+{
+	bpf_map__set_max_entries(skeleton->maps.processes, SMALL_PROCESSES);
+	bpf_map__set_max_entries(skeleton->maps.spaces, 2 * SMALL_PROCESSES);
+	bpf_map__set_max_entries(skeleton->maps.stacks_sent, HF_STACK_SEEN_SMALL);
+	skeleton->rodata->stacks_sent_mask = HF_STACK_SEEN_SMALL - 1;
 }
 
 static int load_programs(struct probe *probe, enum probe_way way, bool tracepoints)
@@ -135,17 +145,21 @@ static int load_programs(struct probe *probe, enum probe_way way, bool tracepoin
 	links_choose_mappings(skeleton, tracepoints);
 	bpf_map__set_max_entries(skeleton->maps.ring, bytes);
 	choose_spans(skeleton, probe->options.span_rules);
+	if (probe->options.small)
+		make_small(skeleton);
 	skeleton->rodata->wake_bytes = bytes / 8;
 	skeleton->rodata->follow_children = probe->options.follow;
 	skeleton->rodata->test_stop_every = probe->options.test_stop_every;
 	err = holdfast_bpf__load(skeleton);
 	if (!err)
-		err = map_hits(skeleton, &probe->site_hits);
+		err = probe_object_take(&probe->object, skeleton);
+	holdfast_bpf__destroy(skeleton);
+	if (!err)
+		err = map_hits(&probe->object, &probe->site_hits);
 	if (err) {
-		holdfast_bpf__destroy(skeleton);
+		probe_object_done(&probe->object);
 		return err;
 	}
-	probe->skeleton = skeleton;
 	probe->way = way;
 	probe->traces_syscalls = tracepoints;
 	return 0;
@@ -221,6 +235,7 @@ int probe_new(const struct probe_options *options, struct probe **ret, struct hf
 	strbuf_init(&probe->missing);
 	probe->options = *options;
 	probe->counting_fd = -1;
+	probe_object_init(&probe->object);
 	probe->seed = hash_seed_random();
 	probe->cpu_count = libbpf_num_possible_cpus();
 	err = unwind_rules_new(&probe->rules);
@@ -261,7 +276,7 @@ void probe_free(struct probe *probe)
 		vec_done(&probe->extra[i]);
 	unwind_rules_free(probe->rules);
 	strbuf_done(&probe->missing);
-	holdfast_bpf__destroy(probe->skeleton);
+	probe_object_done(&probe->object);
 	free(probe);
 }
 
@@ -288,8 +303,7 @@ static int make_entry(struct probe *probe, int pid)
 		.space = HF_SPACE_NONE,
 	};
 	uint32_t key = pid;
-	int err = bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.processes), &key, &entry,
-				      BPF_NOEXIST);
+	int err = bpf_map_update_elem(probe->object.maps.processes, &key, &entry, BPF_NOEXIST);
 
 	return err == -EEXIST ? 0 : err; /* a child's was made at the fork */
 }
@@ -319,17 +333,16 @@ bool probe_records(const struct probe *probe, int pid)
 	struct hf_process entry;
 	uint32_t key = pid;
 
-	return !bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.processes), &key, &entry);
+	return !bpf_map_lookup_elem(probe->object.maps.processes, &key, &entry);
 }
 
 int probe_set_python(struct probe *probe, int pid, const struct hf_python *python)
 {
 	uint32_t key = pid;
-	int err = bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.pythons), &key, python,
-				      BPF_ANY);
+	int err = bpf_map_update_elem(probe->object.maps.pythons, &key, python, BPF_ANY);
 
 	if (!err)
-		probe->skeleton->bss->pythons_known = true;
+		probe->object.bss->pythons_known = true;
 	return err;
 }
 
@@ -338,7 +351,7 @@ uint32_t probe_code_changes(const struct probe *probe, int pid)
 	struct hf_process entry = {0};
 	uint32_t key = pid;
 
-	bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.processes), &key, &entry);
+	bpf_map_lookup_elem(probe->object.maps.processes, &key, &entry);
 	return entry.code_changes;
 }
 
@@ -353,8 +366,7 @@ static int publish(struct probe *probe, struct probed_process *process, uint32_t
 		.new_stacks = process->code_removed,
 	};
 	LIBBPF_OPTS(bpf_test_run_opts, options, .ctx_in = &request, .ctx_size_in = sizeof(request));
-	int err = bpf_prog_test_run_opts(bpf_program__fd(probe->skeleton->progs.space_publish),
-					 &options);
+	int err = bpf_prog_test_run_opts(probe->object.programs.space_publish, &options);
 
 	if (err)
 		return err;
@@ -395,8 +407,8 @@ void probe_forget_process(struct probe *probe, int pid)
 
 	if (!process)
 		return;
-	bpf_map__delete_elem(probe->skeleton->maps.processes, &key, sizeof(key), 0);
-	bpf_map__delete_elem(probe->skeleton->maps.collection_times, &key, sizeof(key), 0);
+	bpf_map_delete_elem(probe->object.maps.processes, &key);
+	bpf_map_delete_elem(probe->object.maps.collection_times, &key);
 	sites_forget(probe, pid);
 	links_close(&process->call_links);
 	links_close(&process->entry_links);
@@ -422,8 +434,8 @@ void probe_detach(struct probe *probe, int pid)
 	struct fd_vec call_links = VEC_INIT, entry_links = VEC_INIT;
 	uint32_t key;
 
-	if (!pid && probe->skeleton)
-		probe->skeleton->bss->gate_closed = true;
+	if (!pid && probe->object.bss)
+		probe->object.bss->gate_closed = true;
 	sites_forget(probe, pid);
 	for (size_t i = 0; i < probe->processes.count; i++) {
 		struct probed_process *process = &probe->processes.items[i];
@@ -449,7 +461,7 @@ void probe_detach(struct probe *probe, int pid)
 		links_close(&probe->extra[i]);
 	for (size_t i = 0; i < probe->processes.count; i++) {
 		key = probe->processes.items[i].pid;
-		bpf_map__delete_elem(probe->skeleton->maps.processes, &key, sizeof(key), 0);
+		bpf_map_delete_elem(probe->object.maps.processes, &key);
 	}
 }
 
@@ -458,7 +470,7 @@ struct probe_extra_hits probe_extra_hits(const struct probe *probe, int pid)
 	struct hf_process entry = {0};
 	uint32_t key = (uint32_t)pid;
 
-	bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.processes), &key, &entry);
+	bpf_map_lookup_elem(probe->object.maps.processes, &key, &entry);
 	return (struct probe_extra_hits){entry.passing, entry.faults};
 }
 
@@ -476,12 +488,12 @@ bool probe_drop_extra(struct probe *probe, enum probe_extra which)
 
 void probe_calls_over(struct probe *probe)
 {
-	probe->skeleton->bss->window++;
+	probe->object.bss->window++;
 }
 
 int probe_ring_fd(const struct probe *probe)
 {
-	return bpf_map__fd(probe->skeleton->maps.ring);
+	return probe->object.maps.ring;
 }
 
 int probe_losses(const struct probe *probe, struct hf_loss *ret)
@@ -496,7 +508,7 @@ int probe_losses(const struct probe *probe, struct hf_loss *ret)
 	per_cpu = calloc(probe->cpu_count, sizeof(*per_cpu));
 	if (!per_cpu)
 		return -ENOMEM;
-	err = bpf_map_lookup_elem(bpf_map__fd(probe->skeleton->maps.losses), &key, per_cpu);
+	err = bpf_map_lookup_elem(probe->object.maps.losses, &key, per_cpu);
 	if (err)
 		return err;
 	for (int cpu = 0; cpu < probe->cpu_count; cpu++) {

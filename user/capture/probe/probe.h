@@ -49,6 +49,7 @@ struct probe_options {
 	 */
 	int (*count_runs)(void *user);
 	void *count_user;
+	bool small; /* tables that do for a few processes: 3 MiB and the ring in place of 6 */
 	/* Tests only, 0 in the product: */
 	uint32_t test_stop_every; /* stop the thread at every n-th stack */
 	enum probe_way test_way;  /* pass over better ways */

@@ -12,6 +12,7 @@
 #include "base/hashmap.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
+#include "capture/probe/object.h"
 #include "capture/probe/probe.h"
 #include "process/elf/unwind_table.h"
 
@@ -49,7 +50,7 @@ struct site_group {
 
 struct probe {
 	struct probe_options options;
-	struct holdfast_bpf *skeleton;
+	struct probe_object object;
 	enum probe_way way;
 	struct unwind_rules *rules;
 	size_t rules_loaded;

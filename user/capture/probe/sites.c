@@ -49,8 +49,7 @@ static int tell_kernel(struct probe *probe, const struct probe_site *site)
 	uint32_t key = site->index;
 
 	probe->site_hits[key] = 0;
-	return bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.call_sites), &key, &site->how,
-				   BPF_ANY);
+	return bpf_map_update_elem(probe->object.maps.call_sites, &key, &site->how, BPF_ANY);
 }
 
 static int add_place(struct probe_list *list, const struct module *module, uint64_t address,

@@ -25,8 +25,7 @@ static int number_of(struct probe *probe, const struct hf_span_place *place, uin
 		return 0;
 	if (number >= HF_MAX_SPAN_PLACES)
 		return -ENOSPC;
-	err = bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.span_places), &number, place,
-				  BPF_ANY);
+	err = bpf_map_update_elem(probe->object.maps.span_places, &number, place, BPF_ANY);
 	return err ? err : vec_push(&probe->span_places, *place);
 }
 
@@ -50,9 +49,8 @@ int probe_spans_attach(struct probe *probe, int pid, const struct module *module
 			err = vec_push(&list.cookies, number);
 	}
 	return err ? err
-		   : links_attach_program(probe,
-					  bpf_program__fd(probe->skeleton->progs.span_border),
-					  HOOK_ENTRY, &list, &process->span_links);
+		   : links_attach_program(probe, probe->object.programs.span_border, HOOK_ENTRY,
+					  &list, &process->span_links);
 }
 
 void probe_spans_detach(struct probe *probe, int pid)
@@ -65,16 +63,15 @@ void probe_spans_detach(struct probe *probe, int pid)
 
 uint64_t probe_span_losses(const struct probe *probe)
 {
-	return probe->skeleton->bss->span_losses;
+	return probe->object.bss->span_losses;
 }
 
 int probe_spans_add_code(const struct probe *probe, uint64_t mark, const struct hf_span_code *code)
 {
-	int err = bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.span_codes), &mark, code,
-				      BPF_ANY);
+	int err = bpf_map_update_elem(probe->object.maps.span_codes, &mark, code, BPF_ANY);
 
 	if (!err)
-		__atomic_fetch_or(&probe->skeleton->bss->span_code_filter,
-				  UINT64_C(1) << (mark & 63), __ATOMIC_RELEASE);
+		__atomic_fetch_or(&probe->object.bss->span_code_filter, UINT64_C(1) << (mark & 63),
+				  __ATOMIC_RELEASE);
 	return err;
 }

@@ -13,8 +13,11 @@
 #include "capture/probe/probe_internal.h"
 #include "holdfast.skel.h"
 
-#define SPARE_BLOCKS (HF_ROW_CHUNK_BLOCKS / 2) /* a libcrypto takes 5,400 */
-#define SPARE_PAIRS  4
+/* For code and processes that come: a libcrypto takes 5,400 blocks. Where memory is short, less is ready. */
+#define SPARE_BLOCKS       (HF_ROW_CHUNK_BLOCKS / 2)
+#define SPARE_BLOCKS_SMALL (HF_ROW_CHUNK_BLOCKS / 16)
+#define SPARE_PAIRS        4
+#define SPARE_PAIRS_SMALL  1
 
 /* Keys of an array map for a batch update: 0, 1, 2, ... */
 static uint32_t *count_up(uint32_t from, uint32_t count)
@@ -148,12 +151,12 @@ static int open_inner(const struct outer *outer, uint32_t key)
 
 static struct outer row_chunks(struct probe *probe)
 {
-	return (struct outer){bpf_map__fd(probe->skeleton->maps.row_chunks), &probe->kept_chunks};
+	return (struct outer){probe->object.maps.row_chunks, &probe->kept_chunks};
 }
 
 static struct outer spaces(struct probe *probe)
 {
-	return (struct outer){bpf_map__fd(probe->skeleton->maps.spaces), &probe->kept_spaces};
+	return (struct outer){probe->object.maps.spaces, &probe->kept_spaces};
 }
 
 static void close_all(struct fd_vec *fds)
@@ -240,10 +243,26 @@ static int load_rules(struct probe *probe)
 		return -ENOMEM;
 	for (size_t i = 0; i < added; i++)
 		fresh[i] = *unwind_rules_at(probe->rules, probe->rules_loaded + i);
-	err = update_array(bpf_map__fd(probe->skeleton->maps.rules), probe->rules_loaded, fresh,
-			   added);
+	err = update_array(probe->object.maps.rules, probe->rules_loaded, fresh, added);
 	if (!err)
 		probe->rules_loaded = count;
+	return err;
+}
+
+/*
+ * The file is opened once more for this: its code and its .eh_frame, which nobody else asks for as a whole, are megabytes,
+ * and would stay as long as the module does.
+ */
+static int make_table(struct unwind_table *table, const struct module *module,
+		      struct unwind_rules *rules)
+{
+	struct elf_file *again = NULL;
+	int fd = module_open(module), err;
+
+	if (fd >= 0 && elf_file_open_fd(fd, &again))
+		again = NULL;
+	err = unwind_table_init(table, again ? again : module->elf, rules);
+	elf_file_free(again);
 	return err;
 }
 
@@ -262,7 +281,7 @@ static int load_module(struct probe *probe, const struct module *module)
 	if (slot->loaded || !module->elf)
 		return 0;
 	slot->loaded = true;
-	err = unwind_table_init(&table, module->elf, probe->rules);
+	err = make_table(&table, module, probe->rules);
 	if (!err)
 		err = add_table(probe, &table, slot);
 	if (err)
@@ -299,19 +318,20 @@ static uint32_t free_pair(const struct probe *probe)
 {
 	uint32_t pair = 0;
 
-	while (pair < HF_MAX_PROCESSES && probe->pairs_used[pair / 64] & 1ull << pair % 64)
+	while (pair < probe->object.process_max && probe->pairs_used[pair / 64] & 1ull << pair % 64)
 		pair++;
 	return pair;
 }
 
 int tables_prepare(struct probe *probe)
 {
-	uint32_t pairs = free_pair(probe) + SPARE_PAIRS;
-	int err = reserve_blocks(probe, SPARE_BLOCKS);
+	bool small = probe->options.small;
+	uint32_t pairs = free_pair(probe) + (small ? SPARE_PAIRS_SMALL : SPARE_PAIRS);
+	int err = reserve_blocks(probe, small ? SPARE_BLOCKS_SMALL : SPARE_BLOCKS);
 
 	if (err == -ENOSPC)
 		err = 0;
-	return err || pairs > HF_MAX_PROCESSES ? err : reserve_pairs(probe, pairs);
+	return err || pairs > probe->object.process_max ? err : reserve_pairs(probe, pairs);
 }
 
 int space_reserve(struct probe *probe, uint32_t *ret_pair)
@@ -319,7 +339,7 @@ int space_reserve(struct probe *probe, uint32_t *ret_pair)
 	uint32_t pair = free_pair(probe);
 	int err;
 
-	if (pair == HF_MAX_PROCESSES)
+	if (pair == probe->object.process_max)
 		return -ENOSPC;
 	err = reserve_pairs(probe, pair + 1);
 	if (err)

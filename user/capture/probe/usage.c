@@ -33,12 +33,11 @@ int probe_usage_count(struct probe *probe, bool on)
 	return 0;
 }
 
-static int add_program(const struct bpf_program *program, uint64_t *hits, uint64_t *ns,
-		       uint64_t *missed)
+static int add_program(int fd, uint64_t *hits, uint64_t *ns, uint64_t *missed)
 {
 	struct bpf_prog_info info = {0};
 	uint32_t size = sizeof(info);
-	int fd = bpf_program__fd(program), err;
+	int err;
 
 	if (fd < 0) /* not loaded: this kernel has a better one */
 		return 0;
@@ -54,26 +53,26 @@ static int add_program(const struct bpf_program *program, uint64_t *hits, uint64
 int probe_usage(const struct probe *probe, struct probe_usage *ret)
 {
 	struct probe_usage usage = {0};
-	const struct holdfast_bpf *s = probe->skeleton;
+	const struct probe_object *s = &probe->object;
 	const struct {
-		const struct bpf_program *program;
+		int program;
 		uint64_t *hits, *ns;
 	} counted[] = {
-		{s->progs.alloc_entry, &usage.entry_hits, &usage.program_ns},
-		{s->progs.alloc_session, &usage.session_hits, &usage.program_ns},
-		{s->progs.alloc_return, &usage.return_hits, &usage.program_ns},
-		{s->progs.alloc_ret_insn, &usage.ret_insn_hits, &usage.program_ns},
-		{s->progs.mapping_enter, &usage.syscall_hits, &usage.machine_ns},
-		{s->progs.mapping_exit, &usage.syscall_hits, &usage.machine_ns},
-		{s->progs.page_fault, &usage.fault_hits, &usage.machine_ns},
-		{s->progs.mmap_enter, &usage.mapping_hits, &usage.machine_ns},
-		{s->progs.mmap_exit, &usage.mapping_hits, &usage.machine_ns},
-		{s->progs.munmap_enter, &usage.mapping_hits, &usage.machine_ns},
-		{s->progs.munmap_exit, &usage.mapping_hits, &usage.machine_ns},
-		{s->progs.mremap_enter, &usage.mapping_hits, &usage.machine_ns},
-		{s->progs.mremap_exit, &usage.mapping_hits, &usage.machine_ns},
-		{s->progs.brk_enter, &usage.mapping_hits, &usage.machine_ns},
-		{s->progs.brk_exit, &usage.mapping_hits, &usage.machine_ns},
+		{s->programs.alloc_entry, &usage.entry_hits, &usage.program_ns},
+		{s->programs.alloc_session, &usage.session_hits, &usage.program_ns},
+		{s->programs.alloc_return, &usage.return_hits, &usage.program_ns},
+		{s->programs.alloc_ret_insn, &usage.ret_insn_hits, &usage.program_ns},
+		{s->programs.mapping_enter, &usage.syscall_hits, &usage.machine_ns},
+		{s->programs.mapping_exit, &usage.syscall_hits, &usage.machine_ns},
+		{s->programs.page_fault, &usage.fault_hits, &usage.machine_ns},
+		{s->programs.mmap_enter, &usage.mapping_hits, &usage.machine_ns},
+		{s->programs.mmap_exit, &usage.mapping_hits, &usage.machine_ns},
+		{s->programs.munmap_enter, &usage.mapping_hits, &usage.machine_ns},
+		{s->programs.munmap_exit, &usage.mapping_hits, &usage.machine_ns},
+		{s->programs.mremap_enter, &usage.mapping_hits, &usage.machine_ns},
+		{s->programs.mremap_exit, &usage.mapping_hits, &usage.machine_ns},
+		{s->programs.brk_enter, &usage.mapping_hits, &usage.machine_ns},
+		{s->programs.brk_exit, &usage.mapping_hits, &usage.machine_ns},
 	};
 	int err = 0;
 

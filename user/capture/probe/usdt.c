@@ -37,8 +37,7 @@ static int site_number(struct probe *probe, const struct hf_usdt_site *site, uin
 	}
 	if (number == HF_MAX_USDT_SITES)
 		return -ENOSPC;
-	err = bpf_map_update_elem(bpf_map__fd(probe->skeleton->maps.usdt_sites), &number, site,
-				  BPF_ANY);
+	err = bpf_map_update_elem(probe->object.maps.usdt_sites, &number, site, BPF_ANY);
 	if (!err)
 		err = vec_push(&probe->usdt_sites, *site);
 	if (!err)
@@ -119,7 +118,7 @@ static bool is_first(const struct allocator_set *set, size_t index)
 int usdts_attach(struct probe *probe, const struct allocator_set *set,
 		 struct probed_process *process, struct probe_attached *attached)
 {
-	int err = 0, program = bpf_program__fd(probe->skeleton->progs.usdt_block);
+	int err = 0, program = probe->object.programs.usdt_block;
 
 	for (size_t i = set->first_new; !err && i < set->function_count; i++) {
 		_cleanup_(probe_list_done) struct probe_list list = {.pid = process->pid};

@@ -193,6 +193,7 @@ static int read_all(struct elf_file *file)
 	read_interpreter(file);
 	elf_read_build_id(file);
 	elf_read_dynamic(file);
+	file->opened_mark = elf_source_mark(file->source);
 	return 0;
 }
 
@@ -214,6 +215,13 @@ int elf_file_open_source(struct elf_source *source, struct elf_file **ret)
 	}
 	*ret = file;
 	return 0;
+}
+
+void elf_file_forget(struct elf_file *file)
+{
+	free(file->names->slots);
+	*file->names = (struct elf_names){0};
+	elf_source_forget(file->source, file->opened_mark);
 }
 
 int elf_file_open_fd(int fd, struct elf_file **ret)

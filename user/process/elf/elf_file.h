@@ -9,7 +9,7 @@
  * not libelf, because it reads a header again that was checked before (the target may write meanwhile), takes
  * memory by counts in it, and needs the whole file in memory to do neither.
  *
- * What a function returns as owned by the file stays valid until elf_file_free(). A const file still
+ * What a function returns as owned by the file stays valid until elf_file_free() or elf_file_forget(). A const file still
  * reads and keeps parts on demand: not thread-safe, one owner. Errors: -ENOENT, -EACCES as open(2); -EBADF not an ELF file;
  * -ENOTSUP 32-bit or foreign machine or byte order; -EINVAL damaged; -ENOMEM.
  */
@@ -40,6 +40,8 @@ int elf_file_open_path(const char *path, struct elf_file **ret);
 /* Copies @size bytes at @image (a vdso, a fuzzer's input). */
 int elf_file_open_memory(const void *image, size_t size, struct elf_file **ret);
 void elf_file_free(struct elf_file *file);
+/* Gives back what was read since it was opened: what of it was handed out is not valid any more. Further questions read it anew. */
+void elf_file_forget(struct elf_file *file);
 /* The descriptor, still the file's own; -1: from memory. For libelf and libdw in process/symbol, which read
  * debug sections that would not fit this module's limit. */
 int elf_file_descriptor(const struct elf_file *file);

@@ -35,6 +35,7 @@ struct elf_file {
 	size_t segment_count;
 	struct build_id build_id;
 	const char *interpreter;
+	size_t opened_mark;     /* of the source: what was read to open it */
 	const uint8_t *dynamic; /* PT_DYNAMIC's bytes, Elf64_Dyn not necessarily aligned */
 	size_t dynamic_count;
 };

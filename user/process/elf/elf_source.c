@@ -10,7 +10,7 @@
 #include "base/fileio.h"
 #include "base/vec.h"
 
-#define PEEK_BYTES 65536u /* power of two */
+#define PEEK_BYTES 8192u /* power of two; some stay for each library that a target has mapped */
 
 /* A part that was read. */
 struct part {
@@ -157,6 +157,21 @@ int elf_source_view(struct elf_source *source, uint64_t offset, uint64_t size, c
 int elf_source_peek(struct elf_source *source, uint64_t offset, uint64_t size, const uint8_t **ret)
 {
 	return view(source, offset, size, PEEK_BYTES, ret);
+}
+
+size_t elf_source_mark(const struct elf_source *source)
+{
+	return source->parts.count;
+}
+
+void elf_source_forget(struct elf_source *source, size_t mark)
+{
+	while (source->parts.count > mark) {
+		struct part *part = &source->parts.items[--source->parts.count];
+
+		source->kept_bytes -= part->size;
+		free(part->bytes);
+	}
 }
 
 int elf_source_copy(const struct elf_source *source, uint64_t offset, size_t size, uint8_t *ret)

@@ -29,6 +29,9 @@ uint64_t elf_source_size(const struct elf_source *source);
 int elf_source_view(struct elf_source *source, uint64_t offset, uint64_t size, const uint8_t **ret);
 /* The same for small pieces here and there: reads and keeps whole blocks. */
 int elf_source_peek(struct elf_source *source, uint64_t offset, uint64_t size, const uint8_t **ret);
+/* How much is kept now; all that was read since then is given back, and what was handed out of it is not valid any more. */
+size_t elf_source_mark(const struct elf_source *source);
+void elf_source_forget(struct elf_source *source, size_t mark);
 /* Copies without keeping, so without a limit. -EINVAL outside the file, or the error of pread(2). */
 int elf_source_copy(const struct elf_source *source, uint64_t offset, size_t size, uint8_t *ret);
 

@@ -49,6 +49,7 @@ int process_cmdline(int pid, char **ret_text)
 	_cleanup_free_ char *path = proc_path(pid, "cmdline");
 	_cleanup_free_ char *text = malloc(CMDLINE_MAX_BYTES + 1);
 	_cleanup_close_ int fd = -1;
+	char *shorter;
 	size_t size;
 	int err;
 
@@ -66,6 +67,10 @@ int process_cmdline(int pid, char **ret_text)
 		if (text[i] == '\0')
 			text[i] = ' ';
 	text[size] = '\0';
+	/* Most are short, and kept for long. */
+	shorter = realloc(text, size + 1);
+	if (shorter)
+		text = shorter;
 	*ret_text = no_free_ptr(text);
 	return 0;
 }

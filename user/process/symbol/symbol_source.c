@@ -115,7 +115,7 @@ static int load_lines(struct symbol_source *source)
 					       source->supplementary.steady};
 	int err;
 
-	if (!source->in_file.dwarf && !source->in_debug.dwarf)
+	if (source->info || (!source->in_file.dwarf && !source->in_debug.dwarf))
 		return 0;
 	if (!source->in_file.dwarf)
 		lines = (struct debug_elf_file){source->debug.fd, source->debug.steady};
@@ -172,4 +172,12 @@ void symbol_source_release(struct symbol_source *source)
 {
 	if (source->info)
 		debug_info_release(source->info);
+	if (source->loaded)
+		symbol_table_done(&source->symbols);
+	source->loaded = false;
+	elf_file_free(source->minidebug);
+	source->minidebug = NULL;
+	elf_file_forget(source->file);
+	if (source->debug.file)
+		elf_file_forget(source->debug.file);
 }

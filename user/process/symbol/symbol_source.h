@@ -41,7 +41,7 @@ bool symbol_source_has_symbols(const struct symbol_source *source);
 bool symbol_source_has_debug(const struct symbol_source *source);
 uint64_t symbol_source_curtailed(const struct symbol_source *source);
 
-/* Gives libdw's memory back. */
+/* Gives back all but what was found out about it: libdw's memory, tables of symbols, what was read of files. The next question reads anew. */
 void symbol_source_release(struct symbol_source *source);
 
 #endif

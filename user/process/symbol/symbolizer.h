@@ -94,7 +94,7 @@ int symbolizer_resolve(struct symbolizer *symbolizer, uint32_t module, uint64_t 
 int symbolizer_resolve_jit(struct symbolizer *symbolizer, int pid, uint64_t address,
 			   struct symbol_frame *ret);
 
-/* Gives back what only new questions need (libdw's memory); answers stay. After a report, in the agent. */
+/* Gives back what only new questions need (files, symbol tables, libdw's memory); answers stay. After a report, in the agent. */
 void symbolizer_release(struct symbolizer *symbolizer);
 
 struct symbolizer_counts {
