@@ -89,6 +89,10 @@ ended()
 	live gc_counts
 }
 
+@test "components by thread, by the configuration's file: what threads of such names have allocated" {
+	live threads
+}
+
 @test "a damaged store is set aside and told, and the agent goes on" {
 	live damaged
 }

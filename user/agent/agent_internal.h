@@ -57,6 +57,7 @@ VEC_STRUCT(agent_job_vec, struct agent_job *);
 struct agent_component {
 	char *name;
 	uint64_t outstanding_bytes, peak_bytes;
+	bool estimated;
 	double growth_bytes_per_second;
 };
 

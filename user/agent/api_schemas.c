@@ -174,6 +174,7 @@ static const struct http_answer_field component_fields[] = {
 	 .help = "of the profiles since the target is watched"},
 	{.name = "outstanding_bytes", .type = "integer"},
 	{.name = "peak_bytes", .type = "integer"},
+	{.name = "estimated", .type = "boolean", .help = "by what fell into windows of tracing"},
 	{.name = "growth_bytes_per_second", .type = "number"},
 	{.name = "growth_rate_mb_per_min", .type = "number"},
 	{.name = NULL},

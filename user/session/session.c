@@ -42,12 +42,18 @@ static int start_ingest(struct session *session)
 		.life = on_life,
 		.user = session,
 	};
+	bool by_thread = component_rules_by_thread(&session->options.components);
 	struct ingest_options ingest = {
 		.ring_fd = probe_ring_fd(session->probe),
 		.recorder = session->options.recorder,
 	};
-	int err = accounts_new(&accounts, &session->accounts);
+	int err = by_thread ? thread_book_new(&session->options.components, process_thread_comm,
+					      &session->threads)
+			    : 0;
 
+	accounts.threads = session->threads;
+	if (!err)
+		err = accounts_new(&accounts, &session->accounts);
 	if (!err)
 		err = python_names_new(&session->python_names);
 	if (!err)
@@ -147,6 +153,7 @@ void session_free(struct session *session)
 	python_names_free(session->python_names);
 	probe_free(session->probe);
 	accounts_free(session->accounts);
+	thread_book_free(session->threads);
 	for (size_t i = 0; i < session->members.count; i++)
 		member_free(session->members.items[i]);
 	vec_done(&session->members);

@@ -24,6 +24,7 @@
 #include "session/python_names.h"
 #include "session/resolve.h"
 #include "session/session.h"
+#include "session/thread_book.h"
 
 /* One process of the session, as the main thread sees it. */
 struct member {
@@ -108,6 +109,7 @@ struct session {
 	struct probe_costs costs;
 	struct overhead overhead;
 	struct accounts *accounts;
+	struct thread_book *threads; /* the ingest thread's; NULL: no component is by thread */
 	struct ingest *ingest;
 	struct governor *governor; /* NULL: every call is traced, whatever it costs */
 	struct mailbox *lives;     /* struct life, from ingest */

@@ -22,6 +22,7 @@ import xml.dom.minidom
 
 import agent_ends
 import agent_gauges
+import agent_parts
 import talk
 from agent_live import (Agent, Skipped, Wrong, code_changes, copy_of, descendants, expect, main, python,
                         running, server, until)
@@ -619,4 +620,4 @@ def case_leak(options):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv, {**vars(agent_ends), **vars(agent_gauges), **globals()}))
+    sys.exit(main(sys.argv, {**vars(agent_ends), **vars(agent_gauges), **vars(agent_parts), **globals()}))
