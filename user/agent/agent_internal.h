@@ -42,9 +42,12 @@ struct agent_job {
 	bool stopping, ended;        /* STOP was said; END or ERROR came */
 	bool started;                /* it has attached */
 	bool goes_on;                /* TRACE: without a time of its own */
-	const char *reason;          /* growth, session, request, ... of the profiles it makes */
-	bool report_asked;           /* and it has not come yet */
-	bool last;                   /* the last report came */
+	bool scans;                  /* TRACE: the heap is looked at now */
+	bool faults;
+	uint32_t off;       /* TRACE: of its request, as faults */
+	const char *reason; /* growth, session, request, ... of the profiles it makes */
+	bool report_asked;  /* and it has not come yet */
+	bool last;          /* the last report came */
 	uint64_t kept_ns,
 		profile; /* CLOCK_MONOTONIC: when a profile was stored last; its id; 0: none was */
 	/* Who waits for a collection, or NULL. */

@@ -236,7 +236,9 @@ static double alarm_value(const struct agent_target *target, enum alarm_kind kin
 	if (kind == ALARM_GROWTH)
 		/* Only what is surely so fast. */
 		return target->growth_known ? target->growth.low : 0;
-	return (double)target->watched->reading.memory.rss_bytes;
+	return target->watched->reading.memory.rss_bytes == WATCH_UNKNOWN
+		       ? 0
+		       : (double)target->watched->reading.memory.rss_bytes;
 }
 
 static void add_amount(struct strbuf *out, enum alarm_kind kind, double value)

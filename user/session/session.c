@@ -100,6 +100,7 @@ int session_new(const struct session_options *options, struct session **ret, str
 	struct probe_options probe = {
 		.ring_bytes = options->ring_bytes,
 		.faults = options->faults,
+		.no_mappings = options->off >> SESSION_MAPPINGS & 1,
 		.follow = options->follow,
 		.span_rules = options->spans.count < HF_MAX_SPAN_RULES ? options->spans.count
 								       : HF_MAX_SPAN_RULES,
@@ -132,7 +133,8 @@ int session_new(const struct session_options *options, struct session **ret, str
 	if (!err)
 		err = governor_new(session, &session->governor);
 	/* Without windows there is no line for what is made, but the rest of the verdict. */
-	if (!err && pylooks_wanted(session) && births_new(session, &session->births) == -ENOMEM)
+	if (!err && pylooks_wanted(session) && !session_is_off(session, SESSION_PYTHON_LINES) &&
+	    births_new(session, &session->births) == -ENOMEM)
 		err = -ENOMEM;
 	if (err)
 		return error_set_errno(error, HF_E_INTERNAL, -err, "can't start: %s",
@@ -345,6 +347,11 @@ static int on_timer(void *user, uint32_t expirations)
 void session_set_budget(struct session *session, double percent)
 {
 	session->options.budget_percent = percent;
+}
+
+void session_set_looks(struct session *session, bool on)
+{
+	session->looks_wait = !on;
 }
 
 int session_add_fd(struct session *session, int fd, int (*fn)(void *user, uint32_t events),

@@ -584,7 +584,7 @@ def look_to_end(agent, pid):
 def case_leak(options):
     with server(options, "--rate=2000") as target:
         ready(target)
-        with Agent(options, targets=[{"pid": target.pid}]) as agent:
+        with Agent(options, mode="production", targets=[{"pid": target.pid}]) as agent:
             found = until(lambda: leak_of(agent, "parse_header_copy"), "the leak is found", 90)
             check_leak(agent, target.pid, found)
             session = begin_session(agent, target.pid) # until the end: all is seen by one trace
