@@ -107,6 +107,7 @@ struct agent_target {
 	struct trend growth; /* over growth_window_ns */
 	bool growth_known;
 	uint64_t fitted_ns;
+	uint64_t grows_since_ns; /* CLOCK_MONOTONIC: surely so from each look to the next; 0: it does not grow */
 	struct trace_state trace;
 	struct agent_job *job; /* TRACE; NULL: it is not traced */
 	/* Of the newest trace: when it was over (CLOCK_MONOTONIC; 0: it is not, or there was none), what the heap held by its last word. */

@@ -229,6 +229,10 @@ static void fit(struct agent_target *target, uint64_t now_ns)
 	target->fitted_ns = now_ns;
 	target->growth_known =
 		!history_fit(&target->watched->rss, now_ns, window_ns, &target->growth);
+	if (!target_grows(target))
+		target->grows_since_ns = 0;
+	else if (!target->grows_since_ns)
+		target->grows_since_ns = now_ns;
 }
 
 static double alarm_value(const struct agent_target *target, enum alarm_kind kind)

@@ -33,14 +33,15 @@ static bool threshold_crossed(const struct agent_target *target)
 	return false;
 }
 
-/* Over thrice the window, if it is watched for so long; else over what there is. */
+/* Over thrice the window: by its whole, or by one look after the other for two windows, each of which goes back by one. */
 static bool persists(const struct agent_target *target, uint64_t now_ns)
 {
+	uint64_t window_ns = growth_window_ns(target->agent);
 	struct trend trend;
 
-	return !history_fit(&target->watched->rss, now_ns, 3 * growth_window_ns(target->agent),
-			    &trend) &&
-	       trend.low > TRACE_GROWTH_LEAST;
+	return now_ns >= target->grows_since_ns + 2 * window_ns ||
+	       (!history_fit(&target->watched->rss, now_ns, 3 * window_ns, &trend) &&
+		trend.low > TRACE_GROWTH_LEAST);
 }
 
 /* Lines of Python are in stacks of what these see; collections and gauges need no trace. */
