@@ -89,6 +89,18 @@ ended()
 	live gc_counts
 }
 
+@test "components by thread, by the configuration's file: what threads of such names have allocated" {
+	live threads
+}
+
+@test "each of enabled_backends switches what it names: what is off is not there, and a report says so" {
+	live backends
+}
+
+@test "heaps are looked at as the mode says: never, on suspicion, where growth persists" {
+	live scans
+}
+
 @test "a damaged store is set aside and told, and the agent goes on" {
 	live damaged
 }

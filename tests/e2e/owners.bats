@@ -21,6 +21,16 @@ owners()
 		--option=--component --option='rest=function:main' static_glibc
 }
 
+THREADS="--option=--component --option=engine=thread:engine-*,function:keep --option=--component --option=engine=thread:engine-*,function:map_and_cut --option=--component --option=plugin=thread:plugin-* --option=--component --option=workflow=thread:workflow"
+
+@test "components by thread: blocks and mappings of one function, by who allocated them; renamed and ended threads" {
+	owners $THREADS named_threads
+}
+
+@test "components by thread in windows are estimated, and say so" {
+	owners $THREADS --about 50 --mode=--budget --mode=1% named_threads --busy=12
+}
+
 @test "a recording is told by components when it is reported" {
 	cd "$BATS_TEST_TMPDIR"
 	(echo go && sleep 3) | "$ROOT/holdfast" record --exact --for 3s -q -o r -- "$OUT/targets/static_glibc" 2> err
@@ -33,6 +43,8 @@ owners()
 		assert (small["name"], small["outstanding_bytes"], other["name"]) == ("small", 4000, "other"), r["components"]
 		assert small["outstanding_bytes"] + other["outstanding_bytes"] == sum(s["outstanding_bytes"] for s in r["sites"])
 	PY
+	"$ROOT/holdfast" report r.hfrec --component 'small=thread:*' > text
+	grep 'a recording has no names of threads' text
 }
 
 @test "a recording has its spans" {

@@ -27,6 +27,39 @@ static void each_mode_waits_for_its_sign(void **state)
 	assert_int_equal(trace_wanted(&fresh, &signs), TRACE_GROWING);
 }
 
+/* The modes as they are: rows of agent_mode_rows against what is known. */
+static void each_mode_looks_at_heaps_at_its_own_signs(void **state)
+{
+	enum { QUIET, SUSPECTED, ASKED, GROWING, PERSISTENT, SIGNS };
+	static const struct trace_signs signs[SIGNS] = {
+		[QUIET] = {.now_ns = MINUTE},
+		[SUSPECTED] = {.now_ns = MINUTE, .suspected = true},
+		[ASKED] = {.now_ns = MINUTE, .session = true},
+		[GROWING] = {.now_ns = MINUTE, .growing = true},
+		[PERSISTENT] = {.now_ns = MINUTE, .growing = true, .persistent = true},
+	};
+	static const bool wanted[AGENT_MODE_COUNT][SIGNS] = {
+		[AGENT_MODE_ADVANCED] = {false, true, true, true, true},
+		[AGENT_MODE_PRODUCTION] = {[PERSISTENT] = true},
+		[AGENT_MODE_DEBUG] = {true, true, true, true, true},
+	};
+	const struct trace_state asked = {.asked_until_ns = 2 * MINUTE}, fresh = {.pauses = 0};
+
+	(void)state;
+	for (int mode = 0; mode < AGENT_MODE_COUNT; mode++) {
+		struct trace_signs known = {.now_ns = MINUTE};
+
+		for (int i = 0; i < SIGNS; i++) {
+			known = signs[i];
+			known.scans = agent_mode_rows[mode].scans;
+			assert_int_equal(trace_scans(&fresh, &known), wanted[mode][i]);
+		}
+		known = signs[QUIET];
+		known.scans = agent_mode_rows[mode].scans;
+		assert_int_equal(trace_scans(&asked, &known), wanted[mode][ASKED]);
+	}
+}
+
 static void who_asks_comes_first_but_never_where_nothing_may_be_traced(void **state)
 {
 	const struct trace_state asked = {.asked_until_ns = 2 * MINUTE};
@@ -139,6 +172,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_mode_waits_for_its_sign),
+		cmocka_unit_test(each_mode_looks_at_heaps_at_its_own_signs),
 		cmocka_unit_test(who_asks_comes_first_but_never_where_nothing_may_be_traced),
 		cmocka_unit_test(pauses_get_longer_where_nothing_is_found),
 		cmocka_unit_test(much_faster_growth_ends_a_pause),

@@ -119,6 +119,32 @@ static void process_that_matches_is_found_read_and_given_up(void **state)
 	assert_int_equal(process_watch_count(s->watch), 0);
 }
 
+static void without_gauges_nothing_of_memory_is_known_but_that_it_lives(void **state)
+{
+	struct setting *s = *state;
+	pid_t pid = child_named(s->comm);
+	const struct watched *watched;
+
+	process_watch_pass(s->watch, SECOND);
+	process_watch_set_gauges(s->watch, false);
+	process_watch_pass(s->watch, 2 * SECOND);
+	watched = process_watch_at(s->watch, 0);
+	assert_true(watched->reading.memory.rss_bytes == WATCH_UNKNOWN);
+	assert_true(watched->reading.memory.vms_bytes == WATCH_UNKNOWN);
+	assert_int_equal(watched->reading.full_ns, 0);
+	assert_int_equal(watched->rss.recent_count, 0);
+	process_watch_pass(s->watch, 200 * SECOND);
+	assert_int_equal(watched->reading.full_ns, 0);
+	process_watch_set_gauges(s->watch, true);
+	process_watch_pass(s->watch, 400 * SECOND);
+	assert_true(watched->reading.memory.rss_bytes < WATCH_UNKNOWN);
+	assert_true(watched->reading.full_ns);
+	process_watch_set_gauges(s->watch, false);
+	end_child(pid);
+	process_watch_pass(s->watch, 401 * SECOND);
+	assert_int_equal(s->owner.went, 1);
+}
+
 static void one_that_execs_becomes_a_target_within_ten_seconds(void **state)
 {
 	struct setting *s = *state;
@@ -231,6 +257,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(process_that_matches_is_found_read_and_given_up,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+			without_gauges_nothing_of_memory_is_known_but_that_it_lives, set_up,
+			tear_down),
 		cmocka_unit_test_setup_teardown(one_that_execs_becomes_a_target_within_ten_seconds,
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(rule_is_the_one_that_the_opener_tells, set_up,

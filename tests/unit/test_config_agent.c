@@ -401,6 +401,7 @@ static void names_of_modes_and_levels_are_the_choices(void **state)
 	strbuf_done(&text);
 	loaded(&l, "memory_profiling: {enabled_backends: faults}");
 	assert_true(l.config.enabled_backends == 1 << AGENT_BACKEND_FAULTS);
+	assert_false(config_has_gauges(&l.config) || config_counts_collections(&l.config));
 	assert_int_equal(AGENT_BACKEND_FAULTS, AGENT_BACKEND_COUNT - 1);
 	load_done(&l);
 }
@@ -415,12 +416,14 @@ static void modes_are_as_dear_as_they_say(void **state)
 	assert_int_equal(rows[AGENT_MODE_BASIC].traces, AGENT_NEVER);
 	assert_true(rows[AGENT_MODE_STANDARD].budget_percent == 1);
 	assert_int_equal(rows[AGENT_MODE_STANDARD].traces, AGENT_WHEN_GROWING);
+	assert_int_equal(rows[AGENT_MODE_STANDARD].scans, AGENT_NEVER);
 	assert_true(rows[AGENT_MODE_ADVANCED].components && rows[AGENT_MODE_ADVANCED].python);
 	assert_int_equal(rows[AGENT_MODE_ADVANCED].scans, AGENT_WHEN_SUSPECTED);
 	assert_true(rows[AGENT_MODE_PRODUCTION].budget_percent == 0.5);
 	assert_true(rows[AGENT_MODE_PRODUCTION].max_stop_ns == 50000000);
 	assert_int_equal(rows[AGENT_MODE_PRODUCTION].scans, AGENT_WHEN_PERSISTENT);
 	assert_true(rows[AGENT_MODE_DEBUG].exact);
+	assert_int_equal(rows[AGENT_MODE_DEBUG].scans, AGENT_ALWAYS);
 	for (size_t i = 1; i < AGENT_LEVEL_COUNT; i++)
 		assert_true(agent_level_rows[i].sites_max > agent_level_rows[i - 1].sites_max);
 }

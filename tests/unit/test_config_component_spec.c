@@ -18,7 +18,7 @@ static void components_of_all_forms_are_understood(void **state)
 	assert_null(spec.module);
 	component_spec_done(&spec);
 	assert_int_equal(component_spec_parse("b c=module:libpq*,source:*.c,python_module:app.*,"
-					      "cgroup:/k*,unit:x.service",
+					      "cgroup:/k*,unit:x.service,thread:engine-?",
 					      &spec),
 			 0);
 	assert_string_equal(spec.name, "b c");
@@ -27,6 +27,7 @@ static void components_of_all_forms_are_understood(void **state)
 	assert_string_equal(spec.python_module, "app.*");
 	assert_string_equal(spec.cgroup, "/k*");
 	assert_string_equal(spec.unit, "x.service");
+	assert_string_equal(spec.thread, "engine-?");
 	component_spec_done(&spec);
 }
 
@@ -41,7 +42,6 @@ static void what_is_no_component_is_refused(void **state)
 		"a=function:",
 		"a=functions:f",
 		"a=function:f,",
-		"a=thread:x",
 		"a=function:f,function:g",
 	};
 

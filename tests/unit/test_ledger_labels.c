@@ -11,7 +11,7 @@
 #define P UINT64_C(0x5555deadb000)
 
 static const uint64_t both[] = {11, 22}, second[] = {22};
-static const struct ledger_labels labels_both = {1, both, 2}, labels_second = {2, second, 1};
+static const struct ledger_labels labels_both = {1, both, 2, 0}, labels_second = {2, second, 1, 0};
 
 static struct ledger *new_ledger(void)
 {
@@ -120,6 +120,100 @@ static void rows_tell_what_each_site_has_of_a_set(void **state)
 	ledger_free(l);
 }
 
+/* Of the row with that origin: bytes held, and pieces. */
+static void expect_row(const struct ledger *l, uint64_t origin, uint64_t bytes, uint64_t count)
+{
+	for (size_t i = 0; i < ledger_label_row_count(l); i++) {
+		const uint32_t *labels;
+		uint32_t label_count;
+		const struct ledger_label_row *row = ledger_label_row(l, i, &labels, &label_count);
+
+		if (row->origin != origin)
+			continue;
+		assert_int_equal(row->outstanding_bytes, bytes);
+		assert_int_equal(row->outstanding_count, count);
+		return;
+	}
+	fail_msg("no row of origin %d", (int)origin);
+}
+
+static const struct ledger_labels from_one = {.id = 91, .origin = 1},
+				  from_two = {.id = 92, .origin = 2},
+				  both_from_one = {93, both, 2, 1};
+
+static void rows_of_one_site_are_kept_apart_by_origin(void **state)
+{
+	struct ledger *l = new_ledger();
+
+	(void)state;
+	alloc(l, P, 100, &from_one);
+	alloc(l, P + 32, 10, &from_two);
+	alloc(l, P + 64, 1000, NULL);
+	alloc(l, P + 96, 1, &from_one);
+	expect_row(l, 1, 101, 2);
+	expect_row(l, 2, 10, 1);
+	assert_int_equal(ledger_label_count(l), 0);
+	release(l, P, false);
+	expect_row(l, 1, 1, 1);
+	alloc(l, P + 128, 5, &both_from_one);
+	expect(l, 11, 5, 1, 5);
+	ledger_free(l);
+}
+
+static void map(struct ledger *l, uint64_t address, uint64_t size,
+		const struct ledger_labels *labels)
+{
+	const struct ledger_alloc request = {.address = address,
+					     .size_bytes = size,
+					     .time_ns = 1,
+					     .stack = 7,
+					     .tid = 1,
+					     .class = SITE_MAPPING,
+					     .labels = labels};
+
+	assert_int_equal(ledger_record_map(l, &request), 0);
+}
+
+static void unmap(struct ledger *l, uint64_t address, uint64_t size, bool tentative)
+{
+	const struct ledger_release request = {.address = address,
+					       .time_ns = 2,
+					       .tid = 1,
+					       .class = SITE_MAPPING,
+					       .tentative = tentative};
+
+	ledger_record_unmap(l, &request, size);
+}
+
+static void pieces_of_a_mapping_have_its_labels(void **state)
+{
+	struct ledger *l = new_ledger(), *child = new_ledger();
+	const uint64_t page = 4096;
+
+	(void)state;
+	map(l, 64 * page, 8 * page, &from_one);
+	map(l, 128 * page, page, &from_two);
+	map(l, 256 * page, page, NULL);
+	expect_row(l, 1, 8 * page, 1);
+	unmap(l, 66 * page, page, false);
+	expect_row(l, 1, 7 * page, 2);
+	unmap(l, 65 * page, 3 * page, true);
+	expect_row(l, 1, 5 * page, 2);
+	ledger_undo_unmap(l, 1, 65 * page);
+	expect_row(l, 1, 7 * page, 2);
+	map(l, 71 * page, 2 * page, &from_two);
+	expect_row(l, 1, 6 * page, 2);
+	expect_row(l, 2, 3 * page, 2);
+	assert_int_equal(ledger_inherit(child, l), 0);
+	expect_row(child, 1, 6 * page, 2);
+	unmap(child, 64 * page, 2 * page, false);
+	expect_row(child, 1, 4 * page, 1);
+	expect_row(l, 1, 6 * page, 2);
+	assert_int_equal(ledger_verify(l), 0);
+	ledger_free(child);
+	ledger_free(l);
+}
+
 static void a_forked_child_has_its_parent_s(void **state)
 {
 	struct ledger *l = new_ledger(), *child = new_ledger();
@@ -148,7 +242,7 @@ static void without_memory_a_block_has_no_labels_and_is_counted(void **state)
 	(void)state;
 	assert_int_equal(ledger_new(256 << 10, &l), 0);
 	for (uint64_t i = 0; i < 5000; i++) {
-		const struct ledger_labels labels = {i + 1, &word, 1};
+		const struct ledger_labels labels = {i + 1, &word, 1, 0};
 		const struct ledger_alloc request = {.address = P + 16 * i,
 						     .size_bytes = 8,
 						     .stack = 7,
@@ -205,6 +299,8 @@ int main(void)
 		cmocka_unit_test(a_block_counts_to_each_of_its_labels_until_it_ends),
 		cmocka_unit_test(what_undoes_replaces_and_forgets_blocks_does_so_with_their_labels),
 		cmocka_unit_test(rows_tell_what_each_site_has_of_a_set),
+		cmocka_unit_test(rows_of_one_site_are_kept_apart_by_origin),
+		cmocka_unit_test(pieces_of_a_mapping_have_its_labels),
 		cmocka_unit_test(a_forked_child_has_its_parent_s),
 		cmocka_unit_test(without_memory_a_block_has_no_labels_and_is_counted),
 		cmocka_unit_test(random_lives_add_up),

@@ -161,6 +161,85 @@ static void units_are_parts_of_a_cgroup_s_path(void **state)
 	assert_int_equal(component_rules_without_frame(&given), 15);
 }
 
+static const struct component_rule thread_rules[] = {
+	{.name = "engine", .thread = "engine-*", .function = "keep_*"},
+	{.name = "keepers", .function = "keep_*"},
+	{.name = "plugins", .thread = "plugin-*"},
+};
+static const struct component_rules by_thread = {thread_rules, 3};
+
+/* A site of 1,000 bytes in 10 blocks that grows by 50 B/s, with these parts; a finding where that is asked for. */
+static struct report *report_of_parts(const struct report_site_part *parts, size_t count)
+{
+	const struct report_builder_options options = {.resolve = fixture_resolve,
+						       .components = by_thread};
+	struct call_site site = {.allocs = 10,
+				 .outstanding_bytes = 1000,
+				 .outstanding_count = 10,
+				 .peak_bytes = 2000};
+	const uint64_t pcs[] = {0x10};
+	struct stack_trace trace = {.depth = 1, .pcs = pcs};
+	struct site_verdict verdict = {.state = VERDICT_GROWING, .growth_bytes_per_second = 50};
+	struct finding finding = {.state = VERDICT_GROWING, .growth_bytes_per_second = 50};
+	struct report_site_input input = {.pid = 1,
+					  .site = &site,
+					  .trace = &trace,
+					  .allocator = "malloc",
+					  .verdict = &verdict,
+					  .finding = &finding,
+					  .parts = parts,
+					  .part_count = count};
+	struct report_builder *b;
+	struct report *r;
+
+	assert_int_equal(report_builder_new(&options, &b), 0);
+	assert_int_equal(report_builder_add_site(b, &input), 0);
+	assert_int_equal(report_builder_finish(b, &r), 0);
+	report_builder_free(b);
+	return r;
+}
+
+static void names_of_threads_fit_rules_by_thread_alone(void **state)
+{
+	(void)state;
+	assert_int_equal(component_rules_by_thread(&by_thread), 5);
+	assert_int_equal(component_rules_of_thread(&by_thread, "engine-1"), 1);
+	assert_int_equal(component_rules_of_thread(&by_thread, "plugin-"), 4);
+	assert_int_equal(component_rules_of_thread(&by_thread, "keepers"), 0);
+}
+
+static void a_site_is_shared_out_by_the_threads_that_allocated(void **state)
+{
+	/* Twice of one set, as from two sites that became one. */
+	const struct report_site_part parts[] = {{1, 300, 3}, {4, 100, 1}, {1, 300, 3}};
+	struct report *r = report_of_parts(parts, 3);
+
+	(void)state;
+	assert_int_equal(find(r, "engine")->outstanding_bytes, 600);
+	assert_int_equal(find(r, "engine")->outstanding_count, 6);
+	assert_int_equal(find(r, "engine")->peak_bytes, 1200);
+	assert_true(find(r, "engine")->growth_bytes_per_second == 30);
+	/* The rule before it fits that stack, too, whoever allocated. */
+	assert_int_equal(find(r, "keepers")->outstanding_bytes, 400);
+	assert_int_equal(find(r, "plugins")->outstanding_bytes, 0);
+	assert_int_equal(find(r, COMPONENT_OTHER)->outstanding_bytes, 0);
+	assert_string_equal(r->findings[0].component, "engine");
+	report_free(r);
+}
+
+static void parts_are_never_more_than_the_whole(void **state)
+{
+	const struct report_site_part parts[] = {{1, 900, 2}, {4, UINT64_MAX, UINT64_MAX}};
+	struct report *r = report_of_parts(parts, 2);
+	uint64_t sum = 0;
+
+	(void)state;
+	for (size_t i = 0; i < r->component_count; i++)
+		sum += r->components[i].outstanding_bytes;
+	assert_int_equal(sum, 1000);
+	report_free(r);
+}
+
 static void more_rules_than_there_is_room_for_fit_nothing(void **state)
 {
 	struct component_rule many[COMPONENT_RULES_MAX + 1];
@@ -266,6 +345,9 @@ int main(void)
 		cmocka_unit_test(they_are_written_to_json_and_read_back),
 		cmocka_unit_test(modules_of_python_are_told_by_their_files),
 		cmocka_unit_test(units_are_parts_of_a_cgroup_s_path),
+		cmocka_unit_test(names_of_threads_fit_rules_by_thread_alone),
+		cmocka_unit_test(a_site_is_shared_out_by_the_threads_that_allocated),
+		cmocka_unit_test(parts_are_never_more_than_the_whole),
 		cmocka_unit_test(more_rules_than_there_is_room_for_fit_nothing),
 		cmocka_unit_test(spans_add_up_and_are_written_and_read_back),
 		cmocka_unit_test(every_failing_allocation_is_enomem),

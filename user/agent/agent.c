@@ -429,6 +429,7 @@ static int apply(struct agent *agent, struct config *config, struct target_rules
 	if (err)
 		return err;
 	process_watch_set_rules(agent->watch, rules);
+	process_watch_set_gauges(agent->watch, config_has_gauges(config));
 	target_rules_free(agent->rules);
 	agent->rules = rules;
 	*agent->config = *config;
@@ -521,7 +522,11 @@ static int start_watch(struct agent *agent)
 		.full_share = FULL_SHARE,
 	};
 
-	return process_watch_new(&options, &agent->watch);
+	int err = process_watch_new(&options, &agent->watch);
+
+	if (!err)
+		process_watch_set_gauges(agent->watch, config_has_gauges(agent->config));
+	return err;
 }
 
 static int start_store(struct agent *agent, struct hf_error *error)

@@ -42,10 +42,13 @@ struct agent_job {
 	bool stopping, ended;        /* STOP was said; END or ERROR came */
 	bool started;                /* it has attached */
 	bool goes_on;                /* TRACE: without a time of its own */
-	const char *reason;          /* growth, session, request, ... of the profiles it makes */
-	bool report_asked;           /* and it has not come yet */
-	bool last;                   /* the last report came */
-	bool in_turn;                /* asked for one for nobody but us, and it has not come yet */
+	bool scans;                  /* TRACE: the heap is looked at now */
+	bool faults;
+	uint32_t off;       /* TRACE: of its request, as faults */
+	const char *reason; /* growth, session, request, ... of the profiles it makes */
+	bool report_asked;  /* and it has not come yet */
+	bool last;          /* the last report came */
+	bool in_turn;       /* asked for one for nobody but us, and it has not come yet */
 	uint64_t asked_ns, reported_ns; /* then; when one came last, or it began */
 	uint64_t cpu_ns;                /* as of the last measurement of what we cost */
 	uint64_t kept_ns,
@@ -60,6 +63,7 @@ VEC_STRUCT(agent_job_vec, struct agent_job *);
 struct agent_component {
 	char *name;
 	uint64_t outstanding_bytes, peak_bytes;
+	bool estimated;
 	double growth_bytes_per_second;
 };
 
@@ -106,6 +110,7 @@ struct agent_target {
 	struct trend growth; /* over growth_window_ns */
 	bool growth_known;
 	uint64_t fitted_ns;
+	uint64_t grows_since_ns; /* CLOCK_MONOTONIC: surely so from each look to the next; 0: it does not grow */
 	struct trace_state trace;
 	struct agent_job *job; /* TRACE; NULL: it is not traced */
 	/* Of the newest trace: when it was over (CLOCK_MONOTONIC; 0: it is not, or there was none), what the heap held by its last word. */

@@ -12,6 +12,7 @@ static void put_component(struct json_out *json, const struct agent_component *c
 	json_out_double(json, "peak_memory_mb", (double)component->peak_bytes / API_MB);
 	json_out_u64(json, "outstanding_bytes", component->outstanding_bytes);
 	json_out_u64(json, "peak_bytes", component->peak_bytes);
+	json_out_bool(json, "estimated", component->estimated);
 	api_put_growth(json, component->growth_bytes_per_second);
 }
 

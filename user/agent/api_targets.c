@@ -107,8 +107,8 @@ static void put_reading(struct json_out *json, const struct agent_target *target
 	const struct process_memory *memory = &reading->memory;
 	bool full = reading->full_ns;
 
-	json_out_u64(json, "rss_bytes", memory->rss_bytes);
-	json_out_u64(json, "vms_bytes", memory->vms_bytes);
+	api_put_u64(json, "rss_bytes", memory->rss_bytes);
+	api_put_u64(json, "vms_bytes", memory->vms_bytes);
 	api_put_u64(json, "pss_bytes", full ? memory->pss_bytes : STORE_UNKNOWN);
 	api_put_u64(json, "uss_bytes", full ? memory->uss_bytes : STORE_UNKNOWN);
 	api_put_u64(json, "swap_bytes", full ? memory->swap_bytes : STORE_UNKNOWN);
@@ -340,7 +340,7 @@ int api_usage(struct http_request *request, void *user)
 	api_put_u64(json, "heap_used_bytes", target->inside.heap_used_bytes);
 	api_put_u64(json, "heap_free_bytes", target->inside.heap_free_bytes);
 	json_out_double(json, "fragmentation_percent", target->inside.fragmentation_percent);
-	json_out_u64(json, "minor_faults", reading->minor_faults);
-	json_out_u64(json, "major_faults", reading->major_faults);
+	api_put_u64(json, "minor_faults", reading->full_ns ? reading->minor_faults : STORE_UNKNOWN);
+	api_put_u64(json, "major_faults", reading->full_ns ? reading->major_faults : STORE_UNKNOWN);
 	return http_answer_composed(request, 200);
 }

@@ -19,7 +19,7 @@
 
 static bool wanted(const struct agent_target *target)
 {
-	return target->id && target->agent->config->enable_gc_monitoring &&
+	return target->id && config_counts_collections(target->agent->config) &&
 	       target->settings.mode != AGENT_MODE_OFF;
 }
 

@@ -48,7 +48,8 @@ static void take_tick(struct agent_job *job, const void *bytes, size_t size)
 	if (size != sizeof(job->tick))
 		return;
 	memcpy(&job->tick, bytes, size);
-	if (job->target) {
+	/* Without native allocations mappings are all, and no heap. */
+	if (job->target && config_has_backend(job->agent->config, AGENT_BACKEND_NATIVE)) {
 		job->target->inside.heap_live_bytes = job->tick.heap_live_bytes;
 		job->target->trace_heap_bytes = job->tick.heap_live_bytes;
 	}

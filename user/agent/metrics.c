@@ -48,12 +48,12 @@ static double if_full(const struct agent_target *target, uint64_t bytes)
 
 static double rss(const struct agent_target *t)
 {
-	return (double)memory_of(t)->rss_bytes;
+	return known(memory_of(t)->rss_bytes);
 }
 
 static double vms(const struct agent_target *t)
 {
-	return (double)memory_of(t)->vms_bytes;
+	return known(memory_of(t)->vms_bytes);
 }
 
 static double pss(const struct agent_target *t)
@@ -108,7 +108,7 @@ static double traced(const struct agent_target *t)
 
 static double faults(const struct agent_target *t)
 {
-	return (double)t->watched->reading.major_faults;
+	return t->watched->reading.full_ns ? (double)t->watched->reading.major_faults : NAN;
 }
 
 static double overhead(const struct agent_target *t)

@@ -75,8 +75,8 @@ static void add_detail(const struct agent_target *target, const struct last_word
 	json_out_init(&json, &sink, 0);
 	json_out_begin_object(&json, NULL);
 	api_put_time(&json, "killed_at", words->killed_ns);
-	json_out_u64(&json, "rss_bytes", words->rss_bytes);
-	json_out_u64(&json, "vms_bytes", reading->memory.vms_bytes);
+	api_put_u64(&json, "rss_bytes", words->rss_bytes);
+	api_put_u64(&json, "vms_bytes", reading->memory.vms_bytes);
 	api_put_u64(&json, "limit_bytes",
 		    reading->limit_bytes ? reading->limit_bytes : STORE_UNKNOWN);
 	api_put_u64(&json, "heap_live_bytes", words->heap_bytes);
@@ -93,8 +93,11 @@ static void add_text(const struct agent_target *target, const struct last_words 
 {
 	uint64_t limit = target->watched->reading.limit_bytes;
 
-	strbuf_addstr(out, "the kernel killed it for memory: it held ");
-	strbuf_add_human_bytes(out, words->rss_bytes);
+	strbuf_addstr(out, "the kernel killed it for memory");
+	if (words->rss_bytes != STORE_UNKNOWN) {
+		strbuf_addstr(out, ": it held ");
+		strbuf_add_human_bytes(out, words->rss_bytes);
+	}
 	if (limit) {
 		strbuf_addstr(out, ", the limit of its cgroups is ");
 		strbuf_add_human_bytes(out, limit);

@@ -33,6 +33,7 @@ static void take_components(struct agent_target *target, const struct report *re
 			return;
 		component->outstanding_bytes = from->outstanding_bytes;
 		component->growth_bytes_per_second = from->growth_bytes_per_second;
+		component->estimated = from->estimated;
 		if (component->peak_bytes < from->outstanding_bytes)
 			component->peak_bytes = from->outstanding_bytes;
 	}

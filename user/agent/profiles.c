@@ -50,7 +50,7 @@ static void take_inside(struct agent_target *target, const struct report *report
 		inside->heap_objects = objects;
 	/* A report is older than what the agent reads itself. */
 	if (collections != STORE_UNKNOWN && target->gc.fd < 0 &&
-	    target->agent->config->enable_gc_monitoring)
+	    config_counts_collections(target->agent->config))
 		inside->gc_collections = collections;
 	if (report->memory.heap_used_bytes) {
 		inside->heap_used_bytes = report->memory.heap_used_bytes;

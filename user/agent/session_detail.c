@@ -28,9 +28,9 @@ static void put_statistics(const struct agent_session *session, struct json_out 
 	json_out_begin_object(json, "statistics");
 	json_out_double(json, "duration_s", (double)(end_wall_ns - session->start_wall_ns) / 1e9);
 	json_out_u64(json, "samples", session->samples);
-	json_out_u64(json, "start_rss_bytes", session->start_rss_bytes);
-	json_out_u64(json, "end_rss_bytes", session->end_rss_bytes);
-	json_out_u64(json, "peak_rss_bytes", session->peak_rss_bytes);
+	api_put_u64(json, "start_rss_bytes", session->start_rss_bytes);
+	api_put_u64(json, "end_rss_bytes", session->end_rss_bytes);
+	api_put_u64(json, "peak_rss_bytes", session->peak_rss_bytes);
 	api_put_growth(json, known ? trend.slope_per_second : NAN);
 	if (known)
 		api_put_interval(json, "growth_interval", trend.low, trend.high);
@@ -114,7 +114,10 @@ static void add_detail(const struct agent_session *session, struct strbuf *out)
 	json_out_init(&json, &sink, 0);
 	json_out_begin_object(&json, NULL);
 	json_out_int(&json, "pid", session->pid);
-	json_out_double(&json, "peak_memory_mb", (double)session->peak_rss_bytes / API_MB);
+	if (session->peak_rss_bytes == STORE_UNKNOWN)
+		json_out_null(&json, "peak_memory_mb");
+	else
+		json_out_double(&json, "peak_memory_mb", (double)session->peak_rss_bytes / API_MB);
 	put_leaks(session, &leaks, &json);
 	put_statistics(session, &json);
 	put_recommendations(session, &leaks, &json);

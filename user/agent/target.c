@@ -229,6 +229,10 @@ static void fit(struct agent_target *target, uint64_t now_ns)
 	target->fitted_ns = now_ns;
 	target->growth_known =
 		!history_fit(&target->watched->rss, now_ns, window_ns, &target->growth);
+	if (!target_grows(target))
+		target->grows_since_ns = 0;
+	else if (!target->grows_since_ns)
+		target->grows_since_ns = now_ns;
 }
 
 static double alarm_value(const struct agent_target *target, enum alarm_kind kind)
@@ -236,7 +240,9 @@ static double alarm_value(const struct agent_target *target, enum alarm_kind kin
 	if (kind == ALARM_GROWTH)
 		/* Only what is surely so fast. */
 		return target->growth_known ? target->growth.low : 0;
-	return (double)target->watched->reading.memory.rss_bytes;
+	return target->watched->reading.memory.rss_bytes == WATCH_UNKNOWN
+		       ? 0
+		       : (double)target->watched->reading.memory.rss_bytes;
 }
 
 static void add_amount(struct strbuf *out, enum alarm_kind kind, double value)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "agent/trace_plan.h"
 
-static bool sign_fits(const struct trace_signs *signs)
+static bool sign_fits(const struct trace_signs *signs, enum agent_when when)
 {
-	switch (signs->when) {
+	switch (when) {
 	case AGENT_NEVER:
 		return false;
 	case AGENT_WHEN_PERSISTENT:
@@ -31,13 +31,20 @@ int trace_wanted(const struct trace_state *state, const struct trace_signs *sign
 		return TRACE_NO;
 	if (signs->session || state->asked_until_ns > signs->now_ns)
 		return TRACE_ASKED;
-	if (!sign_fits(signs))
+	if (!sign_fits(signs, signs->when))
 		return TRACE_NO;
 	if (signs->when == AGENT_ALWAYS)
 		return TRACE_ALWAYS;
 	if (signs->now_ns < state->not_before_ns && !much_faster(state, signs))
 		return TRACE_NO;
 	return signs->growing ? TRACE_GROWING : TRACE_MAYBE_GROWING;
+}
+
+bool trace_scans(const struct trace_state *state, const struct trace_signs *signs)
+{
+	bool asked = signs->session || state->asked_until_ns > signs->now_ns;
+
+	return sign_fits(signs, signs->scans) || (asked && signs->scans == AGENT_WHEN_SUSPECTED);
 }
 
 void trace_ended(struct trace_state *state, const struct trace_signs *signs, bool found_leak,

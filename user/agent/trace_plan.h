@@ -7,6 +7,7 @@
  *	trace_wanted()	how urgent it is: TRACE_NO, or the higher the more
  *	trace_ended()	a trace is over: when may the next one begin?
  *	trace_fits()	may there be one more at the same time, by what all take?
+ *	trace_scans()	while it is traced: is its heap to be looked at?
  *
  * A trace that found nothing is repeated after longer and longer pauses, unless the growth got much faster; one that found a leak is repeated
  * after TRACE_LEAK_PAUSE intervals, to tell how it goes on.
@@ -36,10 +37,11 @@ struct trace_state {
 
 struct trace_signs {
 	enum agent_when when;
-	bool growing;    /* the growth's interval lies above 0, over the growth window */
-	bool persistent; /* and over three of them */
-	bool suspected;  /* it may grow, or a threshold is crossed */
-	bool session;    /* a profiling session runs on it */
+	enum agent_when scans; /* the mode's */
+	bool growing;          /* the growth's interval lies above 0, over the growth window */
+	bool persistent;       /* and over three of them */
+	bool suspected;        /* it may grow, or a threshold is crossed */
+	bool session;          /* a profiling session runs on it */
 	double growth_bytes_per_second;
 	uint64_t now_ns;
 };
@@ -70,6 +72,8 @@ bool trace_fits(const struct trace_memory *memory);
 /* It is too much by now: one should end. */
 bool trace_overflows(const struct trace_memory *memory);
 
+/* Who asks for a trace suspects something; growth that persists is seen, not asked for. */
+bool trace_scans(const struct trace_state *state, const struct trace_signs *signs);
 int trace_wanted(const struct trace_state *state, const struct trace_signs *signs);
 void trace_ended(struct trace_state *state, const struct trace_signs *signs, bool found_leak,
 		 uint64_t interval_ns);

@@ -8,6 +8,7 @@
 #include "agent/store/samples.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "session/session.h"
 
 #define TICK_NS NS_PER_S
 #define TRACE_NS \
@@ -33,14 +34,24 @@ static bool threshold_crossed(const struct agent_target *target)
 	return false;
 }
 
-/* Over thrice the window, if it is watched for so long; else over what there is. */
+/* Over thrice the window: by its whole, or by one look after the other for two windows, each of which goes back by one. */
 static bool persists(const struct agent_target *target, uint64_t now_ns)
 {
+	uint64_t window_ns = growth_window_ns(target->agent);
 	struct trend trend;
 
-	return !history_fit(&target->watched->rss, now_ns, 3 * growth_window_ns(target->agent),
-			    &trend) &&
-	       trend.low > TRACE_GROWTH_LEAST;
+	return now_ns >= target->grows_since_ns + 2 * window_ns ||
+	       (!history_fit(&target->watched->rss, now_ns, 3 * window_ns, &trend) &&
+		trend.low > TRACE_GROWTH_LEAST);
+}
+
+/* Lines of Python are in stacks of what these see; collections and gauges need no trace. */
+static bool has_traced_backend(const struct config *config)
+{
+	return config_has_backend(config, AGENT_BACKEND_NATIVE) ||
+	       config_has_backend(config, AGENT_BACKEND_MMAP) ||
+	       config_has_backend(config, AGENT_BACKEND_FAULTS) ||
+	       config_has_backend(config, AGENT_BACKEND_PYMPLER);
 }
 
 static void read_signs(const struct agent_target *target, uint64_t now_ns, struct trace_signs *ret)
@@ -49,6 +60,7 @@ static void read_signs(const struct agent_target *target, uint64_t now_ns, struc
 
 	*ret = (struct trace_signs){
 		.when = config->enable_leak_detection ? mode_of(target)->traces : AGENT_NEVER,
+		.scans = mode_of(target)->scans,
 		.growing = target_grows(target),
 		.suspected = threshold_crossed(target) ||
 			     (target->growth_known && target->growth.z > 1.96 &&
@@ -61,6 +73,33 @@ static void read_signs(const struct agent_target *target, uint64_t now_ns, struc
 	if (target->sessions && mode_of(target)->traces != AGENT_NEVER)
 		ret->when = mode_of(target)->traces;
 	ret->persistent = ret->growing && persists(target, now_ns);
+	if (!has_traced_backend(config))
+		ret->when = AGENT_NEVER;
+}
+
+static bool sees_faults(const struct agent_target *target)
+{
+	return mode_of(target)->mappings &&
+	       config_has_backend(target->agent->config, AGENT_BACKEND_FAULTS);
+}
+
+static uint32_t off_parts(const struct config *config)
+{
+	static const struct {
+		enum agent_backend backend;
+		enum session_part part;
+	} parts[] = {
+		{AGENT_BACKEND_NATIVE, SESSION_NATIVE},
+		{AGENT_BACKEND_MMAP, SESSION_MAPPINGS},
+		{AGENT_BACKEND_TRACEMALLOC, SESSION_PYTHON_LINES},
+		{AGENT_BACKEND_PYMPLER, SESSION_PYTHON_OBJECTS},
+	};
+	uint32_t off = config_counts_collections(config) ? 0 : 1u << SESSION_COLLECTIONS;
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		if (!config_has_backend(config, parts[i].backend))
+			off |= 1u << parts[i].part;
+	return off;
 }
 
 static size_t traced_count(const struct agent *agent)
@@ -101,6 +140,7 @@ static int start(struct agent_target *target, int wanted)
 	const struct agent_mode_row *mode = mode_of(target);
 	const struct agent_level_row *level = &agent_level_rows[target->settings.level];
 	bool goes_on = wanted >= TRACE_ALWAYS;
+	struct trace_signs signs;
 	struct job_request request = {
 		.kind = JOB_TRACE,
 		.key = target->watched->handle.key,
@@ -111,18 +151,26 @@ static int start(struct agent_target *target, int wanted)
 		.memory_bytes = JOB_MEMORY,
 		.site_max = level->sites_max > UINT32_MAX ? 0 : (uint32_t)level->sites_max,
 		.exact = mode->exact,
-		.faults = mode->mappings && config_has_backend(agent->config, AGENT_BACKEND_FAULTS),
+		.faults = sees_faults(target),
+		.off = off_parts(agent->config),
 		.components = agent->config->enable_component_tracking,
 		.spans = agent->config->enable_component_tracking && mode->components,
 		.looks = mode->scans != AGENT_NEVER,
 		.until_firm = !goes_on,
 	};
-	int err = job_start(agent, target, &request, wanted == TRACE_ASKED ? "session" : "growth",
-			    &target->job);
+	int err;
+
+	read_signs(target, clock_now_ns(), &signs);
+	request.looks_wait = !trace_scans(&target->trace, &signs);
+	err = job_start(agent, target, &request, wanted == TRACE_ASKED ? "session" : "growth",
+			&target->job);
 
 	if (err)
 		return err;
 	target->job->goes_on = goes_on;
+	target->job->scans = !request.looks_wait;
+	target->job->faults = request.faults;
+	target->job->off = request.off;
 	target->trace_over_ns = 0;
 	target->trace_heap_bytes = STORE_UNKNOWN;
 	share_anew(agent);
@@ -176,14 +224,19 @@ static struct agent_target *most_urgent(const struct agent *agent, uint64_t now_
 	return best;
 }
 
-/* One that goes on as long as it is wanted: somebody's session ended, the mode is another. */
+/* One that goes on as long as it is wanted: somebody's session ended, the mode is another; or the backends are. */
 static void end_unwanted(const struct agent *agent, uint64_t now_ns)
 {
 	for (size_t i = 0; i < agent->jobs.count; i++) {
 		struct agent_job *job = agent->jobs.items[i];
 		struct trace_signs signs;
 
-		if (job->kind != JOB_TRACE || !job->target || !job->goes_on)
+		if (job->kind != JOB_TRACE || !job->target)
+			continue;
+		/* Other parts are to be seen than it sees. */
+		if (job->off != off_parts(agent->config) || job->faults != sees_faults(job->target))
+			job_stop(job);
+		if (!job->goes_on)
 			continue;
 		read_signs(job->target, now_ns, &signs);
 		if (trace_wanted(&job->target->trace, &signs) < TRACE_ALWAYS)
@@ -203,6 +256,26 @@ void tracing_weigh(const struct agent *agent, struct trace_memory *ret)
 		ret->jobs++;
 		ret->told += job->tick.memory_bytes > 0;
 		ret->told_bytes += job->tick.memory_bytes;
+	}
+}
+
+/* The signs by which the mode looks at heaps come and go while one is traced. */
+static void switch_scans(const struct agent *agent, uint64_t now_ns)
+{
+	for (size_t i = 0; i < agent->jobs.count; i++) {
+		struct agent_job *job = agent->jobs.items[i];
+		struct trace_signs signs;
+		char on;
+
+		if (job->kind != JOB_TRACE || !job->target || job->stopping)
+			continue;
+		read_signs(job->target, now_ns, &signs);
+		on = trace_scans(&job->target->trace, &signs);
+		if (on == job->scans || job_send(job->channel.fd, JOB_LOOKS, &on, sizeof(on)))
+			continue;
+		job->scans = on;
+		log_info("the heap of process %d is %s", job->target_pid,
+			 on ? "looked at from now on" : "not looked at any more");
 	}
 }
 
@@ -276,6 +349,7 @@ void tracing_tick(struct agent *agent, uint64_t now_ns)
 	end_unwanted(agent, now_ns);
 	shrink(agent);
 	ask_in_turn(agent, now_ns);
+	switch_scans(agent, now_ns);
 	target = most_urgent(agent, now_ns, &wanted);
 	if (target && make_room(agent, wanted))
 		begin(target, wanted);
@@ -286,9 +360,12 @@ int tracing_ask(struct agent_target *target, uint64_t for_ns, struct hf_error *e
 	uint64_t until_ns = clock_now_ns() + for_ns;
 
 	if (!tracing_allowed(target)) {
-		error_set(error, HF_E_UNSUPPORTED, "mode %s traces nothing", mode_of(target)->name);
-		return error_fix(error,
-				 "set `mode: standard` or a higher one in the configuration");
+		bool mode = mode_of(target)->traces == AGENT_NEVER;
+
+		error_set(error, HF_E_UNSUPPORTED, "%s%s traces nothing", mode ? "mode " : "",
+			  mode ? mode_of(target)->name : "enabled_backends");
+		return error_fix(error, "set `%s` in the configuration",
+				 mode ? "mode: standard" : "enabled_backends: all");
 	}
 	if (target->trace.asked_until_ns < until_ns)
 		target->trace.asked_until_ns = until_ns;
@@ -332,5 +409,5 @@ void tracing_over(struct agent_target *target)
 
 bool tracing_allowed(const struct agent_target *target)
 {
-	return mode_of(target)->traces != AGENT_NEVER;
+	return mode_of(target)->traces != AGENT_NEVER && has_traced_backend(target->agent->config);
 }

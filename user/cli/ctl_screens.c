@@ -292,6 +292,15 @@ int ctl_trends(struct ctl *ctl, struct hf_error *error)
 	return show_of_target(ctl, rest.buf, show_trends, error);
 }
 
+static bool any_estimated(const json_t *rows)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < json_array_size(rows); i++)
+		any |= json_is_true(json_object_get(json_array_get(rows, i), "estimated"));
+	return any;
+}
+
 static void show_components(const struct ctl_view *view, const json_t *answer, struct strbuf *out)
 {
 	static const struct ctl_field fields[] = {
@@ -313,20 +322,13 @@ static void show_components(const struct ctl_view *view, const json_t *answer, s
 	strbuf_addstr(out, "All together: ");
 	ctl_add_value(out, view, answer, &(struct ctl_field){"", CTL_BYTES, "total_bytes"});
 	strbuf_addch(out, '\n');
+	if (any_estimated(sorted))
+		strbuf_addstr(out, "Estimated by what fell into windows of tracing.\n");
 }
 
 int ctl_components(struct ctl *ctl, struct hf_error *error)
 {
 	return show_of_target(ctl, "/components", show_components, error);
-}
-
-static bool any_estimated(const json_t *rows)
-{
-	bool any = false;
-
-	for (size_t i = 0; i < json_array_size(rows); i++)
-		any |= json_is_true(json_object_get(json_array_get(rows, i), "estimated"));
-	return any;
 }
 
 static void show_spans(const struct ctl_view *view, const json_t *answer, struct strbuf *out)

@@ -23,10 +23,9 @@ const struct agent_mode_row agent_mode_rows[AGENT_MODE_COUNT] = {
 	[AGENT_MODE_STANDARD] =
 		{
 			.name = "standard",
-			.help = "gauges, mappings, faults; windows of tracing at 1 % and scans where "
-				"it grows",
+			.help = "gauges, mappings, faults; windows of tracing at 1 % once it grows",
 			.traces = AGENT_WHEN_GROWING,
-			.scans = AGENT_WHEN_PERSISTENT,
+			.scans = AGENT_NEVER,
 			.budget_percent = 1,
 			.max_stop_ns = 300 * NS_PER_MS,
 			.gauges = true,
@@ -185,4 +184,15 @@ void config_retention(const struct config *config, struct retention *ret)
 bool config_has_backend(const struct config *config, enum agent_backend backend)
 {
 	return config->enabled_backends >> backend & 1;
+}
+
+bool config_has_gauges(const struct config *config)
+{
+	return config_has_backend(config, AGENT_BACKEND_SYSTEM) ||
+	       config_has_backend(config, AGENT_BACKEND_PSUTIL);
+}
+
+bool config_counts_collections(const struct config *config)
+{
+	return config->enable_gc_monitoring && config_has_backend(config, AGENT_BACKEND_GC);
 }

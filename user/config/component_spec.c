@@ -16,8 +16,8 @@ static const struct {
 	{                                                    \
 #name, offsetof(struct component_spec, name) \
 	}
-	FIELD(function),      FIELD(module), FIELD(source),
-	FIELD(python_module), FIELD(cgroup), FIELD(unit),
+	FIELD(function), FIELD(module), FIELD(source), FIELD(python_module),
+	FIELD(thread),   FIELD(cgroup), FIELD(unit),
 #undef FIELD
 };
 

@@ -6,9 +6,10 @@
  *	--component 'engine=python_module:app.engine'		or below code of that module
  *	--component 'db=module:libpq.so*,function:PQ*'		both at one frame
  *	--component 'web=unit:nginx.service'			in processes of that unit
+ *	--component 'pool=thread:worker-*'			by threads of such a name
  *
- * Fields: function, module, source, python_module, cgroup, unit; each at most once, each with a glob, in which a
- * comma is written as ?. In the agent's file a component is a mapping with the same fields, and thread. Several of one name are one
+ * Fields: function, module, source, python_module, thread, cgroup, unit; each at most once, each with a glob, in which a
+ * comma is written as ?. In the agent's file a component is a mapping with the same fields. Several of one name are one
  * component. Pure; any thread.
  */
 #ifndef HF_CONFIG_COMPONENT_SPEC_H

@@ -139,6 +139,10 @@ void config_target_settings(const struct config *config, const struct target_rul
 /* Those of the level, but for what `retention:` says. */
 void config_retention(const struct config *config, struct retention *ret);
 bool config_has_backend(const struct config *config, enum agent_backend backend);
+/* Memory of processes is read from /proc: `system` or `psutil`. */
+bool config_has_gauges(const struct config *config);
+/* Collections of Python are counted: `gc`, and enable_gc_monitoring. */
+bool config_counts_collections(const struct config *config);
 
 /* `holdfast COMMAND --help`: at most 24 lines of 80 columns. */
 void config_print_help(const struct command_row *command, FILE *out);

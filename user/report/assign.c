@@ -14,7 +14,7 @@ struct assignment {
 	size_t count;
 	uint32_t by_rule[COMPONENT_RULES_MAX + 1]; /* index; the last: of what no rule fits */
 	uint64_t *by_frame;                        /* rules that it fits */
-	uint64_t without_frame;
+	uint64_t without_frame, by_thread;
 };
 
 static void assignment_done(struct assignment *a)
@@ -52,6 +52,7 @@ static int prepare(struct report_builder *b, struct assignment *a)
 	if (!a->components || !a->by_frame)
 		return -ENOMEM;
 	a->without_frame = component_rules_without_frame(rules);
+	a->by_thread = component_rules_by_thread(rules);
 	for (size_t i = 0; i < b->store.frames.count; i++)
 		a->by_frame[i] = component_rules_of_frame(rules, &b->store.frames.items[i]);
 	for (size_t i = 0; !err && i < count; i++)
@@ -68,16 +69,73 @@ static const char *cgroup_of(const struct report_builder *b, int pid)
 	return "";
 }
 
-static uint32_t component_of(const struct report_builder *b, const struct assignment *a, int pid,
-			     uint32_t stack)
+/* The rules that fit process and stack, those by thread as if any thread did. */
+static uint64_t rules_of(const struct report_builder *b, const struct assignment *a, int pid,
+			 uint32_t stack)
 {
 	const struct report_stack *frames = &b->store.stacks.items[stack];
 	uint64_t fit = a->without_frame;
 
 	for (uint32_t i = 0; i < frames->depth; i++)
 		fit |= a->by_frame[frames->frames[i]];
-	fit &= component_rules_of_cgroup(&b->options.components, cgroup_of(b, pid));
-	return a->by_rule[fit ? __builtin_ctzll(fit) : COMPONENT_RULES_MAX];
+	return fit & component_rules_of_cgroup(&b->options.components, cgroup_of(b, pid));
+}
+
+/* @threads: the rules by thread that whoever allocated it fits. */
+static struct report_component *choose(const struct assignment *a, uint64_t fit, uint64_t threads)
+{
+	fit &= ~a->by_thread | threads;
+	return &a->components[a->by_rule[fit ? __builtin_ctzll(fit) : COMPONENT_RULES_MAX]];
+}
+
+/* What a component gets of a site; peak and growth as its part of the bytes. */
+static void give(struct report_component *c, const struct build_site *site,
+		 const struct report_site_part *part)
+{
+	double share = site->outstanding_bytes
+			       ? (double)part->outstanding_bytes / (double)site->outstanding_bytes
+			       : 1;
+
+	add_saturating(&c->outstanding_bytes, part->outstanding_bytes);
+	add_saturating(&c->outstanding_count, part->outstanding_count);
+	add_saturating(&c->peak_bytes,
+		       share < 1 ? (uint64_t)((double)site->peak_bytes * share) : site->peak_bytes);
+	c->growth_bytes_per_second += site->growth * share;
+	c->estimated |= site->estimated;
+}
+
+static uint64_t at_most(uint64_t value, uint64_t most)
+{
+	return value < most ? value : most;
+}
+
+/* Its parts, then the rest; the one that gets most of it is what its finding belongs to. */
+static struct report_component *share_out(const struct report_builder *b, struct assignment *a,
+					  const struct build_site *site)
+{
+	uint64_t fit = rules_of(b, a, site->pid, site->stack), most_bytes = 0;
+	struct report_site_part rest = {0, site->outstanding_bytes, site->outstanding_count};
+	struct report_component *most = choose(a, fit, 0);
+
+	for (uint32_t i = site->part; i; i = b->parts.items[i - 1].next) {
+		struct report_site_part part = b->parts.items[i - 1].of;
+		struct report_component *c = choose(a, fit, part.rules);
+
+		part.outstanding_bytes = at_most(part.outstanding_bytes, rest.outstanding_bytes);
+		part.outstanding_count = at_most(part.outstanding_count, rest.outstanding_count);
+		if (!part.outstanding_bytes)
+			continue;
+		give(c, site, &part);
+		rest.outstanding_bytes -= part.outstanding_bytes;
+		rest.outstanding_count -= part.outstanding_count;
+		if (part.outstanding_bytes > most_bytes) {
+			most_bytes = part.outstanding_bytes;
+			most = c;
+		}
+	}
+	if (rest.outstanding_bytes || !most_bytes)
+		give(choose(a, fit, 0), site, &rest);
+	return rest.outstanding_bytes > most_bytes ? choose(a, fit, 0) : most;
 }
 
 int report_assign_components(struct report_builder *b)
@@ -93,20 +151,17 @@ int report_assign_components(struct report_builder *b)
 		return err;
 	for (size_t i = 0; i < b->sites.count; i++) {
 		const struct build_site *site = &b->sites.items[i];
-		struct report_component *c =
-			&a.components[component_of(b, &a, site->pid, site->stack)];
+		const struct report_component *c = share_out(b, &a, site);
 
-		add_saturating(&c->outstanding_bytes, site->outstanding_bytes);
-		add_saturating(&c->outstanding_count, site->outstanding_count);
-		add_saturating(&c->peak_bytes, site->peak_bytes);
-		c->growth_bytes_per_second += site->growth;
+		if (site->finding)
+			b->findings.items[site->finding - 1].component = c->name;
 	}
 	for (size_t i = 0; i < b->findings.count; i++) {
 		struct build_finding *finding = &b->findings.items[i];
-		uint32_t stack = finding->site == NO_SITE ? finding->stack
-							  : b->sites.items[finding->site].stack;
 
-		finding->component = a.components[component_of(b, &a, finding->pid, stack)].name;
+		if (finding->site == NO_SITE)
+			finding->component =
+				choose(&a, rules_of(b, &a, finding->pid, finding->stack), 0)->name;
 	}
 	b->store.report->components = a.components;
 	b->store.report->component_count = a.count;

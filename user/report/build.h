@@ -26,6 +26,12 @@ struct build_site {
 	struct build_histogram lifetime, size;
 	uint8_t state;
 	uint32_t finding; /* number in findings + 1; 0: none */
+	uint32_t part;    /* likewise in parts: the first */
+};
+
+struct build_part {
+	struct report_site_part of;
+	uint32_t next; /* of the same site; number + 1 */
 };
 
 #define NO_SITE UINT32_MAX
@@ -82,6 +88,7 @@ struct report_builder {
 	struct build_site_vec sites;
 	struct build_finding_vec findings;
 	struct build_fault_vec faults;
+	VEC(struct build_part) parts;
 	VEC(struct report_span) spans;
 	VEC(uint32_t) scratch;   /* frames of the stack at hand */
 	struct map64 frame_memo; /* hash of the resolver's pointers -> frame */

@@ -56,6 +56,12 @@ struct report_builder_options {
 	size_t site_max; /* so many of the largest sites are shown, the others counted to their components; 0: all */
 };
 
+/* What of a site is held by blocks of threads that fit the same rules by thread. */
+struct report_site_part {
+	uint64_t rules; /* component_rules_of_thread() */
+	uint64_t outstanding_bytes, outstanding_count;
+};
+
 struct report_site_input {
 	int pid;
 	const struct call_site *site;
@@ -67,6 +73,9 @@ struct report_site_input {
 	double interval_low, interval_high; /* of outstanding bytes, if so */
 	double age_s;                       /* since the site's first allocation */
 	const char *type, *held_by;         /* of the finding; NULL: not known */
+	/* What of it such threads hold; the rest is of threads that fit none. What is more than the whole is cut. */
+	const struct report_site_part *parts;
+	size_t part_count;
 };
 
 /* Blocks that were not traced, of one type and size: all that is known of them is their finding. */

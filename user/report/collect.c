@@ -64,6 +64,7 @@ void report_builder_free(struct report_builder *b)
 	vec_done(&b->census);
 	vec_done(&b->pythons);
 	vec_done(&b->faults);
+	vec_done(&b->parts);
 	vec_done(&b->scratch);
 	free(b->pc_memo);
 	map64_done(&b->frame_memo);
@@ -559,6 +560,25 @@ static int find_site(struct report_builder *b, const struct report_site_input *i
 	return 0;
 }
 
+static int add_part(struct report_builder *b, struct build_site *s,
+		    const struct report_site_part *in)
+{
+	for (uint32_t i = s->part; i; i = b->parts.items[i - 1].next) {
+		struct report_site_part *sum = &b->parts.items[i - 1].of;
+
+		if (sum->rules != in->rules)
+			continue;
+		add_saturating(&sum->outstanding_bytes, in->outstanding_bytes);
+		add_saturating(&sum->outstanding_count, in->outstanding_count);
+		return 0;
+	}
+	if (b->parts.count >= UINT32_MAX ||
+	    vec_push(&b->parts, ((struct build_part){.of = *in, .next = s->part})))
+		return -ENOMEM;
+	s->part = (uint32_t)b->parts.count;
+	return 0;
+}
+
 int report_builder_reserve(struct report_builder *b, size_t sites)
 {
 	int err = vec_reserve(&b->sites, sites);
@@ -600,6 +620,8 @@ int report_builder_add_site(struct report_builder *b, const struct report_site_i
 	err = add_histogram(b, &s->lifetime, &from->lifetime_ns_log2);
 	if (!err)
 		err = add_histogram(b, &s->size, &from->size_log2);
+	for (size_t i = 0; !err && i < in->part_count; i++)
+		err = add_part(b, s, &in->parts[i]);
 	if (!err && in->finding)
 		err = add_finding(b, s, in);
 	return err;

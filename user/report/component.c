@@ -115,3 +115,23 @@ uint64_t component_rules_of_cgroup(const struct component_rules *rules, const ch
 	}
 	return fit;
 }
+
+uint64_t component_rules_by_thread(const struct component_rules *rules)
+{
+	uint64_t by = 0;
+
+	for (size_t i = 0; i < rule_count(rules); i++)
+		if (rules->rules[i].thread)
+			by |= UINT64_C(1) << i;
+	return by;
+}
+
+uint64_t component_rules_of_thread(const struct component_rules *rules, const char *name)
+{
+	uint64_t fit = 0;
+
+	for (size_t i = 0; i < rule_count(rules); i++)
+		if (rules->rules[i].thread && fits(rules->rules[i].thread, name))
+			fit |= UINT64_C(1) << i;
+	return fit;
+}

@@ -5,7 +5,8 @@
  *
  * A rule fits if all of its patterns do; of those about a frame one and the same frame of the stack, wherever in it,
  * must fit all. Several rules may have one name: they are one component. Patterns are globs (fnmatch(3)), in which *
- * also covers a '/'. Thread names are no pattern: what a site holds may come from any number of threads.
+ * also covers a '/'. What a site holds may come from any number of threads: one by thread takes that part of it which those
+ * threads allocated that it fits (struct report_site_part).
  *
  * Pure; any thread.
  */
@@ -32,6 +33,8 @@ struct component_rule {
 	/* Of the process: */
 	const char *cgroup; /* path, from the root of the hierarchy */
 	const char *unit;   /* of systemd: "nginx.service" */
+	/* Of the thread that allocated: */
+	const char *thread; /* its name, as in comm: "engine-*" */
 };
 
 struct component_rules {
@@ -47,6 +50,10 @@ uint64_t component_rules_of_frame(const struct component_rules *rules,
 uint64_t component_rules_without_frame(const struct component_rules *rules);
 /* Those whose patterns about the process it fits, or that have none; @cgroup: "" if it is not known. */
 uint64_t component_rules_of_cgroup(const struct component_rules *rules, const char *cgroup);
+
+/* Those with a pattern about threads; and those of them that a thread of this name fits. */
+uint64_t component_rules_by_thread(const struct component_rules *rules);
+uint64_t component_rules_of_thread(const struct component_rules *rules, const char *name);
 
 /*
  * The module that a file of Python stands for is its path without ".py" and without "/__init__", with dots for slashes, from

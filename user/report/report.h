@@ -247,6 +247,7 @@ struct report_python {
 /* Of all sites: their sum is what these hold; report/component.h. None: no rules were given. */
 struct report_component {
 	const char *name;
+	bool estimated; /* (some of) its bytes are: by what fell into windows */
 	uint64_t outstanding_bytes, outstanding_count;
 	uint64_t peak_bytes; /* an upper bound: the sum of its sites' peaks; ours, as the count */
 	double growth_bytes_per_second;

@@ -194,6 +194,8 @@ void accounts_get_counts(const struct accounts *accounts, struct accounts_counts
 {
 	*ret = accounts->counts;
 	ret->spans_unknown = accounts->spans.unknown;
+	if (accounts->options.threads)
+		ret->threads_unnamed = thread_book_unnamed(accounts->options.threads);
 }
 
 int account_for_each_fault(const struct account *account,
@@ -261,11 +263,29 @@ static void note_fresh(struct account *account, const struct ledger_alloc *alloc
 		s->fresh_dropped++;
 }
 
+/* By the rules of whoever allocates it; the spans of a block are told by @set. NULL: it counts to nothing. */
+static const struct ledger_labels *labels_of(struct accounts *accounts,
+					     const struct hf_event *event, uint64_t set,
+					     struct ledger_labels *labels)
+{
+	struct thread_book *threads = accounts->options.threads;
+	uint64_t rules =
+		threads ? thread_book_rules(threads, (int)event->pid, event->tid, event->time_ns)
+			: 0;
+
+	if (!set || !span_book_labels(&accounts->spans, set, labels))
+		*labels = (struct ledger_labels){.id = 0};
+	if (rules) {
+		labels->origin = rules;
+		labels->id = hash_u64(rules, labels->id);
+	}
+	return rules || labels->count ? labels : NULL;
+}
+
 static void take_alloc(struct accounts *accounts, struct account *account,
 		       const struct hf_event *event)
 {
 	const struct hf_event_alloc *e = (const struct hf_event_alloc *)event;
-	uint64_t spans = event_alloc_spans(e);
 	struct ledger_labels labels;
 	struct ledger_alloc alloc = {
 		.address = e->address,
@@ -277,8 +297,7 @@ static void take_alloc(struct accounts *accounts, struct account *account,
 		.followed = event->detail & HF_ALLOC_FOLLOWED,
 	};
 
-	if (spans && span_book_labels(&accounts->spans, spans, &labels))
-		alloc.labels = &labels;
+	alloc.labels = labels_of(accounts, event, event_alloc_spans(e), &labels);
 	ledger_record_alloc(account->ledger, &alloc); /* what it refuses it counts */
 	if (account->sampling.on)
 		note_fresh(account, &alloc);
@@ -375,6 +394,7 @@ static void take_map(struct accounts *accounts, struct account *account,
 		.tid = event->tid,
 		.class = e->mmap_flags & MAP_STACK ? SITE_STACK : SITE_MAPPING,
 	};
+	struct ledger_labels labels;
 	struct ledger_release hidden = {
 		.address = e->address,
 		.time_ns = event->time_ns,
@@ -386,6 +406,7 @@ static void take_map(struct accounts *accounts, struct account *account,
 		tell(accounts, LIFE_CODE_CHANGED, event->pid, event);
 	map.stack = stack_of(accounts, e->stack, event);
 	if (is_own_mapping(accounts, account, e, map.stack)) {
+		map.labels = labels_of(accounts, event, 0, &labels);
 		ledger_record_map(account->ledger, &map);
 	} else if (e->mmap_flags & MAP_FIXED) {
 		ledger_record_unmap(account->ledger, &hidden, e->size);
@@ -438,6 +459,7 @@ static void take_brk(struct accounts *accounts, struct account *account,
 		.tid = event->tid,
 		.class = SITE_BREAK,
 	};
+	struct ledger_labels labels;
 	struct ledger_release shrunk = {
 		.address = e->new_break,
 		.time_ns = event->time_ns,
@@ -450,6 +472,7 @@ static void take_brk(struct accounts *accounts, struct account *account,
 		ledger_record_unmap(account->ledger, &shrunk, e->old_break - e->new_break);
 	} else if (!(e->flags & HF_MAP_IN_ALLOCATOR) && e->new_break > e->old_break &&
 		   !is_from_allocator(accounts, account, grown.stack)) {
+		grown.labels = labels_of(accounts, event, 0, &labels);
 		ledger_record_map(account->ledger, &grown);
 	}
 }
@@ -534,6 +557,8 @@ static void take_exec(struct accounts *accounts, struct account *account,
 	int parent = account->parent_pid, err;
 
 	account->execed = true;
+	if (accounts->options.threads)
+		thread_book_forget(accounts->options.threads, event->tid);
 	err = accounts_add(accounts, account->pid, parent,
 			   event->time_ns); /* may drop the old one */
 	if (err) {
@@ -549,6 +574,8 @@ static void take_exit(struct accounts *accounts, struct account *account,
 {
 	ledger_thread_exit(account->ledger, event->tid);
 	fault_table_thread_exit(account->faults, event->tid);
+	if (accounts->options.threads)
+		thread_book_forget(accounts->options.threads, event->tid);
 	if (!(event->detail & HF_EXIT_GROUP_DEAD))
 		return;
 	account->ended_ns = event->time_ns;

@@ -23,6 +23,7 @@
 #include "base/strbuf.h"
 #include "process/proc/maps.h"
 #include "session/faults.h"
+#include "session/thread_book.h"
 
 /* What came since somebody looked last, where calls are traced only now and then. */
 struct account_sampling {
@@ -88,6 +89,7 @@ struct accounts_options {
 	bool follow;           /* children get accounts of their own */
 	void (*life)(void *user, const struct life *life); /* may be NULL */
 	void *user;
+	struct thread_book *threads; /* borrowed; NULL: there is no rule by thread */
 };
 
 struct accounts;
@@ -112,9 +114,10 @@ void accounts_span_text(const struct accounts *accounts, uint64_t word, struct s
 
 struct accounts_counts {
 	uint64_t events, by_kind[HF_EVENT_KIND_COUNT];
-	uint64_t unknown_process;  /* events of processes without account */
-	uint64_t stacks_refused;   /* stacks without memory for them: their blocks have no stack */
-	uint64_t spans_unknown;    /* allocations whose spans were not told: lost, or too many */
+	uint64_t unknown_process; /* events of processes without account */
+	uint64_t stacks_refused;  /* stacks without memory for them: their blocks have no stack */
+	uint64_t spans_unknown;   /* allocations whose spans were not told: lost, or too many */
+	uint64_t threads_unnamed; /* allocations of threads whose names were not known; thread_book.h */
 	uint64_t accounts_dropped; /* ended processes with nothing to show, forgotten */
 	struct hf_loss loss;       /* from LOSS events (recordings) */
 };

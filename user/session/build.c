@@ -9,6 +9,7 @@
 #include "session/build_heap.h"
 #include "session/build_python.h"
 #include "session/build_quality.h"
+#include "session/build_threads.h"
 #include "session/resolve.h"
 #include "session/session_internal.h"
 #include "session/spans.h"
@@ -22,6 +23,7 @@ struct build {
 	struct report_builder *builder;
 	struct resolver *resolver;
 	struct map64 findings; /* process index << 32 | site id -> finding index */
+	struct site_part_vec parts;
 };
 
 static const char *class_name(const struct session *session, uint8_t class)
@@ -97,6 +99,7 @@ struct chosen {
 	const struct stack_trace *trace; /* NULL: none */
 	bool estimated;
 	struct ledger_estimate estimate;
+	size_t first_part, part_count; /* by threads: of build.parts */
 };
 
 VEC_STRUCT(chosen_vec, struct chosen);
@@ -133,6 +136,8 @@ static int add_site(struct build *build, const struct chosen *chosen)
 		.allocator = class_name(build->session, site->class),
 		.finding = finding_of(build, chosen->process, chosen->id),
 		.age_s = (double)(build->options->now_ns - site->first_ns) / 1e9,
+		.parts = chosen->part_count ? build->parts.items + chosen->first_part : NULL,
+		.part_count = chosen->part_count,
 	};
 
 	if (!site->allocs && !site->inherited_count)
@@ -160,15 +165,28 @@ static int most_bytes_first(const void *a, const void *b)
 	return x->bytes < y->bytes ? 1 : x->bytes > y->bytes ? -1 : 0;
 }
 
-static int list_sites(const struct session *session, size_t process, struct chosen_vec *ret)
+static double factor_of(const struct chosen *chosen)
 {
+	return chosen->estimated && chosen->site->outstanding_bytes
+		       ? chosen->estimate.outstanding_bytes /
+				 (double)chosen->site->outstanding_bytes
+		       : 1;
+}
+
+static int list_sites(struct build *build, size_t process, struct chosen_vec *ret)
+{
+	const struct session *session = build->session;
 	const struct accounts *accounts = session->accounts;
 	const struct account *account = accounts_at(accounts, process);
 	size_t count = ledger_site_count(account->ledger);
 	_cleanup_free_ struct ledger_estimate *estimates = NULL;
 	const struct member *member = members_newest(session, account->pid);
+	_cleanup_(thread_parts_done) struct thread_part_vec parts = VEC_INIT;
+	size_t at = 0;
 	int err = vec_reserve(ret, count);
 
+	if (!err)
+		err = thread_parts_list(account->ledger, &parts);
 	if (!err)
 		err = verdict_estimate(account->ledger, member ? &member->look.evidence : NULL,
 				       &estimates);
@@ -182,19 +200,23 @@ static int list_sites(const struct session *session, size_t process, struct chos
 			.site = site,
 			.trace = stack_table_at(accounts_stacks(accounts), site->stack),
 			.estimated = estimates && !site->followed,
+			.first_part = build->parts.count,
 		};
 
 		if (chosen.estimated) {
 			chosen.estimate = estimates[id - 1];
 			chosen.bytes = (uint64_t)llround(chosen.estimate.outstanding_bytes);
 		}
-		err = vec_push(ret, chosen);
+		err = thread_parts_take(&parts, id, factor_of(&chosen), &at, &build->parts);
+		chosen.part_count = build->parts.count - chosen.first_part;
+		if (!err)
+			err = vec_push(ret, chosen);
 	}
 	return err;
 }
 
 /* All sites, or those that hold most and those with findings. */
-static int choose_sites(const struct build *build, struct chosen_vec *ret)
+static int choose_sites(struct build *build, struct chosen_vec *ret)
 {
 	const struct accounts *accounts = build->session->accounts;
 	/* Components are told of all that is held: the builder leaves out the lesser sites. */
@@ -204,7 +226,7 @@ static int choose_sites(const struct build *build, struct chosen_vec *ret)
 
 	for (size_t p = 0; !err && p < accounts_count(accounts); p++) {
 		if (!accounts_at(accounts, p)->execed)
-			err = list_sites(build->session, p, ret);
+			err = list_sites(build, p, ret);
 	}
 	if (err || !max || ret->count <= max)
 		return err;
@@ -335,6 +357,7 @@ static void build_done(struct build *build)
 {
 	report_builder_free(build->builder);
 	map64_done(&build->findings);
+	vec_done(&build->parts);
 }
 
 /* All that is in it. While the accounts rest: the ingest thread has ended, or runs this. */
@@ -351,6 +374,8 @@ static int fill(struct build *build)
 		err = add_sites(build, &sites);
 	if (!err)
 		err = spans_build(session, build->builder);
+	if (!err)
+		err = thread_parts_add_notes(session, build->builder);
 	if (!err)
 		err = build_heap(session, verdict, build->builder);
 	if (!err)

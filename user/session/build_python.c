@@ -121,7 +121,6 @@ static void fill_objects(const struct pylook *look, struct report_python *row)
 	row->pool_used_bytes = s->pools.used_bytes;
 	row->pool_free_bytes = s->pools.free_bytes;
 	row->pools_damaged = s->pools.damaged;
-	fill_collector(&s->collector, row);
 }
 
 static int add_member(const struct session *session, const struct member *member,
@@ -138,9 +137,13 @@ static int add_member(const struct session *session, const struct member *member
 	};
 	struct python_collector collector;
 	_cleanup_free_ struct report_python_type *types = NULL;
+	bool counts = !session_is_off(session, SESSION_COLLECTIONS);
 	int err = 0;
 
-	if (!member->ended && !python_collector_read(row.pid, &member->python, &collector))
+	if (counts && look->newest)
+		fill_collector(&look->newest->collector, &row);
+	else if (counts && !member->ended &&
+		 !python_collector_read(row.pid, &member->python, &collector))
 		fill_collector(&collector, &row);
 	fill_pauses(session, member, &row);
 	if (look->newest) {

@@ -389,10 +389,30 @@ static int add_target_notes(const struct member *member, struct report_builder *
 	return err;
 }
 
+/* What was switched off is not there, rather than nothing. */
+static int add_off_note(const struct session *session, struct report_builder *builder)
+{
+	static const char *const words[] = {
+#define X(upper, text) [SESSION_##upper] = text,
+		SESSION_PARTS(X)
+#undef X
+	};
+	_cleanup_(strbuf_done) struct strbuf off = STRBUF_INIT;
+
+	for (int i = 0; i < SESSION_PART_COUNT; i++)
+		if (session_is_off(session, (enum session_part)i))
+			strbuf_addf(&off, "%s%s", off.len ? ", " : "", words[i]);
+	if (off.failed)
+		return -ENOMEM;
+	return off.len ? report_builder_add_note(builder, "switched off: %s", off.buf) : 0;
+}
+
 static int add_member_notes(const struct session *session, struct report_builder *builder)
 {
-	int err = add_trouble_notes(session, builder);
+	int err = add_off_note(session, builder);
 
+	if (!err)
+		err = add_trouble_notes(session, builder);
 	if (!err)
 		err = add_child_notes(session, builder);
 	for (size_t i = 0; !err && i < session->members.count; i++)

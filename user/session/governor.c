@@ -462,6 +462,9 @@ void governor_attached(struct governor *g)
 		g->checked_ns = clock_now_ns();
 		g->ended_ns = g->session->started_ns;
 	}
+	/* What it maps is not the program's own; nobody else would tell. */
+	if (session_is_off(g->session, SESSION_NATIVE))
+		survivors_keep_lists(g, true);
 	if (!g->exact)
 		governor_members_changed(g);
 	if (!g->exact || g->forced)

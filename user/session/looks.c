@@ -311,7 +311,7 @@ void looks_tick(struct session *session, uint64_t now_ns)
 {
 	struct member *member;
 
-	if (!session->options.looks || session->looked_at || session->pylooked_at ||
+	if (!session_looks(session) || session->looked_at || session->pylooked_at ||
 	    !governor_allows_look(session->governor))
 		return;
 	member = longest_due(session, now_ns);
@@ -371,8 +371,10 @@ static bool is_seen(const struct member *member)
 /* The last look also counts what there is, by type. */
 void looks_end(struct session *session)
 {
-	if (!session->options.looks)
+	if (!session_looks(session)) {
+		looks_stop(session);
 		return;
+	}
 	if (session->looked_at && is_seen(session->looked_at))
 		looks_cancel(session);
 	looks_stop(session);

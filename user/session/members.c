@@ -154,6 +154,8 @@ static int probe_member(struct session *session, struct member *member, struct h
 		return error_set_errno(error, HF_E_INTERNAL, -err,
 				       "unwind tables of process %d can't be loaded: %s", pid,
 				       strerror(-err));
+	if (session_is_off(session, SESSION_NATIVE))
+		return 0;
 	if (!governor_probes_all(session->governor)) {
 		member->probed = true;
 		return 0; /* whoever called tells the governor once the member is listed */
@@ -171,8 +173,8 @@ static int find_and_probe(struct session *session, struct member *member, struct
 	return err ? err : probe_member(session, member, error);
 }
 
-static void read_gauge(struct member *member, uint64_t now_ns, bool full,
-		       const struct verdict_held *held)
+static void read_gauge(const struct session *session, struct member *member, uint64_t now_ns,
+		       bool full, const struct verdict_held *held)
 {
 	struct sample sample;
 
@@ -180,7 +182,8 @@ static void read_gauge(struct member *member, uint64_t now_ns, bool full,
 		return;
 	sample.heap_live_bytes = held->bytes;
 	sample.heap_live_estimated = held->estimated;
-	pythons_read_collector(member, &sample);
+	if (!session_is_off(session, SESSION_COLLECTIONS))
+		pythons_read_collector(member, &sample);
 	javas_read(member, &sample);
 	gauge_add(member->gauge, &sample);
 }
@@ -238,7 +241,7 @@ int members_attach(struct session *session, int pid, struct hf_error *error)
 	if (err)
 		return error_set_errno(error, HF_E_INTERNAL, -err, "no account for process %d",
 				       pid);
-	read_gauge(member, clock_now_ns(), true, &(struct verdict_held){0});
+	read_gauge(session, member, clock_now_ns(), true, &(struct verdict_held){0});
 	member->held_before_bytes = newest_rss(member->gauge);
 	send_maps(session, pid);
 	err = find_and_probe(session, member, error);
@@ -301,7 +304,7 @@ static void follow_child(struct session *session, const struct life *life)
 		set_trouble(member, &error);
 	}
 	member->gap_ns = clock_now_ns() - life->time_ns;
-	read_gauge(member, clock_now_ns(), false, &(struct verdict_held){0});
+	read_gauge(session, member, clock_now_ns(), false, &(struct verdict_held){0});
 	send_maps(session, life->pid);
 	if (vec_push(&session->members, member))
 		return;
@@ -585,6 +588,6 @@ void members_refresh(struct session *session, uint64_t now_ns, bool full)
 		look_for_more(session, member);
 		ingest_call(session->ingest, read_held, &request);
 		pauses_read(session, member);
-		read_gauge(member, now_ns, full, &request.held);
+		read_gauge(session, member, now_ns, full, &request.held);
 	}
 }

@@ -17,7 +17,8 @@
 
 bool pylooks_wanted(const struct session *session)
 {
-	return session->options.looks && !session->options.recorder;
+	return session->options.looks && !session->options.recorder &&
+	       !session_is_off(session, SESSION_PYTHON_OBJECTS);
 }
 
 static struct pyheap_options options_of(const struct session *session, const struct member *member)
@@ -100,8 +101,8 @@ void pylooks_tick(struct session *session, uint64_t now_ns)
 	struct pyheap_options options;
 	struct member *member;
 
-	if (!pylooks_wanted(session) || session->looked_at || session->pylooked_at ||
-	    !governor_allows_look(session->governor))
+	if (!pylooks_wanted(session) || session->looks_wait || session->looked_at ||
+	    session->pylooked_at || !governor_allows_look(session->governor))
 		return;
 	member = longest_due(session, now_ns);
 	if (!member || !turn_take(session->options.turn_fd, &session->turn))
@@ -145,6 +146,8 @@ void pylooks_forget(struct session *session, struct member *member)
 void pylooks_end(struct session *session)
 {
 	pylooks_stop(session);
+	if (session->looks_wait)
+		return;
 	for (size_t i = 0; pylooks_wanted(session) && i < session->members.count; i++) {
 		struct member *member = session->members.items[i];
 		struct pyheap_options options = options_of(session, member);

@@ -38,15 +38,18 @@ static void tell(struct session *session, struct member *member)
 	struct python_runtime *runtime = &member->python;
 	struct watch_request request = {session, member->target->key.pid, runtime, VEC_INIT};
 	struct hf_python frames = runtime->layout->frames;
-	int err;
+	int err = 0;
 
 	frames.interpreters = runtime->address + runtime->layout->runtime_interpreters;
 	/* Names first: no frame is to come that nobody reads. */
-	ingest_call(session->ingest, set_watch, &request);
-	err = probe_set_python(session->probe, request.pid, &frames);
+	if (!session_is_off(session, SESSION_PYTHON_LINES)) {
+		ingest_call(session->ingest, set_watch, &request);
+		err = probe_set_python(session->probe, request.pid, &frames);
+	}
 	if (err)
 		log_debug_err(err, "frames of Python in process %d are not read", request.pid);
-	pauses_start(session, member);
+	if (!session_is_off(session, SESSION_COLLECTIONS))
+		pauses_start(session, member);
 }
 
 void pythons_update(struct session *session, struct member *member)

@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/log.h"
-
 _Static_assert(COMPONENT_SPECS_MAX == COMPONENT_RULES_MAX, "those of a file are all used");
 _Static_assert(SPAN_SPECS_MAX == HF_MAX_SPAN_RULES, "likewise");
 
@@ -32,6 +30,7 @@ static struct component_rule component_of(const struct component_spec *spec)
 		.python_module = spec->python_module,
 		.cgroup = spec->cgroup,
 		.unit = spec->unit,
+		.thread = spec->thread,
 	};
 }
 
@@ -80,16 +79,6 @@ static int parse_spans(const struct string_vec *texts, struct span_spec_vec *ret
 	return err;
 }
 
-/* Those by thread fit nothing: see rules.h. */
-static void add_component(const struct component_spec *spec, struct component_rule *made,
-			  size_t *count)
-{
-	if (spec->thread)
-		log_warn("component %s: a rule by thread fits nothing yet", spec->name);
-	else
-		made[(*count)++] = component_of(spec);
-}
-
 static int make_components(const struct config *config, struct rules *rules)
 {
 	const struct component_spec_vec *lists[] = {&rules->component_specs,
@@ -105,7 +94,7 @@ static int make_components(const struct config *config, struct rules *rules)
 	rules->components.rules = made;
 	for (size_t list = 0; list < 2; list++)
 		for (size_t i = 0; i < lists[list]->count; i++)
-			add_component(&lists[list]->items[i], made, &rules->components.count);
+			made[rules->components.count++] = component_of(&lists[list]->items[i]);
 	return 0;
 }
 

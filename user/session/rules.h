@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the user says a program's parts are, as a session takes it: rules of the command line first (the first that fits
- * counts), then those of the configuration's file. A component by thread fits nothing yet: a site's bytes are not kept by
- * thread.
+ * counts), then those of the configuration's file.
  */
 #ifndef HOLDFAST_SESSION_RULES_H
 #define HOLDFAST_SESSION_RULES_H

@@ -45,16 +45,22 @@ static int start_ingest(struct session *session)
 		.life = on_life,
 		.user = session,
 	};
+	bool by_thread = component_rules_by_thread(&session->options.components);
 	struct ingest_options ingest = {
 		.ring_fd = probe_ring_fd(session->probe),
 		.recorder = session->options.recorder,
 		.lazy = session->options.lean,
 	};
-	int err = accounts_new(&accounts, &session->accounts);
+	int err = by_thread ? thread_book_new(&session->options.components, process_thread_comm,
+					      &session->threads)
+			    : 0;
 
+	accounts.threads = session->threads;
 	if (session->options.lean)
 		session->busy_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ingest.busy_fd = session->busy_fd; /* without it a check is at most a second late */
+	if (!err)
+		err = accounts_new(&accounts, &session->accounts);
 	if (!err)
 		err = python_names_new(&session->python_names);
 	if (!err)
@@ -101,6 +107,7 @@ int session_new(const struct session_options *options, struct session **ret, str
 	struct probe_options probe = {
 		.ring_bytes = options->ring_bytes,
 		.faults = options->faults,
+		.no_mappings = options->off >> SESSION_MAPPINGS & 1,
 		.follow = options->follow,
 		.span_rules = options->spans.count < HF_MAX_SPAN_RULES ? options->spans.count
 								       : HF_MAX_SPAN_RULES,
@@ -134,7 +141,8 @@ int session_new(const struct session_options *options, struct session **ret, str
 	if (!err)
 		err = governor_new(session, &session->governor);
 	/* Without windows there is no line for what is made, but the rest of the verdict. */
-	if (!err && pylooks_wanted(session) && births_new(session, &session->births) == -ENOMEM)
+	if (!err && pylooks_wanted(session) && !session_is_off(session, SESSION_PYTHON_LINES) &&
+	    births_new(session, &session->births) == -ENOMEM)
 		err = -ENOMEM;
 	if (err)
 		return error_set_errno(error, HF_E_INTERNAL, -err, "can't start: %s",
@@ -157,6 +165,7 @@ void session_free(struct session *session)
 	python_names_free(session->python_names);
 	probe_free(session->probe);
 	accounts_free(session->accounts);
+	thread_book_free(session->threads);
 	for (size_t i = 0; i < session->members.count; i++)
 		member_free(session->members.items[i]);
 	vec_done(&session->members);
@@ -363,6 +372,11 @@ void session_set_budget(struct session *session, double percent)
 	if (session->timer_fd >= 0 && tick_ns(session) != before_ns)
 		loop_set_timer(session->loop, session->timer_fd, tick_ns(session),
 			       tick_ns(session));
+}
+
+void session_set_looks(struct session *session, bool on)
+{
+	session->looks_wait = !on;
 }
 
 int session_add_fd(struct session *session, int fd, int (*fn)(void *user, uint32_t events),

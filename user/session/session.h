@@ -28,6 +28,21 @@
 
 struct session;
 
+/* What may be left out; the report says so. X(upper, words) */
+#define SESSION_PARTS(X)                               \
+	X(NATIVE, "allocations by native code")        \
+	X(MAPPINGS, "the program's own mappings")      \
+	X(PYTHON_LINES, "frames of Python")            \
+	X(PYTHON_OBJECTS, "objects of Python by type") \
+	X(COLLECTIONS, "collections of garbage")
+
+enum session_part {
+#define X(upper, words) SESSION_##upper,
+	SESSION_PARTS(X)
+#undef X
+		SESSION_PART_COUNT
+};
+
 struct session_options {
 	uint64_t interval_ns;  /* between ticks */
 	uint64_t memory_bytes; /* our own bound */
@@ -35,6 +50,7 @@ struct session_options {
 	double budget_percent; /* what the user allows; told in the report */
 	bool exact;            /* asked for by the user */
 	bool faults, follow;
+	uint32_t off;         /* bit by enum session_part: not looked at */
 	bool looks;           /* at the heap, for what is lost */
 	bool no_stop;         /* these never stop it */
 	uint64_t max_stop_ns; /* nor for longer than this */
@@ -102,6 +118,8 @@ int session_run(struct session *session, uint64_t for_ns, session_tick_fn tick, 
 
 /* From the next tick on. */
 void session_set_budget(struct session *session, double percent);
+/* Whether the heap, and objects of Python, are looked at from the next tick on; only where options.looks allowed it. */
+void session_set_looks(struct session *session, bool on);
 /* How it keeps to the budget now, as a line; at a tick. */
 void session_plan(const struct session *session, struct strbuf *ret);
 /* Descriptor for an own source (a keyboard) while session_run() runs; @fn returns non-zero to end it. */

@@ -24,6 +24,7 @@
 #include "session/python_names.h"
 #include "session/resolve.h"
 #include "session/session.h"
+#include "session/thread_book.h"
 #include "session/turn.h"
 
 /* One process of the session, as the main thread sees it. */
@@ -110,6 +111,7 @@ struct session {
 	struct probe_costs costs;
 	struct overhead overhead;
 	struct accounts *accounts;
+	struct thread_book *threads; /* the ingest thread's; NULL: no component is by thread */
 	struct ingest *ingest;
 	struct governor *governor; /* NULL: every call is traced, whatever it costs */
 	struct mailbox *lives;     /* struct life, from ingest */
@@ -123,6 +125,7 @@ struct session {
 	bool detached;
 	struct governor_facts
 		facts;        /* as of the last tick, or the end; from the recording in a replay */
+	bool looks_wait;      /* session_set_looks(): none for now */
 	bool scan_only;       /* nothing is traced: its heap is looked at */
 	char *scan_broke_off; /* why there were fewer looks than asked for; NULL: there were not */
 	/* The run under way. */
@@ -150,6 +153,17 @@ struct session {
 	size_t resolver_targets;   /* members that it knows */
 	struct replayed *replayed; /* NULL: live */
 };
+
+static inline bool session_is_off(const struct session *session, enum session_part part)
+{
+	return session->options.off >> part & 1;
+}
+
+/* Heaps are looked at now. */
+static inline bool session_looks(const struct session *session)
+{
+	return session->options.looks && !session->looks_wait;
+}
 
 /* members.c */
 void member_free(struct member *member);
@@ -209,7 +223,7 @@ double looks_stop_percent(const struct session *session, const struct member *me
 /* It began before our eyes, and may be over soon: no stop yet. */
 bool looks_too_young(const struct session *session, const struct member *member, uint64_t now_ns);
 
-/* pylooks.c: as looks.c, of the objects of Python; a recording has no room for them. */
+/* pylooks.c: as looks.c, of the objects of Python; a recording has no room for them. Wanted: now, or once looks are switched on. */
 bool pylooks_wanted(const struct session *session);
 void pylooks_tick(struct session *session, uint64_t now_ns);
 void pylooks_stop(struct session *session);

@@ -22,6 +22,7 @@ import xml.dom.minidom
 
 import agent_ends
 import agent_gauges
+import agent_parts
 import talk
 from agent_live import (Agent, Skipped, Wrong, code_changes, copy_of, descendants, expect, main, python,
                         running, server, until)
@@ -583,7 +584,7 @@ def look_to_end(agent, pid):
 def case_leak(options):
     with server(options, "--rate=2000") as target:
         ready(target)
-        with Agent(options, targets=[{"pid": target.pid}]) as agent:
+        with Agent(options, mode="production", targets=[{"pid": target.pid}]) as agent:
             found = until(lambda: leak_of(agent, "parse_header_copy"), "the leak is found", 90)
             check_leak(agent, target.pid, found)
             session = begin_session(agent, target.pid) # until the end: all is seen by one trace
@@ -619,4 +620,4 @@ def case_leak(options):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv, {**vars(agent_ends), **vars(agent_gauges), **globals()}))
+    sys.exit(main(sys.argv, {**vars(agent_ends), **vars(agent_gauges), **vars(agent_parts), **globals()}))

@@ -3,7 +3,8 @@
 """Who holds what, by rule, against the truth program's own account.
 
 The hunt is drive.py's. Components are compared with the sites of the account (--part NAME=FUNCTION,...),
-spans with its list "spans": [{"span", "key", "outstanding_bytes", "outstanding_count", ...}].
+spans with its list "spans": [{"span", "key", "outstanding_bytes", "outstanding_count", ...}], components by thread with
+its list "components": [{"name", "outstanding_bytes", "outstanding_count"}] (--about PERCENT: bytes so near to it, told as estimated).
 Exit 0 if equal, else 1 with the differences on stdout.
 """
 import argparse
@@ -32,6 +33,22 @@ def component_differences(report, truth, parts):
         yield f"components {total}, sites {held}, heap {report['memory']['heap_live_bytes']}"
 
 
+def thread_differences(report, truth, about):
+    found = {c["name"]: c for c in report["components"]}
+    for wanted in truth["components"]:
+        c = found.get(wanted["name"])
+        for number in ("outstanding_bytes", "outstanding_count"):
+            off = abs(c[number] - wanted[number]) if c else None
+            if off is None or off * 100 > about * wanted[number]:
+                yield f"component {wanted['name']}: {number} {c}, truth {wanted}"
+        if c and c["estimated"] != bool(about):
+            yield f"component {wanted['name']}: estimated is {c['estimated']}"
+    held = sum(s["outstanding_bytes"] for s in report["sites"])
+    total = sum(c["outstanding_bytes"] for c in report["components"])
+    if total != held:
+        yield f"components {total}, sites {held}"
+
+
 def span_differences(report, truth, ignored):
     found = {(s["span"], s["key"]): s for s in report["spans"] if s["key"] not in ignored}
     wanted = {(s["span"], s["key"]): s for s in truth["spans"]}
@@ -49,6 +66,7 @@ def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", action="append", default=[])
     parser.add_argument("--ignore-key", action="append", default=[])
+    parser.add_argument("--about", type=float, default=0)
     parser.add_argument("--show", action="store_true")
     mine, rest = parser.parse_known_args(argv[1:])
     options = drive.parse(rest)
@@ -62,6 +80,7 @@ def differences_of(options, report, truth):
     if options.mine.show:
         print(report["components"], *report.get("spans", []), *report["quality"]["notes"], sep="\n")
     yield from component_differences(report, truth, parts) if parts else ()
+    yield from thread_differences(report, truth, options.mine.about) if "components" in truth else ()
     yield from span_differences(report, truth, options.mine.ignore_key) if "spans" in truth else ()
 
 

@@ -58,16 +58,21 @@ static int inherit_block(const struct allocation *from, void *user)
 static int inherit_range(const struct allocation *from, void *user)
 {
 	struct heir *heir = user;
-	struct range range = {.start = from->address,
-			      .end = from->address + from->size_bytes,
-			      .time_ns = from->time_ns};
+	const struct range_set *ranges = &heir->parent->ranges;
+	struct range range = *range_set_at(ranges, range_set_seek(ranges, from->address));
+	uint32_t labels = range.labels;
 	int err = inherit_site(heir, from, &range.site);
 
-	if (!err)
+	if (!err) {
+		range.labels = label_inherit_row(&heir->child->labels, &heir->parent->labels,
+						 labels, range.site);
 		err = range_set_insert(&heir->child->ranges, &range);
-	if (!err)
-		hold(heir->child, range.site, from->size_bytes);
-	return err;
+	}
+	if (err)
+		return err;
+	hold(heir->child, range.site, from->size_bytes);
+	label_change(&heir->child->labels, range.labels, (int64_t)from->size_bytes, 1);
+	return 0;
 }
 
 int ledger_inherit(struct ledger *child, const struct ledger *parent)

@@ -47,7 +47,7 @@ static int get_label(struct label_table *table, uint64_t word, uint32_t *ret)
 
 static int add_set(struct label_table *table, const struct ledger_labels *labels, uint32_t *ret)
 {
-	struct label_set set = {.id = labels->id};
+	struct label_set set = {.id = labels->id, .origin = labels->origin};
 	int err = memory_take(table->memory, ENTRY_BYTES + sizeof(set)) ? 0 : -ENOSPC;
 
 	for (uint32_t i = 0; !err && i < labels->count && i < LEDGER_LABELS_MAX; i++)
@@ -61,7 +61,8 @@ static int add_set(struct label_table *table, const struct ledger_labels *labels
 static int get_row(struct label_table *table, uint32_t set, site_id site, uint32_t *ret)
 {
 	uint64_t key = (uint64_t)set << 32 | site, at;
-	struct ledger_label_row row = {.site = site, .set = set};
+	struct ledger_label_row row = {
+		.site = site, .set = set, .origin = table->sets.items[set].origin};
 
 	if (map64_get(&table->by_row, key, &at)) {
 		*ret = (uint32_t)at;
@@ -104,18 +105,22 @@ uint32_t label_count_alloc(struct label_table *table, const struct ledger_labels
 	return row;
 }
 
-static void change(struct label_table *table, uint32_t index, uint64_t bytes, bool gain)
+void label_change(struct label_table *table, uint32_t index, int64_t bytes, int64_t count)
 {
-	struct ledger_label_row *row = &table->rows.items[index];
-	const struct label_set *set = &table->sets.items[row->set];
+	struct ledger_label_row *row;
+	const struct label_set *set;
 
-	row->outstanding_bytes += gain ? bytes : -bytes;
-	row->outstanding_count += gain ? 1 : -1;
+	if (index == LABEL_NO_ROW)
+		return;
+	row = &table->rows.items[index];
+	set = &table->sets.items[row->set];
+	row->outstanding_bytes += (uint64_t)bytes;
+	row->outstanding_count += (uint64_t)count;
 	for (uint32_t i = 0; i < set->count; i++) {
 		struct ledger_label *label = &table->labels.items[set->labels[i]];
 
-		label->outstanding_bytes += gain ? bytes : -bytes;
-		label->outstanding_count += gain ? 1 : -1;
+		label->outstanding_bytes += (uint64_t)bytes;
+		label->outstanding_count += (uint64_t)count;
 		if (label->peak_bytes < label->outstanding_bytes)
 			label->peak_bytes = label->outstanding_bytes;
 	}
@@ -134,7 +139,7 @@ void label_gain(struct label_table *table, uint32_t row, uint64_t key, uint64_t 
 		refuse(table);
 		return;
 	}
-	change(table, row, bytes, true);
+	label_change(table, row, (int64_t)bytes, 1);
 }
 
 uint32_t label_release(struct label_table *table, uint64_t key, uint64_t bytes)
@@ -144,22 +149,23 @@ uint32_t label_release(struct label_table *table, uint64_t key, uint64_t bytes)
 	if (!table->by_block.count || !map64_remove(&table->by_block, key, &row))
 		return LABEL_NO_ROW;
 	memory_give(table->memory, ENTRY_BYTES);
-	change(table, (uint32_t)row, bytes, false);
+	label_change(table, (uint32_t)row, -(int64_t)bytes, -1);
 	return (uint32_t)row;
 }
 
-void label_inherit(struct label_table *child, const struct label_table *parent, uint64_t from,
-		   const uint64_t *key_bytes, site_id site)
+uint32_t label_inherit_row(struct label_table *child, const struct label_table *parent,
+			   uint32_t from, site_id site)
 {
 	uint64_t words[LEDGER_LABELS_MAX], at;
 	const struct label_set *set;
 	struct ledger_labels labels = {.words = words};
 	uint32_t row, own;
 
-	if (!parent->by_block.count || !map64_get(&parent->by_block, from, &at))
-		return;
-	set = &parent->sets.items[parent->rows.items[at].set];
+	if (from == LABEL_NO_ROW)
+		return LABEL_NO_ROW;
+	set = &parent->sets.items[parent->rows.items[from].set];
 	labels.id = set->id;
+	labels.origin = set->origin;
 	labels.count = set->count;
 	for (uint32_t i = 0; i < set->count; i++)
 		words[i] = parent->labels.items[set->labels[i]].word;
@@ -169,7 +175,18 @@ void label_inherit(struct label_table *child, const struct label_table *parent, 
 		own = LABEL_NO_ROW;
 	if (own == LABEL_NO_ROW || get_row(child, own, site, &row))
 		row = refuse(child);
-	label_gain(child, row, key_bytes[0], key_bytes[1]);
+	return row;
+}
+
+void label_inherit(struct label_table *child, const struct label_table *parent, uint64_t from,
+		   const uint64_t *key_bytes, site_id site)
+{
+	uint64_t at;
+
+	if (!parent->by_block.count || !map64_get(&parent->by_block, from, &at))
+		return;
+	label_gain(child, label_inherit_row(child, parent, (uint32_t)at, site), key_bytes[0],
+		   key_bytes[1]);
 }
 
 size_t ledger_label_count(const struct ledger *ledger)

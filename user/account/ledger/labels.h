@@ -15,7 +15,7 @@
 #include "base/vec.h"
 
 struct label_set {
-	uint64_t id;
+	uint64_t id, origin;
 	uint32_t labels[LEDGER_LABELS_MAX]; /* indexes */
 	uint32_t count;
 };
@@ -41,8 +41,13 @@ uint32_t label_count_alloc(struct label_table *table, const struct ledger_labels
 			   site_id site, uint64_t bytes);
 /* The block came to be held, or is held again. */
 void label_gain(struct label_table *table, uint32_t row, uint64_t key, uint64_t bytes);
+/* So much of @row came to be held or is held no more (negative): for what is not kept as blocks. */
+void label_change(struct label_table *table, uint32_t row, int64_t bytes, int64_t count);
 /* It is held no more: its row, LABEL_NO_ROW if it had no labels. */
 uint32_t label_release(struct label_table *table, uint64_t key, uint64_t bytes);
+/* The child's row of @site with the labels that the parent's @row has; LABEL_NO_ROW: there is none, or no memory. */
+uint32_t label_inherit_row(struct label_table *child, const struct label_table *parent,
+			   uint32_t row, site_id site);
 /* The child's block @key_bytes[0], of @key_bytes[1] bytes, gets those that the parent's block @from has. */
 void label_inherit(struct label_table *child, const struct label_table *parent, uint64_t from,
 		   const uint64_t *key_bytes, site_id site);

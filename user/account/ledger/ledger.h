@@ -132,11 +132,12 @@ int ledger_inherit(struct ledger *child, const struct ledger *parent);
 
 #define LEDGER_LABELS_MAX 8
 
-/* What a block counts to beside its site: the spans that it was allocated in. Borrowed. */
+/* What a block counts to beside its site: the spans that it was allocated in, and where it comes from. Borrowed. */
 struct ledger_labels {
-	uint64_t id; /* of this set; the same id is the same words */
+	uint64_t id; /* of this set; the same id is the same words and origin */
 	const uint64_t *words;
-	uint32_t count; /* at most LEDGER_LABELS_MAX */
+	uint32_t count;  /* at most LEDGER_LABELS_MAX */
+	uint64_t origin; /* the caller's: rows are kept apart by it (ledger_label_row) */
 };
 
 struct ledger_alloc {
@@ -206,7 +207,10 @@ bool ledger_has(const struct ledger *ledger, uint64_t address, uint8_t class, ui
  * mapped: with SITE_MAPPING and SITE_STACK sizes are rounded up to 4096-byte pages as the kernel does; a break is taken
  * to the byte. Adjacent pieces are never joined, except by an undo that restores them.
  */
-/* -EINVAL: size 0, an address that is not page-aligned (SITE_MAPPING), or an end beyond 2^56. */
+/*
+ * -EINVAL: size 0, an address that is not page-aligned (SITE_MAPPING), or an end beyond 2^56. Labels are kept as a block's are: each piece
+ * has those of its mapping.
+ */
 int ledger_record_map(struct ledger *ledger, const struct ledger_alloc *map);
 /* @tentative as above; a range may cut several mappings, UNDO restores each piece that nothing newer overlaps.
  * System calls do not nest: the thread's next map or unmap confirms it. What the kernel refuses (see
@@ -234,6 +238,7 @@ const struct ledger_label *ledger_label(const struct ledger *ledger, size_t inde
 struct ledger_label_row {
 	site_id site;
 	uint32_t set;
+	uint64_t origin; /* the set's */
 	uint64_t allocs, alloc_bytes, outstanding_bytes, outstanding_count;
 };
 

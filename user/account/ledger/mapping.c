@@ -46,6 +46,7 @@ static void lose(struct cut *cut, const struct range *range, bool ended)
 	ledger->counts.live_count -= ended;
 	ledger->counts.frees += ended;
 	piece.mark = site_release(&ledger->sites, range->site, &release);
+	label_change(&ledger->labels, range->labels, -(int64_t)release.bytes, ended ? -1 : 0);
 	if (cut->thread && !thread_push_piece(&ledger->threads, cut->thread, &piece))
 		ledger->counts.refused++;
 }
@@ -65,6 +66,7 @@ static void cut_middle(struct cut *cut, struct range_position position, struct r
 		hole.end = tail.end;
 	} else {
 		site_gain(&ledger->sites, tail.site, 0, 1);
+		label_change(&ledger->labels, tail.labels, 0, 1);
 		ledger->counts.live_count++;
 	}
 	lose(cut, &hole, false);
@@ -110,7 +112,7 @@ static void confirm(struct ledger *ledger, uint32_t tid)
 int ledger_record_map(struct ledger *ledger, const struct ledger_alloc *map)
 {
 	struct cut cut = {.ledger = ledger, .time_ns = map->time_ns};
-	struct range range = {.time_ns = map->time_ns};
+	struct range range = {.time_ns = map->time_ns, .labels = LABEL_NO_ROW};
 	struct site_key key = {map->stack, map->class, true};
 	int err = range_of(map->address, map->size_bytes, map->class, &range);
 
@@ -122,6 +124,9 @@ int ledger_record_map(struct ledger *ledger, const struct ledger_alloc *map)
 	err = site_table_get(&ledger->sites, &key, &range.site);
 	if (!err) {
 		site_count_alloc(&ledger->sites, range.site, range.end - range.start, map->time_ns);
+		if (map->labels)
+			range.labels = label_count_alloc(&ledger->labels, map->labels, range.site,
+							 range.end - range.start);
 		err = range_set_insert(&ledger->ranges, &range);
 	}
 	if (err) {
@@ -129,6 +134,7 @@ int ledger_record_map(struct ledger *ledger, const struct ledger_alloc *map)
 		return err;
 	}
 	site_gain(&ledger->sites, range.site, range.end - range.start, 1);
+	label_change(&ledger->labels, range.labels, (int64_t)(range.end - range.start), 1);
 	ledger_live_add(ledger, range.end - range.start, 1);
 	return 0;
 }
@@ -153,7 +159,7 @@ void ledger_record_unmap(struct ledger *ledger, const struct ledger_release *unm
 static bool was_one(const struct range *range, const struct pending_piece *piece)
 {
 	return range && !piece->mark.ended && range->site == piece->range.site &&
-	       range->time_ns == piece->range.time_ns;
+	       range->labels == piece->range.labels && range->time_ns == piece->range.time_ns;
 }
 
 /*
@@ -204,6 +210,7 @@ static bool restore(struct ledger *ledger, const struct pending_piece *piece)
 	site_unrelease(&ledger->sites, lost->site, lost->end - lost->start, &piece->mark);
 	if (!piece->mark.ended)
 		site_table_at(&ledger->sites, lost->site)->outstanding_count += pieces;
+	label_change(&ledger->labels, lost->labels, (int64_t)(lost->end - lost->start), pieces);
 	ledger->counts.live_count += pieces;
 	ledger->counts.frees -= piece->mark.ended;
 	ledger_live_add(ledger, lost->end - lost->start, 0);

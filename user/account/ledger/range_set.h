@@ -16,6 +16,7 @@ struct range {
 	uint64_t start, end; /* end exclusive, > start */
 	uint64_t time_ns;
 	uint32_t site;
+	uint32_t labels; /* a row of them, or LABEL_NO_ROW: the ledger's business */
 };
 
 struct range_chunk;

@@ -7,7 +7,7 @@
  *
  *	job -> agent	STARTED, then TICK (struct job_tick) every interval, REPORT (holdfast.report/1, gzip) now and then, LAST_REPORT,
  *			COLLECTION (struct collection), COLLECTOR (struct collector_place); at the end END or ERROR (three texts, each ended by NUL, after the error's code)
- *	agent -> job	ASK_REPORT, BUDGET (a double, percent), STOP
+ *	agent -> job	ASK_REPORT, BUDGET (a double, percent), LOOKS (a byte: on or off), STOP
  *
  * An end of the stream without END or ERROR: it died.
  */
@@ -50,7 +50,9 @@ struct job_request {
 	uint64_t memory_bytes; /* the job's own */
 	uint64_t wait_ns;      /* COLLECT: for a safe moment */
 	uint32_t site_max;     /* of a REPORT; 0: all */
-	bool exact, faults, follow, looks, trim;
+	uint32_t off;          /* TRACE: session_options.off */
+	bool exact, faults, follow, trim;
+	bool looks, looks_wait; /* at the heap, if ever; not before LOOKS says so */
 	bool components, spans; /* TRACE: by the broker's rules */
 	bool until_firm;        /* TRACE: ends with the first firm verdict */
 };
@@ -67,6 +69,7 @@ enum job_message {
 	/* to the job */
 	JOB_ASK_REPORT,
 	JOB_BUDGET,
+	JOB_LOOKS,
 	JOB_STOP,
 };
 

@@ -67,6 +67,8 @@ static int on_message(void *user, uint32_t kind, const void *bytes, size_t size)
 		memcpy(&percent, bytes, size);
 		session_set_budget(job->session, percent);
 	}
+	if (kind == JOB_LOOKS && size == 1)
+		session_set_looks(job->session, *(const char *)bytes);
 	job->asked |= kind == JOB_ASK_REPORT;
 	job->stopped |= kind == JOB_STOP;
 	return 0;
@@ -201,6 +203,7 @@ static int trace(struct job *job, struct hf_error *error)
 		.budget_percent = request->budget_percent,
 		.exact = request->exact,
 		.faults = request->faults,
+		.off = request->off,
 		.follow = request->follow,
 		.looks = request->looks,
 		.no_stop = !request->max_stop_ns,
@@ -218,6 +221,8 @@ static int trace(struct job *job, struct hf_error *error)
 	/* Until here nothing of the target was touched, and the costs of probes were measured as without a filter. */
 	if (!err)
 		err = confine_calls(CONFINE_TRACE);
+	if (!err)
+		session_set_looks(job->session, !request->looks_wait);
 	if (!err)
 		err = session_attach(job->session, request->key.pid, error);
 	/* The pid was checked before: it is still that process only if it is so now. */

@@ -24,8 +24,8 @@ struct process_watch {
 	struct watched_vec targets;    /* by pid */
 	struct stranger_vec strangers; /* by pid */
 	struct watch_counts counts;
-	bool rules_changed;
-	size_t next_full; /* whose turn it is */
+	bool rules_changed, blind; /* blind: gauges are off */
+	size_t next_full;          /* whose turn it is */
 };
 
 static uint64_t cpu_ns(void)
@@ -114,7 +114,23 @@ void process_watch_set_rules(struct process_watch *watch, const struct target_ru
 	watch->rules_changed = true;
 }
 
-static int read_cheap(struct watched *watched, uint64_t now_ns)
+void process_watch_set_gauges(struct process_watch *watch, bool on)
+{
+	watch->blind = !on;
+}
+
+/* What was read before is not what it is now. */
+static void forget_reading(struct watched *watched, uint64_t now_ns)
+{
+	watched->reading = (struct watch_reading){
+		.time_ns = now_ns,
+		.memory = {.rss_bytes = WATCH_UNKNOWN, .vms_bytes = WATCH_UNKNOWN},
+	};
+	if (watched->rss.first_ns)
+		watched->rss = (struct history){.first_ns = 0};
+}
+
+static int read_cheap(const struct process_watch *watch, struct watched *watched, uint64_t now_ns)
 {
 	struct process_memory memory;
 	struct watch_reading *reading = &watched->reading;
@@ -124,6 +140,10 @@ static int read_cheap(struct watched *watched, uint64_t now_ns)
 		return err;
 	if (!memory.vms_bytes) /* it has ended, and was not reaped yet */
 		return -ESRCH;
+	if (watch->blind) {
+		forget_reading(watched, now_ns);
+		return 0;
+	}
 	reading->memory.rss_bytes = memory.rss_bytes;
 	reading->memory.vms_bytes = memory.vms_bytes;
 	reading->time_ns = now_ns;
@@ -193,6 +213,9 @@ static int read_full_counted(struct process_watch *watch, struct watched *watche
 	uint64_t began_ns = cpu_ns(), rest_ns;
 	int err = read_full(watch, watched, now_ns);
 
+	/* That it runs another program by now was to be found out all the same. */
+	if (watch->blind)
+		forget_reading(watched, now_ns);
 	watched->full_cost_ns = cpu_ns() - began_ns;
 	watch->counts.full_ns += watched->full_cost_ns;
 	/* What it cost is spread over so long that it is no more than the share. */
@@ -208,7 +231,7 @@ static int read_full_counted(struct process_watch *watch, struct watched *watche
 int process_watch_read(struct process_watch *watch, struct watched *watched, uint64_t now_ns,
 		       bool full)
 {
-	int err = read_cheap(watched, now_ns);
+	int err = read_cheap(watch, watched, now_ns);
 
 	return err || !full ? err : read_full_counted(watch, watched, now_ns);
 }
@@ -358,7 +381,7 @@ static int meet_strangers(struct process_watch *watch, const int *pids, size_t c
 static void read_targets(struct process_watch *watch, uint64_t now_ns)
 {
 	for (size_t i = 0; i < watch->targets.count;) {
-		if (read_cheap(watch->targets.items[i], now_ns))
+		if (read_cheap(watch, watch->targets.items[i], now_ns))
 			remove_target(watch, i, "ended");
 		else
 			i++;

@@ -27,6 +27,7 @@
 
 #define WATCH_MAX      4096
 #define WATCH_AGAIN_NS 10000000000ULL
+#define WATCH_UNKNOWN  UINT64_MAX
 
 /* One reading. */
 struct watch_reading {
@@ -78,6 +79,9 @@ DEFINE_CLEANUP(struct process_watch *, process_watch_free);
 int process_watch_pass(struct process_watch *watch, uint64_t now_ns);
 /* All processes are held against other rules at the next pass: those that match none any more go ("rules"). Borrowed. */
 void process_watch_set_rules(struct process_watch *watch, const struct target_rules *rules);
+
+/* Off: their memory is not read any more, and all of a reading but its time is WATCH_UNKNOWN, or 0 where 0 says so. On at first. */
+void process_watch_set_gauges(struct process_watch *watch, bool on);
 
 size_t process_watch_count(const struct process_watch *watch);
 /* By pid, ascending; valid until the next pass. */

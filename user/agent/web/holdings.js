@@ -17,7 +17,7 @@ export function componentTable({components, total_bytes: total}) {
 	return [m('p', ['Together ', m('b', {title: exactBytes(total)}, bytes(total)), ' held; what matches no rule is “other”.']),
 		m('.scroll', {tabindex: 0, role: 'region', 'aria-label': 'Components'}, m('table.components', [m('caption.sr', 'Memory by component'),
 			m('thead', m('tr', ['Component', 'Held', 'Share', '', 'Peak', 'Growth'].map((label) => m(label ? 'th[scope=col]' : 'td', {class: ['Held', 'Share', 'Peak', 'Growth'].includes(label) ? 'num' : ''}, label)))),
-			m('tbody', rows.map((c) => m('tr', {key: c.name}, [m('th[scope=row]', m('span.fn', text(c.name, 100))), m('td.num', size(c.outstanding_bytes)), m('td.num', total > 0 ? percent(100 * c.outstanding_bytes / total, 1) : '–'), m('td.wide', bar(c)),
+			m('tbody', rows.map((c) => m('tr', {key: c.name}, [m('th[scope=row]', m('span.fn', text(c.name, 100))), m('td.num', about(c, size(c.outstanding_bytes))), m('td.num', total > 0 ? percent(100 * c.outstanding_bytes / total, 1) : '–'), m('td.wide', bar(c)),
 				m('td.num', {title: exactBytes(c.peak_memory_mb * 1048576)}, mib(c.peak_memory_mb)), m('td.num', growth(c))])))]))];
 }
 

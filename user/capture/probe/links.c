@@ -383,7 +383,9 @@ int links_attach_tracepoints(struct probe *probe)
 					&probe->tracepoints);
 	if (err)
 		return err;
-	if (!probe->traces_syscalls)
+	if (probe->options.no_mappings)
+		; /* nobody asked for them */
+	else if (!probe->traces_syscalls)
 		attach_mappings(probe);
 	else if (!attach_tracepoint(probe, s->programs.mapping_exit, "sys_exit",
 				    &probe->extra[PROBE_MAPPINGS]))

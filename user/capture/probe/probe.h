@@ -41,6 +41,7 @@ enum probe_way {
 struct probe_options {
 	uint64_t ring_bytes; /* rounded up to a power of two of at least 64 KiB; 0: 16 MiB */
 	bool faults;         /* record page faults */
+	bool no_mappings; /* leave out mappings: code that comes or goes is seen by whoever refreshes the target */
 	bool follow;         /* record children from their first instruction on */
 	uint32_t span_rules; /* how many rules for spans there will be; at most HF_MAX_SPAN_RULES */
 	/*

@@ -46,6 +46,8 @@ int process_children(int pid, int **ret_pids, size_t *ret_count);
  * for a kernel thread. cmdline: NULs become spaces, at most 64 KiB, "" for a kernel thread or a zombie. */
 int process_exe(int pid, char **ret_path);
 int process_cmdline(int pid, char **ret_text);
+/* The name of one of its threads: any bytes, NUL-terminated. -ESRCH: it has ended, or is another process's. */
+int process_thread_comm(int pid, uint32_t tid, char ret_comm[PROCESS_COMM_BYTES]);
 /* Wall-clock start in ns since the epoch. */
 int process_start_wall_ns(const struct process_stat *stat, uint64_t *ret_ns);
 /* pid inside its own pid namespace, last NSpid of status. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -72,6 +73,26 @@ int process_cmdline(int pid, char **ret_text)
 	if (shorter)
 		text = shorter;
 	*ret_text = no_free_ptr(text);
+	return 0;
+}
+
+int process_thread_comm(int pid, uint32_t tid, char ret_comm[PROCESS_COMM_BYTES])
+{
+	_cleanup_close_ int fd = -1;
+	char path[64];
+	size_t size;
+	int err;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%u/comm", pid, tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	err = pread_full(fd, ret_comm, PROCESS_COMM_BYTES - 1, 0, &size);
+	if (err)
+		return err;
+	if (size && ret_comm[size - 1] == '\n')
+		size--;
+	ret_comm[size] = '\0';
 	return 0;
 }
 

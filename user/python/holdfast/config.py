@@ -15,7 +15,8 @@ from .errors import HoldfastError
 class MemoryProfilingMode(str, enum.Enum):
     """How far the agent goes. OFF: nothing; BASIC: gauges; STANDARD: also mappings, faults, and
     windows of tracing once something grows; ADVANCED: also components, Python and scans on
-    suspicion; PRODUCTION: at most 0.5 %, no stop over 50 ms; DEBUG: every call."""
+    suspicion; PRODUCTION: at most 0.5 %, scans where growth persists, no stop over 50 ms; DEBUG:
+    every call."""
 
     OFF = "off"
     BASIC = "basic"

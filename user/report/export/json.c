@@ -310,6 +310,7 @@ static void put_components(struct json_out *j, const struct report *r)
 				r->components[i].growth_bytes_per_second);
 		json_out_u64(j, "outstanding_count", r->components[i].outstanding_count);
 		json_out_u64(j, "peak_bytes", r->components[i].peak_bytes);
+		json_out_bool(j, "estimated", r->components[i].estimated);
 		json_out_end_object(j);
 	}
 	json_out_end_array(j);

@@ -446,6 +446,7 @@ static void read_holdings(struct json_in *in, const json_t *root, struct report 
 		components[i].outstanding_bytes = json_in_u64(in, c, "outstanding_bytes");
 		components[i].outstanding_count = json_in_u64(in, c, "outstanding_count");
 		components[i].peak_bytes = json_in_u64(in, c, "peak_bytes");
+		components[i].estimated = json_in_bool(in, c, "estimated");
 		components[i].growth_bytes_per_second =
 			json_in_double(in, c, "growth_bytes_per_second");
 	}

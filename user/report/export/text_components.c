@@ -41,6 +41,7 @@ void text_add_components(struct text_out *t, const struct report *r)
 		const struct report_component *c = &r->components[i];
 
 		add_name(t, i ? "" : "PARTS", c->name, NAME_COLUMNS);
+		strbuf_addstr(t->out, c->estimated ? "~" : "");
 		add_amounts(t, c->outstanding_bytes, c->outstanding_count);
 		if (c->growth_bytes_per_second > 0 || c->growth_bytes_per_second < 0) {
 			strbuf_addch(t->out, ' ');
