@@ -221,7 +221,7 @@ bench:                                                 ## what tracing costs, pa
 scenarios:                                             ## leaks and what looks like one, hunted (sudo)
 estimates:                                             ## what windows estimate, against what is counted (sudo)
 fit-verdict:                                           ## weights of the verdict, from the scenarios
-soak:                                                  ## attach and be killed, ARGS=10000 times (sudo)
+soak:                                                  ## killed 1000 times, and the agent for 2 h (ARGS='agent 15'; sudo)
 survive:                                               ## the agent under fire for 25 minutes (sudo)
 kernel-matrix:                                         ## boot kernels 6.1 and 6.12 in qemu, check-root there
 $(EXTRA):

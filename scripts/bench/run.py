@@ -19,6 +19,7 @@ want a quiet machine. To tell 2 % on any: --rows twin.
          ledger    ns per pair and bytes per live block (tests/bench/bench_ledger.c)
          attach    from the start of a hunt to the probes; the target's longest stall at both ends
          report    from the stop to the written report at 1 M live blocks, by parts
+         agent     memory and CPU of the agent with 200 idle processes, and with 20 traced ones (10 minutes)
          scan      how long a look at a heap stops it, by size (tests/bench/bench_heap.c)
 """
 import argparse
@@ -28,13 +29,14 @@ import signal
 import sys
 
 sys.dont_write_bytecode = True
+import agent  # noqa: E402
 import parts  # noqa: E402
 import twin  # noqa: E402
 from matrix import Matrix  # noqa: E402
 from targets import all_targets  # noqa: E402
 from tools import all_tools  # noqa: E402
 
-ROWS = {"twin": twin.rows_twin, **parts.ROWS}
+ROWS = {"twin": twin.rows_twin, **parts.ROWS, **agent.ROWS}
 QUICK_TARGETS = "loop-10k-1,loop-1m-2,loop-max-1,loop-1m-1-hot,redis-jemalloc-16,python"
 QUICK_PEERS = ("heaptrack", "jemalloc prof")
 

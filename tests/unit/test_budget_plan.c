@@ -35,7 +35,7 @@ static double long_run_share(double taken, double late_ns)
 		struct budget_step step;
 
 		random = hash_u64(random + 1, random);
-		step = budget_next(&window, SHARE, cost - allowed, random);
+		step = budget_next(&window, SHARE, cost - allowed, random, BUDGET_PERIOD_NS);
 		window.on_ns = step.hold_ns + (uint64_t)late_ns;
 		window.cost_ns = taken * (double)window.on_ns;
 		time += (double)(step.gap_ns + window.on_ns);
@@ -60,8 +60,8 @@ static void windows_take_their_share_whatever_they_cost(void **state)
 static void cheap_windows_are_longer(void **state)
 {
 	struct budget_window dear = {10000000, 9500000}, cheap = {10000000, 300000};
-	struct budget_step a = budget_next(&dear, SHARE, 0, 1),
-			   b = budget_next(&cheap, SHARE, 0, 1);
+	struct budget_step a = budget_next(&dear, SHARE, 0, 1, BUDGET_PERIOD_NS),
+			   b = budget_next(&cheap, SHARE, 0, 1, BUDGET_PERIOD_NS);
 
 	(void)state;
 	assert_true(a.hold_ns >= BUDGET_HOLD_MIN_NS && b.hold_ns <= BUDGET_HOLD_MAX_NS);
@@ -71,9 +71,9 @@ static void cheap_windows_are_longer(void **state)
 static void what_was_spent_ahead_is_paid_back_but_windows_go_on(void **state)
 {
 	struct budget_window window = {10000000, 9500000};
-	struct budget_step even = budget_next(&window, SHARE, 0, 1);
-	struct budget_step behind = budget_next(&window, SHARE, 1e9, 1);
-	struct budget_step ahead = budget_next(&window, SHARE, -1e9, 1);
+	struct budget_step even = budget_next(&window, SHARE, 0, 1, BUDGET_PERIOD_NS);
+	struct budget_step behind = budget_next(&window, SHARE, 1e9, 1, BUDGET_PERIOD_NS);
+	struct budget_step ahead = budget_next(&window, SHARE, -1e9, 1, BUDGET_PERIOD_NS);
 
 	(void)state;
 	assert_true(behind.gap_ns > even.gap_ns && behind.gap_ns <= BUDGET_GAP_MAX_NS);
@@ -112,7 +112,7 @@ static void openings_are_not_regular(void **state)
 		uint64_t gap_ns;
 
 		random = hash_u64(random + 1, random);
-		gap_ns = budget_next(&window, SHARE, 0, random).gap_ns;
+		gap_ns = budget_next(&window, SHARE, 0, random, BUDGET_PERIOD_NS).gap_ns;
 		least = gap_ns < least ? gap_ns : least;
 		most = gap_ns > most ? gap_ns : most;
 	}

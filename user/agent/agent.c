@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/sha256.h"
+#include "process/proc/memory.h"
 #include "session/rules.h"
 
 #define COMMIT_NS    (2 * NS_PER_S)
@@ -210,6 +211,33 @@ static uint64_t own_cpu_ns(void)
 	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
+/* Of those that have told twice. */
+static double jobs_percent(const struct agent *agent, uint64_t passed_ns)
+{
+	uint64_t sum_ns = 0;
+
+	for (size_t i = 0; i < agent->jobs.count; i++) {
+		struct agent_job *job = agent->jobs.items[i];
+
+		if (job->cpu_ns && job->tick.cpu_ns > job->cpu_ns)
+			sum_ns += job->tick.cpu_ns - job->cpu_ns;
+		job->cpu_ns = job->tick.cpu_ns;
+	}
+	return (double)sum_ns * 100 / (double)passed_ns;
+}
+
+static void weigh(struct agent *agent)
+{
+	struct process_memory memory = {0}, broker = {0};
+	struct trace_memory all;
+
+	process_memory_read(getpid(), true, &memory);
+	process_memory_read(broker_pid(agent->broker), true, &broker);
+	agent->cost.own_bytes = memory.pss_bytes + broker.pss_bytes;
+	tracing_weigh(agent, &all);
+	agent->cost.memory_bytes = trace_memory_bytes(&all);
+}
+
 static void measure_cost(struct agent *agent, uint64_t now_ns)
 {
 	struct agent_cost *cost = &agent->cost;
@@ -238,6 +266,8 @@ static void measure_cost(struct agent *agent, uint64_t now_ns)
 				   .detail = "{\"threshold\":\"budget\"}",
 			   });
 	}
+	cost->jobs_percent = jobs_percent(agent, now_ns - cost->since_ns);
+	weigh(agent);
 	cost->since_ns = now_ns;
 	cost->cpu_ns = cpu_ns;
 }

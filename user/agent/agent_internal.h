@@ -45,6 +45,9 @@ struct agent_job {
 	const char *reason;          /* growth, session, request, ... of the profiles it makes */
 	bool report_asked;           /* and it has not come yet */
 	bool last;                   /* the last report came */
+	bool in_turn;                /* asked for one for nobody but us, and it has not come yet */
+	uint64_t asked_ns, reported_ns; /* then; when one came last, or it began */
+	uint64_t cpu_ns;                /* as of the last measurement of what we cost */
 	uint64_t kept_ns,
 		profile; /* CLOCK_MONOTONIC: when a profile was stored last; its id; 0: none was */
 	/* Who waits for a collection, or NULL. */
@@ -129,6 +132,9 @@ struct agent_cost {
 	uint64_t since_ns, cpu_ns; /* of the agent itself, when it was looked at last */
 	double cpu_percent;
 	double tracing_percent; /* what jobs cost their targets now */
+	double jobs_percent; /* what they take of a core themselves, without their beginnings and ends */
+	uint64_t own_bytes;    /* PSS of agent and broker */
+	uint64_t memory_bytes; /* and of the jobs */
 };
 
 struct agent {
@@ -156,6 +162,7 @@ struct agent {
 	uint64_t ended_targets; /* since the agent began */
 	uint64_t oom_kills;     /* of them */
 	int oom_err;            /* broker_sees_oom_kills(), at the start */
+	uint64_t turn_ns;       /* when a job was asked for a report in turn */
 };
 
 /* agent.c: all or nothing. @problems: all that is wrong with the file. */
@@ -196,6 +203,8 @@ void job_free(struct agent_job *job);
 void tracing_tick(struct agent *agent, uint64_t now_ns);
 /* Somebody asks for it: for so long. 0, or HF_E_UNSUPPORTED: its mode does not. */
 int tracing_ask(struct agent_target *target, uint64_t for_ns, struct hf_error *error);
+/* What agent, broker and jobs take now; by the newest that these have told. */
+void tracing_weigh(const struct agent *agent, struct trace_memory *ret);
 /* Its mode traces at all. */
 bool tracing_allowed(const struct agent_target *target);
 /* It could not be traced, or its job died: not again for a while. */

@@ -175,6 +175,8 @@ static void put_cost(struct json_out *json, const struct agent *agent)
 	json_out_begin_object(json, "cost");
 	json_out_double(json, "cpu_percent", agent->cost.cpu_percent);
 	json_out_u64(json, "rss_bytes", memory.rss_bytes);
+	json_out_u64(json, "memory_bytes", agent->cost.memory_bytes);
+	json_out_double(json, "jobs_percent", agent->cost.jobs_percent);
 	json_out_double(json, "tracing_percent", agent->cost.tracing_percent);
 	json_out_double(json, "pass_ms", (double)counts.pass_ns / 1e6);
 	json_out_bool(json, "over_budget", agent->over_budget);

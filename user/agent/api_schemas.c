@@ -37,7 +37,7 @@ static const struct http_answer_field status_fields[] = {
 	 .help = "watched, traced, ended, refused; processes seen"},
 	{.name = "cost",
 	 .type = "object",
-	 .help = "cpu_percent, rss_bytes of the agent; tracing_percent of the targets; pass_ms"},
+	 .help = "cpu_percent, rss_bytes of the agent; memory_bytes (PSS) of it and its jobs; jobs_percent of a core; tracing_percent of the targets; pass_ms"},
 	{.name = "store", .type = "object", .help = "path, state, what was lost"},
 	{.name = "active_leaks", .type = "integer", .help = "of all targets"},
 	{.name = "sessions_running", .type = "integer", .help = "profiling sessions"},

@@ -107,6 +107,8 @@ static int on_message(void *user, uint32_t kind, const void *bytes, size_t size)
 		job->last = true;
 		/* fall through */
 	case JOB_REPORT:
+		job->in_turn = false;
+		job->reported_ns = job->heard_ns;
 		profile_take(job, bytes, size);
 		break;
 	case JOB_COLLECTION:
@@ -189,7 +191,7 @@ int job_start(struct agent *agent, struct agent_target *target, const struct job
 	job->target_id = target->id;
 	job->kind = (enum job_kind)request->kind;
 	job->reason = reason;
-	job->began_ns = job->heard_ns = clock_now_ns();
+	job->began_ns = job->heard_ns = job->reported_ns = clock_now_ns();
 	job_channel_init(&job->channel, fd);
 	err = loop_add_fd(agent->loop, fd, EPOLLIN, on_readable, job);
 	if (err) {

@@ -52,3 +52,21 @@ void trace_ended(struct trace_state *state, const struct trace_signs *signs, boo
 	state->growth_bytes_per_second = signs->growth_bytes_per_second;
 	state->not_before_ns = signs->now_ns + state->pauses * interval_ns;
 }
+
+uint64_t trace_memory_bytes(const struct trace_memory *memory)
+{
+	return memory->own_bytes + memory->told_bytes +
+	       (memory->jobs - memory->told) * TRACE_JOB_BYTES;
+}
+
+bool trace_fits(const struct trace_memory *memory)
+{
+	uint64_t bytes = trace_memory_bytes(memory) + TRACE_JOB_BYTES + TRACE_REPORT_BYTES;
+
+	return !memory->jobs || (memory->jobs < TRACES_MOST && bytes <= memory->most_bytes);
+}
+
+bool trace_overflows(const struct trace_memory *memory)
+{
+	return memory->jobs > 1 && trace_memory_bytes(memory) > memory->most_bytes;
+}

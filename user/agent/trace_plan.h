@@ -6,6 +6,7 @@
  *	signs		what is known now
  *	trace_wanted()	how urgent it is: TRACE_NO, or the higher the more
  *	trace_ended()	a trace is over: when may the next one begin?
+ *	trace_fits()	may there be one more at the same time, by what all take?
  *
  * A trace that found nothing is repeated after longer and longer pauses, unless the growth got much faster; one that found a leak is repeated
  * after TRACE_LEAK_PAUSE intervals, to tell how it goes on.
@@ -14,6 +15,7 @@
 #define HOLDFAST_AGENT_TRACE_PLAN_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "config/agent_config.h"
@@ -44,6 +46,29 @@ struct trace_signs {
 
 /* TRACE_ASKED: a session, or somebody asked. */
 enum { TRACE_NO, TRACE_MAYBE_GROWING, TRACE_GROWING, TRACE_ALWAYS, TRACE_ASKED };
+
+/*
+ * Memory, as PSS: what is shared with others counts by parts, so sums are true. A trace is a process of its own; it takes
+ * TRACE_JOB_BYTES, unless it has told that it takes other, and some TRACE_REPORT_BYTES more while it looks up names for
+ * a report, which they do one after the other.
+ */
+#define TRACE_JOB_BYTES    ((uint64_t)2560 << 10)
+#define TRACE_REPORT_BYTES ((uint64_t)6 << 20)
+#define TRACES_MOST        48 /* whatever they take: the broker has BROKER_JOBS_MAX */
+
+struct trace_memory {
+	uint64_t most_bytes; /* config.own_memory_bytes */
+	uint64_t own_bytes;  /* of agent and broker */
+	uint64_t told_bytes; /* of the jobs that have told, as a sum */
+	size_t told, jobs;   /* so many have; so many there are */
+};
+
+/* Of all now. */
+uint64_t trace_memory_bytes(const struct trace_memory *memory);
+/* One more? The first always may: an agent that traces nothing is of no use. */
+bool trace_fits(const struct trace_memory *memory);
+/* It is too much by now: one should end. */
+bool trace_overflows(const struct trace_memory *memory);
 
 int trace_wanted(const struct trace_state *state, const struct trace_signs *signs);
 void trace_ended(struct trace_state *state, const struct trace_signs *signs, bool found_leak,

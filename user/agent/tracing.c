@@ -14,8 +14,9 @@
 	(400 *   \
 	 NS_PER_S) /* of one trace for growth: a leak is firm in seconds, what is reachable in 300 */
 #define REPORT_NS     (30 * NS_PER_S) /* between reports of one that goes on */
+#define TURN_GAP_NS   (9 * NS_PER_S)  /* and of all: each is some 0.1 s of work, at both ends */
+#define TURN_NS       (60 * NS_PER_S) /* for who does not answer, the others don't wait longer */
 #define JOB_MEMORY    ((uint64_t)96 << 20)
-#define TRACED_MOST   4 /* at once: each takes some 40 MiB while it lasts */
 #define LEAST_PERCENT 0.05
 #define FAILED_NS     (60 * NS_PER_S)
 
@@ -104,7 +105,6 @@ static int start(struct agent_target *target, int wanted)
 		.kind = JOB_TRACE,
 		.key = target->watched->handle.key,
 		.interval_ns = TICK_NS,
-		.report_ns = REPORT_NS,
 		.for_ns = goes_on ? 0 : TRACE_NS,
 		.budget_percent = share(target, traced_count(agent) + 1),
 		.max_stop_ns = target->settings.max_stop_ns,
@@ -191,10 +191,28 @@ static void end_unwanted(const struct agent *agent, uint64_t now_ns)
 	}
 }
 
+void tracing_weigh(const struct agent *agent, struct trace_memory *ret)
+{
+	*ret = (struct trace_memory){
+		.most_bytes = agent->config->own_memory_bytes,
+		.own_bytes = agent->cost.own_bytes,
+	};
+	for (size_t i = 0; i < agent->jobs.count; i++) {
+		const struct agent_job *job = agent->jobs.items[i];
+
+		ret->jobs++;
+		ret->told += job->tick.memory_bytes > 0;
+		ret->told_bytes += job->tick.memory_bytes;
+	}
+}
+
 /* Makes room for who asks: of those that are traced for growth, one ends. */
 static bool make_room(const struct agent *agent, int wanted)
 {
-	if (traced_count(agent) < TRACED_MOST)
+	struct trace_memory memory;
+
+	tracing_weigh(agent, &memory);
+	if (trace_fits(&memory))
 		return true;
 	for (size_t i = 0; wanted == TRACE_ASKED && i < agent->jobs.count; i++) {
 		struct agent_job *job = agent->jobs.items[i];
@@ -207,12 +225,57 @@ static bool make_room(const struct agent *agent, int wanted)
 	return false;
 }
 
+/* More than thought at their beginning: the newest of those that nobody asked for ends, and gets its turn again. */
+static void shrink(const struct agent *agent)
+{
+	struct agent_job *newest = NULL;
+	struct trace_memory memory;
+
+	tracing_weigh(agent, &memory);
+	if (!trace_overflows(&memory))
+		return;
+	for (size_t i = 0; i < agent->jobs.count; i++) {
+		struct agent_job *job = agent->jobs.items[i];
+
+		if (job->stopping)
+			return; /* one at a time */
+		if (job->kind == JOB_TRACE && !(job->target && job->target->sessions) &&
+		    (!newest || job->began_ns > newest->began_ns))
+			newest = job;
+	}
+	if (newest)
+		job_stop(newest);
+}
+
+/* One after the other: names for a report take megabytes, which are given back then. */
+static void ask_in_turn(struct agent *agent, uint64_t now_ns)
+{
+	struct agent_job *longest = NULL;
+
+	for (size_t i = 0; i < agent->jobs.count; i++) {
+		struct agent_job *job = agent->jobs.items[i];
+
+		if (job->in_turn && now_ns - job->asked_ns < TURN_NS)
+			return;
+		if (job->kind == JOB_TRACE && job->started && !job->stopping &&
+		    now_ns - job->reported_ns >= REPORT_NS &&
+		    (!longest || job->reported_ns < longest->reported_ns))
+			longest = job;
+	}
+	if (!longest || now_ns - agent->turn_ns < TURN_GAP_NS)
+		return;
+	agent->turn_ns = longest->asked_ns = now_ns;
+	longest->in_turn = !job_send(longest->channel.fd, JOB_ASK_REPORT, NULL, 0);
+}
+
 void tracing_tick(struct agent *agent, uint64_t now_ns)
 {
 	struct agent_target *target;
 	int wanted;
 
 	end_unwanted(agent, now_ns);
+	shrink(agent);
+	ask_in_turn(agent, now_ns);
 	target = most_urgent(agent, now_ns, &wanted);
 	if (target && make_room(agent, wanted))
 		begin(target, wanted);

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/hashmap.h"
@@ -17,6 +19,11 @@
 #define FOLLOW_AGE_NS (2 * NS_PER_S) /* of a child */
 #define CHOOSE_NS     (2 * NS_PER_S)
 #define LOOK_SLICE_NS (50 * NS_PER_MS)
+/* Of a lean session: these cost by the number of blocks and of sites. */
+#define POLL_LEAN_NS   (2 * NS_PER_S)
+#define CHOOSE_LEAN_NS (10 * NS_PER_S)
+/* Not more often for what fills the ring. */
+#define BUSY_NS (20 * NS_PER_MS)
 /* A window is too short to tell a rate from chance with fewer calls. */
 #define HITS_TELL 50
 
@@ -115,6 +122,14 @@ void governor_saw(struct governor *g, const struct budget_window *window, double
 	g->own_ns += (uint64_t)((double)window->on_ns / slowdown);
 }
 
+/* @value evened out by what is @now, which held for so long; @kept: of the old one, after GOVERNOR_CHECK_NS. */
+static double even_out(double value, double now, double kept, uint64_t passed_ns)
+{
+	double rest = pow(kept, (double)passed_ns / GOVERNOR_CHECK_NS);
+
+	return rest * value + (1 - rest) * now;
+}
+
 /* Time passes: more may be spent. */
 static void allow(struct governor *g, uint64_t now_ns)
 {
@@ -124,7 +139,7 @@ static void allow(struct governor *g, uint64_t now_ns)
 	double allowed;
 
 	/* Evened out over a second or so. */
-	g->cores = g->cores * 0.9 + cores * 0.1;
+	g->cores = even_out(g->cores, cores, 0.9, passed_ns);
 	g->cpu_ns = cpu;
 	g->checked_ns = now_ns;
 	allowed = budget_allowed_ns(g->session->options.budget_percent, g->cores, passed_ns);
@@ -212,7 +227,8 @@ static void follow_member(struct governor *g, struct member *member, bool due)
 static void follow_all(struct governor *g)
 {
 	uint64_t now_ns = clock_now_ns();
-	bool due = g->windows && now_ns - g->chosen_ns >= CHOOSE_NS;
+	uint64_t choose_ns = g->session->options.lean ? CHOOSE_LEAN_NS : CHOOSE_NS;
+	bool due = g->windows && now_ns - g->chosen_ns >= choose_ns;
 
 	for (size_t i = 0; i < g->session->members.count; i++) {
 		struct member *member = g->session->members.items[i];
@@ -295,17 +311,20 @@ static void check_extras(struct governor *g, uint64_t passed_ns)
 		.stopped_ns = since(now.stopped_ns, g->extras.stopped_ns),
 		.traps = since(now.traps, g->extras.traps),
 	};
-	g->pause_share = 0.9 * g->pause_share +
-			 0.1 * g->costs.trap_ns * (double)since(pauses, g->pauses) / allowed;
+	g->pause_share = even_out(g->pause_share,
+				  g->costs.trap_ns * (double)since(pauses, g->pauses) / allowed,
+				  0.9, passed_ns);
 	g->extras = now;
 	g->pauses = pauses;
 	g->stopped_ns += (double)passed.stopped_ns;
 	g->others_ns += spend(g, &passed);
 	/* Evened out: a second or so of it does not matter. */
-	g->syscall_share = 0.9 * g->syscall_share +
-			   0.1 * g->costs.syscall_ns * (double)passed.system_calls / allowed;
-	g->fault_share =
-		0.9 * g->fault_share + 0.1 * g->costs.fault_ns * (double)passed.faults / allowed;
+	g->syscall_share = even_out(g->syscall_share,
+				    g->costs.syscall_ns * (double)passed.system_calls / allowed,
+				    0.9, passed_ns);
+	g->fault_share = even_out(g->fault_share,
+				  g->costs.fault_ns * (double)passed.faults / allowed, 0.9,
+				  passed_ns);
 	if (g->syscall_share > BUDGET_EXTRA_SHARE)
 		drop_extra(g, PROBE_MAPPINGS, g->syscall_share * allowed / (double)passed_ns);
 	if (g->fault_share > BUDGET_EXTRA_SHARE)
@@ -381,8 +400,10 @@ static bool is_too_much(const struct governor *g)
  * Whatever was planned: twice the budget, for so long, is too much. But for looks: the stop of one alone may be more than
  * that, of a large heap; as long as --max-stop allows it, and then there is none for all the longer.
  */
-static void watch_spending(struct governor *g)
+static void watch_spending(struct governor *g, uint64_t passed_ns)
 {
+	double step_ns = windows_times(g->session) * GOVERNOR_CHECK_NS;
+	uint64_t steps;
 	struct governor_balance *then = &g->balances[g->balance_count % GOVERNOR_BALANCES];
 	struct governor_balance now = {g->spent_ns - g->stopped_ns, g->allowed_ns};
 
@@ -391,8 +412,12 @@ static void watch_spending(struct governor *g)
 		g->session->end = SESSION_OVER_BUDGET;
 		loop_stop(g->session->loop, 1);
 	}
-	*then = now;
-	g->balance_count++;
+	g->balance_ns += (double)passed_ns;
+	steps = (uint64_t)(g->balance_ns / step_ns + 0.5);
+	if (steps)
+		g->balance_ns = 0;
+	for (uint64_t i = 0; i < steps; i++)
+		g->balances[g->balance_count++ % GOVERNOR_BALANCES] = now;
 }
 
 static void check(struct governor *g)
@@ -411,14 +436,15 @@ static void check(struct governor *g)
 		check_followed(g, now_ns);
 	}
 	if (passed_ns)
-		g->other_share = 0.95 * g->other_share + 0.05 * g->others_ns / (double)passed_ns;
+		g->other_share =
+			even_out(g->other_share, g->others_ns / (double)passed_ns, 0.95, passed_ns);
 	g->others_ns = 0;
 	allow(g, now_ns);
 	if (g->forced)
 		return;
 	if (g->exact && is_too_much(g))
 		see_some(g);
-	watch_spending(g);
+	watch_spending(g, passed_ns);
 }
 
 /* What is seen at once after the first process came, before anything else is done. */
@@ -452,12 +478,27 @@ void governor_attached(struct governor *g)
 		see_some(g);
 }
 
+static void pace_checks(struct governor *g)
+{
+	uint64_t check_ns = GOVERNOR_CHECK_NS;
+
+	if (g->session->options.lean && !g->exact)
+		check_ns = GOVERNOR_CALM_SOME_NS;
+	else if (g->session->options.lean && g->burst_ns <= 0)
+		check_ns = GOVERNOR_CALM_NS;
+	if (check_ns == g->check_ns || g->check_fd < 0)
+		return;
+	g->check_ns = check_ns;
+	loop_set_timer(g->session->loop, g->check_fd, check_ns, check_ns);
+}
+
 static int on_check(void *user, uint32_t expirations)
 {
 	struct governor *g = user;
 
 	(void)expirations;
 	check(g);
+	pace_checks(g);
 	looks_tick(g->session, clock_now_ns());
 	pylooks_tick(g->session, clock_now_ns());
 	if (g->exact)
@@ -469,17 +510,37 @@ static int on_check(void *user, uint32_t expirations)
 	if (g->thread)
 		follow_all(g);
 	settle_changes(g);
-	if (clock_now_ns() - g->polled_ns >= POLL_NS) {
+	if (clock_now_ns() - g->polled_ns >= (g->session->options.lean ? POLL_LEAN_NS : POLL_NS)) {
 		survivors_poll(g);
 		g->polled_ns = clock_now_ns();
 	}
 	return 0;
 }
 
+static int on_busy(void *user, uint32_t events)
+{
+	struct governor *g = user;
+	uint64_t count;
+
+	(void)events;
+	if (read(g->session->busy_fd, &count, sizeof(count)) < 0)
+		return 0;
+	if (g->phase != WINDOW_IDLE || clock_now_ns() - g->checked_ns < BUSY_NS)
+		return 0;
+	return on_check(g, 1);
+}
+
 int governor_start(struct governor *g)
 {
-	return g ? loop_add_timer(g->session->loop, GOVERNOR_CHECK_NS, on_check, g, &g->check_fd)
-		 : 0;
+	int err;
+
+	if (!g)
+		return 0;
+	g->check_ns = GOVERNOR_CHECK_NS;
+	err = loop_add_timer(g->session->loop, g->check_ns, on_check, g, &g->check_fd);
+	if (!err && g->session->busy_fd >= 0)
+		err = loop_add_fd(g->session->loop, g->session->busy_fd, EPOLLIN, on_busy, g);
+	return err;
 }
 
 void governor_stop(struct governor *g)
@@ -489,6 +550,8 @@ void governor_stop(struct governor *g)
 	if (g->check_fd >= 0)
 		loop_remove(g->session->loop, g->check_fd);
 	g->check_fd = -1;
+	if (g->session->busy_fd >= 0)
+		loop_remove(g->session->loop, g->session->busy_fd);
 	check(g);
 	if (g->exact)
 		return;

@@ -10,7 +10,14 @@
 #include "session/window_thread.h"
 
 #define GOVERNOR_CHECK_NS (100 * NS_PER_MS)
-#define GOVERNOR_BALANCES 50 /* GOVERNOR_WATCHDOG_S of checks */
+/*
+ * Where our own time is short, too: while less is spent than may be, two seconds later does, for what fills the ring calls for a
+ * check at once. With windows, followed calls and sampled blocks want to be looked at more often.
+ */
+#define GOVERNOR_CALM_NS      (2 * NS_PER_S)
+#define GOVERNOR_CALM_SOME_NS NS_PER_S
+#define GOVERNOR_BALANCES \
+	50 /* GOVERNOR_WATCHDOG_S, in steps of GOVERNOR_CHECK_NS; windows_times() as long */
 
 enum window_phase { WINDOW_IDLE, WINDOW_OPENING, WINDOW_OPEN, WINDOW_CLOSING };
 
@@ -20,6 +27,7 @@ struct governor {
 	bool exact;
 	bool forced;            /* to be so, whatever it costs */
 	int check_fd, phase_fd; /* timers; -1: the loop does not run */
+	uint64_t check_ns;      /* between two checks */
 	/* Spending: since the session began, and since the last check. */
 	double spent_ns, allowed_ns, burst_ns, cores;
 	double stopped_ns; /* of what was spent: in looks */
@@ -37,6 +45,7 @@ struct governor {
 		double spent_ns, allowed_ns;
 	} balances[GOVERNOR_BALANCES];
 	uint64_t balance_count;
+	double balance_ns; /* since the newest of them */
 	/* Windows. */
 	struct window_thread *thread;
 	struct probe_window *window; /* of the members as they are; NULL: to be made */
@@ -61,6 +70,8 @@ struct governor {
 };
 
 /* windows.c */
+/* So many times as long as BUDGET_PERIOD_NS is it from one to the next, and what belongs to that. */
+double windows_times(const struct session *session);
 void windows_schedule(struct governor *governor, uint64_t in_ns);
 void windows_stop(struct governor *governor);
 int windows_begin(struct governor *governor);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "capture/feed/ring.h"
@@ -13,6 +14,10 @@
 #define MAILBOX_SLOTS 64
 /* The kernel side wakes us when an eighth of the ring is full; below that this is the delay. */
 #define POLL_MS 20
+/* Of a lazy one: each look costs as much as some fifty events. */
+#define LAZY_POLL_MS 500
+/* So many at once, and it was woken for them. */
+#define BUSY_EVENTS 200
 /* Events between two looks at the mailbox: a target that allocates faster than we read would keep us in
  * the ring for ever. */
 #define BATCH_EVENTS 65536
@@ -63,6 +68,15 @@ static bool consume(struct ingest *ingest)
 	return ring_feed_consume(ingest->feed) == -EAGAIN;
 }
 
+static void tell_busy(const struct ingest *ingest)
+{
+	const uint64_t one = 1;
+
+	if (ingest->options.busy_fd >= 0 && BATCH_EVENTS - ingest->batch_left >= BUSY_EVENTS &&
+	    write(ingest->options.busy_fd, &one, sizeof(one)) < 0)
+		log_debug_err(-errno, "nobody learns that much comes");
+}
+
 /* false: the mailbox is closed and empty. */
 static bool answer_calls(struct ingest *ingest)
 {
@@ -86,10 +100,13 @@ static void *ingest_main(void *argument)
 		{.fd = ring_feed_fd(ingest->feed), .events = POLLIN},
 		{.fd = mailbox_fd(ingest->calls), .events = POLLIN},
 	};
+	int poll_ms = ingest->options.lazy ? LAZY_POLL_MS : POLL_MS;
 
 	do {
-		poll(fds, 2, POLL_MS);
+		poll(fds, 2, poll_ms);
 		consume(ingest);
+		if (fds[0].revents)
+			tell_busy(ingest);
 	} while (answer_calls(ingest));
 	while (consume(ingest))
 		;

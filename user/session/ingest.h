@@ -7,6 +7,7 @@
 #ifndef HOLDFAST_SESSION_INGEST_H
 #define HOLDFAST_SESSION_INGEST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cleanup.h"
@@ -22,6 +23,12 @@ struct ingest_options {
 	struct accounts *accounts;
 	struct python_watch *python;          /* sees every event first */
 	const struct event_handler *recorder; /* sees every event too; NULL: none */
+	/*
+	 * What is not urgent waits for up to 0.5 s, unless it fills an eighth of the ring. Then, and only then, busy_fd is told, too
+	 * (eventfd(2), the caller's): more comes than does at most times.
+	 */
+	bool lazy;
+	int busy_fd; /* -1: none */
 };
 
 /* Starts the thread. */

@@ -15,10 +15,12 @@
 #define FIRST_LOOKS      6
 /* Where that would be too dear: not longer, though. */
 #define BUSY_GAP_MAX_NS (30 * NS_PER_S)
+#define WORK_GAP_MAX_NS (120 * NS_PER_S)
 /* A look that takes longer is slow. */
 #define SLOW_NS (200 * NS_PER_MS)
 /* After a look that gave nothing. */
-#define FAILED_GAP_NS (2 * NS_PER_S)
+#define FAILED_GAP_NS      (2 * NS_PER_S)
+#define FAILED_GAP_LEAN_NS (20 * NS_PER_S)
 
 void look_init(struct look *look)
 {
@@ -87,6 +89,11 @@ bool look_is_slow(const struct look *look)
 	return look->total_ns > SLOW_NS;
 }
 
+static uint64_t failed_gap_ns(const struct look_options *options)
+{
+	return options->work_percent > 0 ? FAILED_GAP_LEAN_NS : FAILED_GAP_NS;
+}
+
 int look_start(struct look *look, const struct look_options *options, int pid, uint64_t now_ns)
 {
 	struct heap_scan_options scan = {
@@ -115,7 +122,7 @@ int look_start(struct look *look, const struct look_options *options, int pid, u
 	if (err) {
 		look->error = err;
 		look->failed++;
-		look->next_ns = now_ns + FAILED_GAP_NS;
+		look->next_ns = now_ns + failed_gap_ns(options);
 	}
 	return err;
 }
@@ -155,8 +162,11 @@ static void keep(struct look *look, struct heap_snapshot *snapshot)
 static uint64_t work_gap_ns(const struct look *look, const struct look_options *options,
 			    uint64_t work_ns)
 {
+	double own = options->work_percent > 0 ? (double)work_ns * 100 / options->work_percent : 0;
 	double busy = (double)work_ns * options->displaced * 100 / options->stop_percent;
 
+	if (own > 0)
+		return own < WORK_GAP_MAX_NS ? (uint64_t)own : WORK_GAP_MAX_NS;
 	if (look->looks <= FIRST_LOOKS)
 		return work_ns * WORK_SHARE_FIRST;
 	return later(work_ns * WORK_SHARE,
@@ -174,7 +184,7 @@ void look_finish(struct look *look, const struct look_options *options, uint64_t
 	if (look->error) {
 		look->failed++;
 		look->only_traced |= look->error == -ENOENT;
-		look->next_ns = now_ns + FAILED_GAP_NS;
+		look->next_ns = now_ns + failed_gap_ns(options);
 		return;
 	}
 	look->looks++;

@@ -27,6 +27,7 @@ struct look_options {
 	bool census, no_stop;
 	uint64_t max_stop_ns, memory_bytes;
 	double stop_percent; /* of the time that stops may take */
+	double work_percent; /* of a core that our own work may take; 0: what look.c says */
 	double displaced; /* the part of a CPU that we take from others when we work: 0: one is idle; 1: none is */
 	const struct heap_known
 		*known; /* where the allocator is none that is understood; copied by the fork */

@@ -132,6 +132,7 @@ static struct look_options options_of(const struct session *session, const struc
 		.max_stop_ns = session->options.max_stop_ns,
 		.memory_bytes = session->options.memory_bytes,
 		.stop_percent = looks_stop_percent(session, member),
+		.work_percent = session->options.lean ? looks_stop_percent(session, member) : 0,
 		.displaced = session->displaced,
 	};
 }

@@ -65,6 +65,11 @@ void resolver_free(struct resolver *resolver)
 	free(resolver);
 }
 
+void resolver_release(const struct resolver *resolver)
+{
+	symbolizer_release(resolver->symbolizer);
+}
+
 void resolver_set_python(struct resolver *resolver, const struct python_names *names)
 {
 	resolver->python = names;

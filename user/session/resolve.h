@@ -28,6 +28,8 @@ struct recorded_module {
 /* Targets, modules and names must outlive it. @names: of a recording; NULL: live. */
 int resolver_new(const struct name_table *names, struct resolver **ret);
 void resolver_free(struct resolver *resolver);
+/* What is known stays; what is only needed to find out more is given back: symbolizer_release(). */
+void resolver_release(const struct resolver *resolver);
 DEFINE_CLEANUP(struct resolver *, resolver_free);
 
 /* Several targets may have the same pid (before and after an exec): the newest that knows the pc serves. */

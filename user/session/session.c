@@ -2,10 +2,13 @@
 #include "session/session.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -45,9 +48,13 @@ static int start_ingest(struct session *session)
 	struct ingest_options ingest = {
 		.ring_fd = probe_ring_fd(session->probe),
 		.recorder = session->options.recorder,
+		.lazy = session->options.lean,
 	};
 	int err = accounts_new(&accounts, &session->accounts);
 
+	if (session->options.lean)
+		session->busy_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ingest.busy_fd = session->busy_fd; /* without it a check is at most a second late */
 	if (!err)
 		err = python_names_new(&session->python_names);
 	if (!err)
@@ -99,13 +106,14 @@ int session_new(const struct session_options *options, struct session **ret, str
 								       : HF_MAX_SPAN_RULES,
 		.count_runs = options->count_runs,
 		.count_user = options->count_user,
+		.small = options->lean,
 	};
 	int err;
 
 	if (!session)
 		return error_set_errno(error, HF_E_INTERNAL, ENOMEM, "out of memory");
 	session->options = *options;
-	session->timer_fd = session->signal_fd = -1;
+	session->timer_fd = session->signal_fd = session->busy_fd = -1;
 	call_cache_init(&session->calls, CALL_CACHE_SITES);
 	err = module_set_new(&session->modules);
 	if (!err)
@@ -143,6 +151,8 @@ void session_free(struct session *session)
 	births_free(session->births);
 	governor_free(session->governor);
 	ingest_free(session->ingest);
+	if (session->busy_fd >= 0)
+		close(session->busy_fd);
 	python_watch_free(session->python_watch);
 	python_names_free(session->python_names);
 	probe_free(session->probe);
@@ -335,9 +345,24 @@ static int on_timer(void *user, uint32_t expirations)
 	return 0;
 }
 
+static uint64_t tick_ns(const struct session *session)
+{
+	double times = SESSION_TICKS_PERCENT / session->options.budget_percent;
+
+	if (!session->options.lean || times < 1)
+		return session->options.interval_ns;
+	return (uint64_t)((double)session->options.interval_ns *
+			  (times < SESSION_TICKS_MOST ? times : SESSION_TICKS_MOST));
+}
+
 void session_set_budget(struct session *session, double percent)
 {
+	uint64_t before_ns = tick_ns(session);
+
 	session->options.budget_percent = percent;
+	if (session->timer_fd >= 0 && tick_ns(session) != before_ns)
+		loop_set_timer(session->loop, session->timer_fd, tick_ns(session),
+			       tick_ns(session));
 }
 
 int session_add_fd(struct session *session, int fd, int (*fn)(void *user, uint32_t events),
@@ -354,7 +379,7 @@ int session_run(struct session *session, uint64_t for_ns, session_tick_fn tick, 
 	session->tick = tick;
 	session->tick_user = user;
 	session->end = SESSION_ENOUGH;
-	err = loop_add_timer(session->loop, session->options.interval_ns, on_timer, session,
+	err = loop_add_timer(session->loop, tick_ns(session), on_timer, session,
 			     &session->timer_fd);
 	if (err)
 		return err;
@@ -365,6 +390,7 @@ int session_run(struct session *session, uint64_t for_ns, session_tick_fn tick, 
 	pylooks_tick(session, clock_now_ns());
 	err = for_ns ? loop_run_for(session->loop, for_ns) : loop_run(session->loop);
 	loop_remove(session->loop, session->timer_fd);
+	session->timer_fd = -1;
 	if (err == -ETIME)
 		session->end = SESSION_TIME_UP;
 	else if (err < 0)
@@ -453,6 +479,13 @@ int session_interim_report(struct session *session, size_t site_max, struct repo
 	build.now_ns = clock_now_ns();
 	build.verdict = session->verdict;
 	return build_interim_report(session, &build, ret);
+}
+
+void session_release(const struct session *session)
+{
+	if (session->resolver)
+		resolver_release(session->resolver);
+	malloc_trim(0);
 }
 
 int session_report(struct session *session, struct report **ret, struct hf_error *error)

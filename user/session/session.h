@@ -35,9 +35,15 @@ struct session_options {
 	double budget_percent; /* what the user allows; told in the report */
 	bool exact;            /* asked for by the user */
 	bool faults, follow;
-	bool looks;                         /* at the heap, for what is lost */
-	bool no_stop;                       /* these never stop it */
-	uint64_t max_stop_ns;               /* nor for longer than this */
+	bool looks;           /* at the heap, for what is lost */
+	bool no_stop;         /* these never stop it */
+	uint64_t max_stop_ns; /* nor for longer than this */
+	/*
+	 * One of many: small tables in the kernel, which do for one process without its children; events are fetched more
+	 * rarely while there are few; our own work keeps to the budget, too: looks, wherever they run, and ticks, which come
+	 * up to SESSION_TICKS_MOST times as rarely below SESSION_TICKS_PERCENT.
+	 */
+	bool lean;
 	bool show_content;                  /* command lines in the report */
 	const struct allocator_spec *specs; /* borrowed */
 	size_t spec_count;
@@ -90,6 +96,9 @@ typedef bool (*session_tick_fn)(void *user, struct session *session,
 /* @for_ns 0: without end. *ret_end tells why it returned. 0 or -errno. */
 int session_run(struct session *session, uint64_t for_ns, session_tick_fn tick, void *user,
 		enum session_end *ret_end);
+#define SESSION_TICKS_PERCENT 0.5
+#define SESSION_TICKS_MOST    10
+
 /* From the next tick on. */
 void session_set_budget(struct session *session, double percent);
 /* How it keeps to the budget now, as a line; at a tick. */
@@ -109,6 +118,9 @@ int session_snapshot(struct session *session, size_t site_max, struct report **r
  * first, so that the ingest thread waits for little more than the copying.
  */
 int session_interim_report(struct session *session, size_t site_max, struct report **ret);
+
+/* Between reports: gives back the memory that only the next one needs, which will take as long as the first. */
+void session_release(const struct session *session);
 
 /* After session_detach(). */
 int session_report(struct session *session, struct report **ret, struct hf_error *err);

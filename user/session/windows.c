@@ -240,6 +240,22 @@ static void watch_calm(struct governor *g, const struct budget_window *last)
 	g->calm = last->cost_ns < BUDGET_EXACT_SHARE * allowed ? g->calm + 1 : 0;
 }
 
+/*
+ * To open one is work of ours, some 8 ms on a machine with many processes, since all that map the library are looked
+ * through. A lean session has fewer and longer ones.
+ */
+#define LEAN_PERCENT 0.5
+#define LEAN_TIMES   10
+
+double windows_times(const struct session *session)
+{
+	double times = LEAN_PERCENT / session->options.budget_percent;
+
+	if (!session->options.lean || times < 1)
+		return 1;
+	return times < LEAN_TIMES ? times : LEAN_TIMES;
+}
+
 static void plan_next(struct governor *g, const struct budget_window *last)
 {
 	double allowed = budget_allowed_ns(g->session->options.budget_percent, g->cores, NS_PER_S) /
@@ -247,7 +263,8 @@ static void plan_next(struct governor *g, const struct budget_window *last)
 	double share = fmax(allowed - g->other_share, BUDGET_WINDOWS_LEAST * allowed);
 
 	g->random = hash_u64(g->random + 1, g->random);
-	g->step = budget_next(last, share, g->spent_ns - BUDGET_MARGIN * g->allowed_ns, g->random);
+	g->step = budget_next(last, share, g->spent_ns - BUDGET_MARGIN * g->allowed_ns, g->random,
+			      (uint64_t)(windows_times(g->session) * BUDGET_PERIOD_NS));
 	log_debug(
 		"window %lu: on %.1f ms, cost %.2f ms, slowdown %.2f; next in %.0f ms for %.0f ms, others %.2f %%",
 		(unsigned long)g->windows, (double)last->on_ns / 1e6, last->cost_ns / 1e6,

@@ -74,6 +74,8 @@ struct job_tick {
 	uint64_t heap_live_bytes; /* since the job began */
 	uint64_t events, lost_events;
 	double overhead_percent;
+	uint64_t cpu_ns;       /* that the job has taken itself, and its children */
+	uint64_t memory_bytes; /* PSS of the job; 0: not known yet */
 };
 
 #define JOB_MESSAGE_MAX ((size_t)64 << 20)

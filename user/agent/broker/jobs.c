@@ -2,8 +2,11 @@
 /* What jobs do. Each runs in a process of its own, which ends afterwards. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/broker/confine.h"
@@ -12,12 +15,21 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "process/proc/memory.h"
 #include "report/export/export.h"
 #include "session/collection.h"
 #include "session/collector_place.h"
 #include "session/session.h"
 
-#define RING_BYTES ((uint64_t)4 << 20) /* a budget bounds the events of a second */
+/* A budget bounds the events of a second, and of a window. */
+#define RING_BYTES_PERCENT ((uint64_t)1 << 20) /* for each percent of a core */
+#define RING_BYTES_LEAST   ((uint64_t)256 << 10)
+#define RING_BYTES_MOST    ((uint64_t)4 << 20)
+#define RING_BYTES_EXACT   ((uint64_t)16 << 20)
+
+#define FREE_BYTES (64 << 10)
+#define NEWS_NS    (10 * NS_PER_S) /* between reports that nobody asked for */
+#define WEIGH_NS   (20 * NS_PER_S)
 
 struct job {
 	const struct job_request *request;
@@ -26,6 +38,9 @@ struct job {
 	struct job_channel channel;
 	struct session *session;
 	uint64_t reported_ns; /* since the session's beginning */
+	uint64_t weighed_ns;  /* CLOCK_MONOTONIC: when its memory was read last */
+	uint64_t memory_bytes;
+	enum verdict_state told; /* by the last report, if it was firm */
 	bool asked, stopped;
 	int err; /* the agent is not there any more */
 };
@@ -69,22 +84,60 @@ static int on_readable(void *user, uint32_t events)
 	return job->err || job->stopped;
 }
 
-static int send_tick(const struct job *job, const struct session_view *view)
+static uint64_t own_cpu_ns(void)
+{
+	struct rusage children;
+	struct timespec own;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own);
+	getrusage(RUSAGE_CHILDREN, &children);
+	return (uint64_t)(own.tv_sec + children.ru_utime.tv_sec + children.ru_stime.tv_sec) *
+		       NS_PER_S +
+	       (uint64_t)own.tv_nsec +
+	       (uint64_t)(children.ru_utime.tv_usec + children.ru_stime.tv_usec) * 1000;
+}
+
+static void weigh(struct job *job)
+{
+	struct process_memory memory;
+	uint64_t now_ns = clock_now_ns();
+
+	if (job->weighed_ns && now_ns - job->weighed_ns < WEIGH_NS)
+		return;
+	job->weighed_ns = now_ns;
+	if (!process_memory_read(getpid(), true, &memory))
+		job->memory_bytes = memory.pss_bytes;
+}
+
+static int send_tick(struct job *job, const struct session_view *view)
 {
 	const struct job_tick tick = {
 		.heap_live_bytes = view->held.bytes,
 		.events = view->events,
 		.lost_events = view->lost_events,
 		.overhead_percent = view->overhead_percent,
+		.cpu_ns = own_cpu_ns(),
+		.memory_bytes = job->memory_bytes,
 	};
 
 	return job_send(job->channel.fd, JOB_TICK, &tick, sizeof(tick));
 }
 
+/* Whoever asks now and then is not to be late for it. */
+static bool has_news(const struct job *job, const struct session_view *view)
+{
+	enum verdict_state state = view->verdict ? view->verdict->state : VERDICT_WATCHING;
+
+	return view->verdict && verdict_is_firm(view->verdict) && state != job->told &&
+	       (state == VERDICT_LEAKING || state == VERDICT_LOST || state == VERDICT_GROWING) &&
+	       view->elapsed_ns >= job->reported_ns + NEWS_NS;
+}
+
 static bool report_is_due(const struct job *job, const struct session_view *view)
 {
-	return job->asked || (job->request->report_ns &&
-			      view->elapsed_ns >= job->reported_ns + job->request->report_ns);
+	return job->asked || has_news(job, view) ||
+	       (job->request->report_ns &&
+		view->elapsed_ns >= job->reported_ns + job->request->report_ns);
 }
 
 static int send_interim(struct job *job, const struct session_view *view)
@@ -97,7 +150,10 @@ static int send_interim(struct job *job, const struct session_view *view)
 	if (!err)
 		err = send_report(job->channel.fd, JOB_REPORT, report);
 	report_free(report);
+	session_release(job->session);
 	job->reported_ns = view->elapsed_ns;
+	job->told = view->verdict && verdict_is_firm(view->verdict) ? view->verdict->state
+								    : VERDICT_WATCHING;
 	job->asked = false;
 	return err;
 }
@@ -107,6 +163,7 @@ static bool on_tick(void *user, struct session *session, const struct session_vi
 	struct job *job = user;
 
 	(void)session;
+	weigh(job);
 	job->err = send_tick(job, view);
 	if (!job->err && report_is_due(job, view))
 		job->err = send_interim(job, view);
@@ -121,13 +178,25 @@ static int count_runs(void *user)
 	return counter_enable(job->counter_fd);
 }
 
+static uint64_t ring_bytes(const struct job_request *request)
+{
+	double bytes = request->budget_percent * RING_BYTES_PERCENT;
+
+	if (request->exact)
+		return RING_BYTES_EXACT;
+	return bytes < RING_BYTES_LEAST  ? RING_BYTES_LEAST
+	       : bytes > RING_BYTES_MOST ? RING_BYTES_MOST
+					 : (uint64_t)bytes;
+}
+
 static int trace(struct job *job, struct hf_error *error)
 {
 	const struct job_request *request = job->request;
 	const struct session_options options = {
 		.interval_ns = request->interval_ns,
 		.memory_bytes = request->memory_bytes,
-		.ring_bytes = request->exact ? 4 * RING_BYTES : RING_BYTES,
+		.ring_bytes = ring_bytes(request),
+		.lean = true,
 		.budget_percent = request->budget_percent,
 		.exact = request->exact,
 		.faults = request->faults,
@@ -155,6 +224,7 @@ static int trace(struct job *job, struct hf_error *error)
 		err = error_set(error, HF_E_NOPID, "process %d has ended", request->key.pid);
 	if (!err)
 		err = job_send(job->channel.fd, JOB_STARTED, NULL, 0);
+	malloc_trim(0);
 	if (!err)
 		err = session_add_fd(job->session, job->channel.fd, on_readable, job);
 	if (!err)
@@ -162,11 +232,21 @@ static int trace(struct job *job, struct hf_error *error)
 	return err ? err : job->err;
 }
 
+/* Many run at once: what is free goes back to the system, and threads share one heap. */
+static void keep_little(void)
+{
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_MMAP_THRESHOLD, FREE_BYTES);
+	mallopt(M_TRIM_THRESHOLD, FREE_BYTES);
+}
+
 static int job_trace(struct job *job, struct hf_error *error)
 {
 	struct report *report = NULL;
 	int err;
 
+	keep_little();
+	job->told = VERDICT_WATCHING;
 	job_channel_init(&job->channel, job->fd);
 	err = trace(job, error);
 	if (!err) {

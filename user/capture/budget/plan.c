@@ -37,15 +37,16 @@ static double clamp(double value, double low, double high)
 }
 
 struct budget_step budget_next(const struct budget_window *last, double share, double debt_ns,
-			       uint64_t random)
+			       uint64_t random, uint64_t period_ns)
 {
 	double on = fmax(1, (double)last->on_ns);
 	double taken = fmax(last->cost_ns / on, 1e-6); /* of the time while it was open */
 	/* As long as a period's share pays for. What comes beside the asked time is known from the last one. */
-	double hold = clamp(share * (double)BUDGET_PERIOD_NS / taken, (double)BUDGET_HOLD_MIN_NS,
+	double hold = clamp(share * (double)period_ns / taken, (double)BUDGET_HOLD_MIN_NS,
 			    (double)BUDGET_HOLD_MAX_NS);
 	/* What was spent ahead is paid back over a while: a watch without any window would see nothing. */
-	double rate = clamp(share - debt_ns / (double)BUDGET_PAY_BACK_NS, share / 3, share * 1.5);
+	double rate = clamp(share - debt_ns / (BUDGET_PAY_BACK * (double)period_ns), share / 3,
+			    share * 1.5);
 	double gap = last->cost_ns / rate - on;
 	double jitter = 1 - JITTER + 2 * JITTER * ((double)(random >> 11) / (double)(1ULL << 53));
 

@@ -79,17 +79,17 @@ struct budget_step {
 /* The shortest window that is worth its opening, and the longest. */
 #define BUDGET_HOLD_MIN_NS 6000000ULL
 #define BUDGET_HOLD_MAX_NS 400000000ULL
-/* A window is opened about so often, if its cost allows. */
+/* A window is opened about so often, if its cost allows, unless the caller's own work for it forbids that. */
 #define BUDGET_PERIOD_NS  800000000ULL
 #define BUDGET_GAP_MAX_NS 20000000000ULL
-/* What was spent beyond what is allowed, or not spent, is made up for in so long. */
-#define BUDGET_PAY_BACK_NS 3000000000ULL
+/* What was spent beyond what is allowed, or not spent, is made up for in so many periods. */
+#define BUDGET_PAY_BACK 3.75
 
 /*
- * @share: of the time that windows may take (0.01). @debt_ns: what was spent beyond that so far, or less than 0.
+ * @period_ns: BUDGET_PERIOD_NS, or longer. @share: of the time that windows may take (0.01). @debt_ns: what was spent beyond that so far, or less than 0.
  * @random: evenly drawn: windows at regular times would see a regular program always at the same work.
  */
 struct budget_step budget_next(const struct budget_window *last, double share, double debt_ns,
-			       uint64_t random);
+			       uint64_t random, uint64_t period_ns);
 
 #endif
