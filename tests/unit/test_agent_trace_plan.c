@@ -86,6 +86,55 @@ static void much_faster_growth_ends_a_pause(void **state)
 	assert_int_equal(trace_wanted(&trace, &signs), TRACE_GROWING);
 }
 
+#define MIB ((uint64_t)1 << 20)
+
+static void as_many_are_traced_at_once_as_memory_allows(void **state)
+{
+	struct trace_memory memory = {.most_bytes = 64 * MIB, .own_bytes = 8 * MIB};
+
+	(void)state;
+	/* None has told yet: what one usually takes is reckoned with. */
+	while (trace_fits(&memory))
+		memory.jobs++;
+	assert_true(memory.jobs >= 20);
+	assert_true(trace_memory_bytes(&memory) + TRACE_REPORT_BYTES <= memory.most_bytes);
+	/* Dear ones have told. */
+	memory.jobs = memory.told = 5;
+	memory.told_bytes = 5 * 12 * MIB;
+	assert_false(trace_fits(&memory));
+	assert_true(trace_overflows(&memory));
+	memory.told_bytes = 5 * 10 * MIB;
+	assert_false(trace_overflows(&memory));
+}
+
+static void one_is_traced_whatever_it_takes(void **state)
+{
+	struct trace_memory memory = {.most_bytes = 24 * MIB, .own_bytes = 30 * MIB};
+
+	(void)state;
+	assert_true(trace_fits(&memory));
+	memory.jobs = memory.told = 1;
+	memory.told_bytes = 40 * MIB;
+	assert_false(trace_fits(&memory));
+	assert_false(trace_overflows(&memory));
+}
+
+static void who_was_ended_for_memory_does_not_come_back_at_once(void **state)
+{
+	struct trace_memory memory = {.most_bytes = 64 * MIB,
+				      .own_bytes = 8 * MIB,
+				      .jobs = 20,
+				      .told = 20,
+				      .told_bytes = 57 * MIB};
+
+	(void)state;
+	assert_true(trace_overflows(&memory));
+	memory.jobs = memory.told = 19;
+	memory.told_bytes -= memory.told_bytes / 20;
+	assert_false(trace_overflows(&memory));
+	assert_false(trace_fits(&memory));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -93,6 +142,9 @@ int main(void)
 		cmocka_unit_test(who_asks_comes_first_but_never_where_nothing_may_be_traced),
 		cmocka_unit_test(pauses_get_longer_where_nothing_is_found),
 		cmocka_unit_test(much_faster_growth_ends_a_pause),
+		cmocka_unit_test(as_many_are_traced_at_once_as_memory_allows),
+		cmocka_unit_test(one_is_traced_whatever_it_takes),
+		cmocka_unit_test(who_was_ended_for_memory_does_not_come_back_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

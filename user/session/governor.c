@@ -20,7 +20,7 @@
 #define CHOOSE_NS     (2 * NS_PER_S)
 #define LOOK_SLICE_NS (50 * NS_PER_MS)
 /* Of a lean session: these cost by the number of blocks and of sites. */
-#define POLL_LEAN_NS   (2 * NS_PER_S)
+#define POLL_LEAN_NS   (4 * NS_PER_S)
 #define CHOOSE_LEAN_NS (10 * NS_PER_S)
 /* Not more often for what fills the ring. */
 #define BUSY_NS (20 * NS_PER_MS)

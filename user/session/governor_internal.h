@@ -11,11 +11,11 @@
 
 #define GOVERNOR_CHECK_NS (100 * NS_PER_MS)
 /*
- * Where our own time is short, too: while less is spent than may be, two seconds later does, for what fills the ring calls for a
+ * Where our own time is short, too: while less is spent than may be, four seconds later does, for what fills the ring calls for a
  * check at once. With windows, followed calls and sampled blocks want to be looked at more often.
  */
-#define GOVERNOR_CALM_NS      (2 * NS_PER_S)
-#define GOVERNOR_CALM_SOME_NS NS_PER_S
+#define GOVERNOR_CALM_NS      (4 * NS_PER_S)
+#define GOVERNOR_CALM_SOME_NS (2 * NS_PER_S)
 #define GOVERNOR_BALANCES \
 	50 /* GOVERNOR_WATCHDOG_S, in steps of GOVERNOR_CHECK_NS; windows_times() as long */
 

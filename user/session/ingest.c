@@ -15,7 +15,7 @@
 /* The kernel side wakes us when an eighth of the ring is full; below that this is the delay. */
 #define POLL_MS 20
 /* Of a lazy one: each look costs as much as some fifty events. */
-#define LAZY_POLL_MS 500
+#define LAZY_POLL_MS 2000
 /* So many at once, and it was woken for them. */
 #define BUSY_EVENTS 200
 /* Events between two looks at the mailbox: a target that allocates faster than we read would keep us in

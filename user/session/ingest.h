@@ -24,7 +24,7 @@ struct ingest_options {
 	struct python_watch *python;          /* sees every event first */
 	const struct event_handler *recorder; /* sees every event too; NULL: none */
 	/*
-	 * What is not urgent waits for up to 0.5 s, unless it fills an eighth of the ring. Then, and only then, busy_fd is told, too
+	 * What is not urgent waits for up to 2 s or the next call, unless it fills an eighth of the ring. Then, and only then, busy_fd is told, too
 	 * (eventfd(2), the caller's): more comes than does at most times.
 	 */
 	bool lazy;

@@ -16,6 +16,8 @@
 #define STOPS_SHARE 0.5
 /* Of resident memory: 250 ms for a GiB. */
 #define STOP_NS_PER_BYTE 0.23
+/* Of what stops may take, our own work for looks in a lean session. */
+#define LEAN_WORK_SHARE 0.5
 /* Whoever has run for so long is no short-lived one. */
 #define YOUNG_MAX_NS (10 * NS_PER_S)
 
@@ -132,7 +134,9 @@ static struct look_options options_of(const struct session *session, const struc
 		.max_stop_ns = session->options.max_stop_ns,
 		.memory_bytes = session->options.memory_bytes,
 		.stop_percent = looks_stop_percent(session, member),
-		.work_percent = session->options.lean ? looks_stop_percent(session, member) : 0,
+		.work_percent = session->options.lean
+					? looks_stop_percent(session, member) * LEAN_WORK_SHARE
+					: 0,
 		.displaced = session->displaced,
 	};
 }
@@ -258,6 +262,7 @@ static int on_look_done(void *user, uint32_t events)
 	(void)events;
 	loop_remove(session->loop, look_fd(&member->look));
 	session->looked_at = NULL;
+	turn_give(session->options.turn_fd, &session->turn);
 	begin_idle(session);
 	finish(session, member);
 	return 0;
@@ -310,13 +315,17 @@ void looks_tick(struct session *session, uint64_t now_ns)
 	    !governor_allows_look(session->governor))
 		return;
 	member = longest_due(session, now_ns);
-	if (!member || start(session, member, wants_census(&member->look, now_ns, LOOK_CENSUS_NS)))
+	if (!member || !turn_take(session->options.turn_fd, &session->turn))
 		return;
-	if (loop_add_fd(session->loop, look_fd(&member->look), EPOLLIN, on_look_done, session)) {
+	if (!start(session, member, wants_census(&member->look, now_ns, LOOK_CENSUS_NS))) {
+		if (!loop_add_fd(session->loop, look_fd(&member->look), EPOLLIN, on_look_done,
+				 session)) {
+			session->looked_at = member;
+			return;
+		}
 		look_forget(&member->look);
-		return;
 	}
-	session->looked_at = member;
+	turn_give(session->options.turn_fd, &session->turn);
 }
 
 void looks_stop(struct session *session)
@@ -327,6 +336,7 @@ void looks_stop(struct session *session)
 		return;
 	loop_remove(session->loop, look_fd(&member->look));
 	session->looked_at = NULL;
+	turn_give(session->options.turn_fd, &session->turn);
 	finish(session, member);
 }
 
@@ -337,6 +347,7 @@ static void looks_cancel(struct session *session)
 
 	loop_remove(session->loop, look_fd(&member->look));
 	session->looked_at = NULL;
+	turn_give(session->options.turn_fd, &session->turn);
 	look_cancel(&member->look);
 }
 
@@ -345,6 +356,7 @@ void looks_forget(struct session *session, struct member *member)
 	if (session->looked_at == member) {
 		loop_remove(session->loop, look_fd(&member->look));
 		session->looked_at = NULL;
+		turn_give(session->options.turn_fd, &session->turn);
 	}
 	look_forget(&member->look);
 }

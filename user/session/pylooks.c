@@ -75,6 +75,7 @@ static int on_done(void *user, uint32_t events)
 	(void)events;
 	loop_remove(session->loop, heap_worker_fd(member->pylook.worker));
 	session->pylooked_at = NULL;
+	turn_give(session->options.turn_fd, &session->turn);
 	finish(session, member);
 	return 0;
 }
@@ -103,19 +104,20 @@ void pylooks_tick(struct session *session, uint64_t now_ns)
 	    !governor_allows_look(session->governor))
 		return;
 	member = longest_due(session, now_ns);
-	if (!member)
+	if (!member || !turn_take(session->options.turn_fd, &session->turn))
 		return;
 	options = options_of(session, member);
 	member->pylook.next_ns = now_ns + FAILED_GAP_NS;
-	if (pylook_start(&member->pylook, &options))
-		return;
-	if (loop_add_fd(session->loop, heap_worker_fd(member->pylook.worker), EPOLLIN, on_done,
-			session)) {
+	if (!pylook_start(&member->pylook, &options)) {
+		if (!loop_add_fd(session->loop, heap_worker_fd(member->pylook.worker), EPOLLIN,
+				 on_done, session)) {
+			session->pylooked_at = member;
+			return;
+		}
 		heap_worker_cancel(member->pylook.worker);
 		member->pylook.worker = NULL;
-		return;
 	}
-	session->pylooked_at = member;
+	turn_give(session->options.turn_fd, &session->turn);
 }
 
 void pylooks_stop(struct session *session)
@@ -126,6 +128,7 @@ void pylooks_stop(struct session *session)
 		return;
 	loop_remove(session->loop, heap_worker_fd(member->pylook.worker));
 	session->pylooked_at = NULL;
+	turn_give(session->options.turn_fd, &session->turn);
 	finish(session, member);
 }
 
@@ -134,6 +137,7 @@ void pylooks_forget(struct session *session, struct member *member)
 	if (session->pylooked_at == member) {
 		loop_remove(session->loop, heap_worker_fd(member->pylook.worker));
 		session->pylooked_at = NULL;
+		turn_give(session->options.turn_fd, &session->turn);
 	}
 	pylook_done(&member->pylook);
 }

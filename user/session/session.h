@@ -44,6 +44,7 @@ struct session_options {
 	 * up to SESSION_TICKS_MOST times as rarely below SESSION_TICKS_PERCENT.
 	 */
 	bool lean;
+	int turn_fd; /* session/turn.h: looks at heaps, but for the last, take turns with other sessions'; 0: none */
 	bool show_content;                  /* command lines in the report */
 	const struct allocator_spec *specs; /* borrowed */
 	size_t spec_count;

@@ -24,6 +24,7 @@
 #include "session/python_names.h"
 #include "session/resolve.h"
 #include "session/session.h"
+#include "session/turn.h"
 
 /* One process of the session, as the main thread sees it. */
 struct member {
@@ -55,6 +56,7 @@ struct member {
 	VEC(const struct module *) span_modules; /* that were searched for spans' functions */
 	bool code_came;                          /* since we looked for allocators */
 	bool code_changed;                       /* since it was published */
+	uint32_t code_changes;                   /* as of the last tick that read its maps */
 	uint64_t late_count,
 		late_gap_ns; /* allocators that were mapped after attach; the longest time until their probes */
 	uint64_t recorded_ns;       /* time of the newest sample in the recording */
@@ -133,6 +135,7 @@ struct session {
 	unsigned int tick_count;
 	struct member *looked_at;   /* whose heap is being looked at; NULL: none */
 	struct member *pylooked_at; /* whose objects of Python are; NULL: none */
+	int turn;                   /* held while one of them is; 0: none */
 	/* When the last look ended, and what CPUs had idled until then; 0: there was none. */
 	uint64_t unlooked_ns, unlooked_idle_ns;
 	double displaced;        /* look_options */

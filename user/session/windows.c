@@ -102,13 +102,33 @@ void windows_schedule(struct governor *g, uint64_t in_ns)
 /* Events of a call and its release, as they stand in the ring with a header of 8 bytes each. */
 #define PAIR_BYTES (sizeof(struct hf_event_alloc) + sizeof(struct hf_event_free) + 16)
 
+/*
+ * To open one is work of ours, some 8 ms on a machine with many processes, since all that map the library are looked
+ * through. A lean session has fewer and longer ones.
+ */
+#define LEAN_PERCENT 1.0
+#define LEAN_TIMES   20
+
+double windows_times(const struct session *session)
+{
+	double times = LEAN_PERCENT / session->options.budget_percent;
+
+	if (!session->options.lean || times < 1)
+		return 1;
+	return times < LEAN_TIMES ? times : LEAN_TIMES;
+}
+
+static double period_allowed_ns(const struct governor *g)
+{
+	return budget_allowed_ns(g->session->options.budget_percent, g->cores, BUDGET_PERIOD_NS) *
+	       windows_times(g->session);
+}
+
 /* By these the thread that holds the window sees that it is too dear, should we be late: at twice what we would bear. */
 static uint64_t most_bytes(const struct governor *g)
 {
-	double allowed =
-		budget_allowed_ns(g->session->options.budget_percent, g->cores, BUDGET_PERIOD_NS);
-
-	return (uint64_t)(2 * allowed / (g->costs.alloc_ns + g->costs.free_ns) * PAIR_BYTES);
+	return (uint64_t)(2 * period_allowed_ns(g) / (g->costs.alloc_ns + g->costs.free_ns) *
+			  PAIR_BYTES);
 }
 
 static void open_next(struct governor *g)
@@ -240,22 +260,6 @@ static void watch_calm(struct governor *g, const struct budget_window *last)
 	g->calm = last->cost_ns < BUDGET_EXACT_SHARE * allowed ? g->calm + 1 : 0;
 }
 
-/*
- * To open one is work of ours, some 8 ms on a machine with many processes, since all that map the library are looked
- * through. A lean session has fewer and longer ones.
- */
-#define LEAN_PERCENT 0.5
-#define LEAN_TIMES   10
-
-double windows_times(const struct session *session)
-{
-	double times = LEAN_PERCENT / session->options.budget_percent;
-
-	if (!session->options.lean || times < 1)
-		return 1;
-	return times < LEAN_TIMES ? times : LEAN_TIMES;
-}
-
 static void plan_next(struct governor *g, const struct budget_window *last)
 {
 	double allowed = budget_allowed_ns(g->session->options.budget_percent, g->cores, NS_PER_S) /
@@ -348,8 +352,15 @@ static bool is_spent(struct governor *g)
 	struct seen seen = {0};
 
 	ingest_call(g->session->ingest, sum_seen, &seen);
-	return cost_of(g, &seen) >
-	       budget_allowed_ns(g->session->options.budget_percent, g->cores, BUDGET_PERIOD_NS);
+	return cost_of(g, &seen) > period_allowed_ns(g);
+}
+
+/* A thread of ours that sees how full the ring gets would end it, too. */
+static uint64_t slice_ns(const struct governor *g)
+{
+	uint64_t fourth_ns = g->step.hold_ns / 4;
+
+	return g->session->options.lean && fourth_ns > SLICE_NS ? fourth_ns : SLICE_NS;
 }
 
 static void look_at_open(struct governor *g)
@@ -359,7 +370,7 @@ static void look_at_open(struct governor *g)
 	if (now_ns >= until_ns || is_spent(g))
 		close_open(g);
 	else
-		arm(g, until_ns - now_ns < SLICE_NS ? until_ns - now_ns : SLICE_NS);
+		arm(g, until_ns - now_ns < slice_ns(g) ? until_ns - now_ns : slice_ns(g));
 }
 
 static int on_phase(void *user, uint32_t expirations)
@@ -387,7 +398,7 @@ static int on_opened(void *user, uint32_t events)
 	g->phase = WINDOW_OPEN;
 	g->mark = read_pace(g);
 	g->opened_ns = clock_now_ns();
-	arm(g, g->step.hold_ns < SLICE_NS ? g->step.hold_ns : SLICE_NS);
+	arm(g, g->step.hold_ns < slice_ns(g) ? g->step.hold_ns : slice_ns(g));
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -27,6 +28,7 @@ struct server {
 	struct oom_watch *oom; /* NULL: kills for memory are not seen, for oom_err */
 	int oom_err;
 	int counter_fd; /* -1: there is none */
+	int turn_fd;    /* for jobs; 0: they don't take turns */
 	bool reloaded;  /* and not adopted */
 	pid_t jobs[BROKER_JOBS_MAX];
 	size_t job_count;
@@ -106,7 +108,8 @@ static void become_job(const struct server *server, const struct job_request *re
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	close(server->fd);
 	close(server->child_fd);
-	job_run(request, server->options->rules(server->options->user), fd, server->counter_fd);
+	job_run(request, server->options->rules(server->options->user),
+		&(struct job_ends){fd, server->counter_fd, server->turn_fd});
 	_exit(0);
 }
 
@@ -344,6 +347,9 @@ void broker_serve(const struct broker_options *options, int fd)
 	if (err)
 		log_debug_err(err, "runs of programs can't be counted");
 	calibrate(options, fd);
+	server.turn_fd = memfd_create("holdfast-turns", MFD_CLOEXEC);
+	if (server.turn_fd < 0)
+		server.turn_fd = 0;
 	ready.err = confine(options);
 	err = broker_wire_send(fd, &ready, sizeof(ready), NULL, 0);
 	if (!err)

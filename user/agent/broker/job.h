@@ -100,10 +100,14 @@ int job_channel_read(struct job_channel *channel, job_message_fn fn, void *user)
 /* What JOB_ERROR said. */
 void job_read_error(const void *bytes, size_t size, struct hf_error *ret);
 
-/*
- * Does the work, in a process made for it; what it sends goes to @fd. @rules: of the configuration. @counter_fd:
- * agent/broker/counter.h, or -1.
- */
-void job_run(const struct job_request *request, const struct rules *rules, int fd, int counter_fd);
+struct job_ends {
+	int fd;         /* what it sends goes there */
+	int counter_fd; /* agent/broker/counter.h, or -1 */
+	int turn_fd;    /* session/turn.h, shared by all jobs; 0: they don't take turns */
+};
+
+/* Does the work, in a process made for it. @rules: of the configuration. */
+void job_run(const struct job_request *request, const struct rules *rules,
+	     const struct job_ends *ends);
 
 #endif

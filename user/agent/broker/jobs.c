@@ -34,7 +34,7 @@
 struct job {
 	const struct job_request *request;
 	const struct rules *rules;
-	int fd, counter_fd;
+	struct job_ends ends;
 	struct job_channel channel;
 	struct session *session;
 	uint64_t reported_ns; /* since the session's beginning */
@@ -175,7 +175,7 @@ static int count_runs(void *user)
 {
 	const struct job *job = user;
 
-	return counter_enable(job->counter_fd);
+	return counter_enable(job->ends.counter_fd);
 }
 
 static uint64_t ring_bytes(const struct job_request *request)
@@ -197,6 +197,7 @@ static int trace(struct job *job, struct hf_error *error)
 		.memory_bytes = request->memory_bytes,
 		.ring_bytes = ring_bytes(request),
 		.lean = true,
+		.turn_fd = job->ends.turn_fd,
 		.budget_percent = request->budget_percent,
 		.exact = request->exact,
 		.faults = request->faults,
@@ -247,14 +248,14 @@ static int job_trace(struct job *job, struct hf_error *error)
 
 	keep_little();
 	job->told = VERDICT_WATCHING;
-	job_channel_init(&job->channel, job->fd);
+	job_channel_init(&job->channel, job->ends.fd);
 	err = trace(job, error);
 	if (!err) {
 		session_detach(job->session);
 		err = session_report(job->session, &report, error);
 	}
 	if (!err)
-		err = send_report(job->fd, JOB_LAST_REPORT, report);
+		err = send_report(job->ends.fd, JOB_LAST_REPORT, report);
 	report_free(report);
 	session_free(job->session);
 	strbuf_done(&job->channel.in);
@@ -273,7 +274,7 @@ static int job_collect(struct job *job, struct hf_error *error)
 	struct collection collection;
 	int err = collection_run(&options, request->key.pid, &collection, error);
 
-	return err ? err : job_send(job->fd, JOB_COLLECTION, &collection, sizeof(collection));
+	return err ? err : job_send(job->ends.fd, JOB_COLLECTION, &collection, sizeof(collection));
 }
 
 static int job_place(struct job *job, struct hf_error *error)
@@ -281,7 +282,7 @@ static int job_place(struct job *job, struct hf_error *error)
 	struct collector_place place;
 	int err = collector_place_find(job->request->key, &place, error);
 
-	return err ? err : job_send(job->fd, JOB_COLLECTOR, &place, sizeof(place));
+	return err ? err : job_send(job->ends.fd, JOB_COLLECTOR, &place, sizeof(place));
 }
 
 /* What each kind may do, and whether it counts runs. */
@@ -322,21 +323,22 @@ static int confine(struct job *job)
 	give_way_in_need();
 	if (traces)
 		return err;
-	if (job->counter_fd >= 0)
-		close(job->counter_fd);
+	if (job->ends.counter_fd >= 0)
+		close(job->ends.counter_fd);
 	return err ? err : confine_calls(role);
 }
 
-void job_run(const struct job_request *request, const struct rules *rules, int fd, int counter_fd)
+void job_run(const struct job_request *request, const struct rules *rules,
+	     const struct job_ends *ends)
 {
-	struct job job = {.request = request, .rules = rules, .fd = fd, .counter_fd = counter_fd};
+	struct job job = {.request = request, .rules = rules, .ends = *ends};
 	_cleanup_(error_done) struct hf_error error = HF_ERROR_INIT;
 	int err = confine(&job);
 
 	if (!err)
 		err = kinds[request->kind].run(&job, &error);
 	if (!err) {
-		job_send(fd, JOB_END, NULL, 0);
+		job_send(ends->fd, JOB_END, NULL, 0);
 		return;
 	}
 	if (!error_is_set(&error))
@@ -344,5 +346,5 @@ void job_run(const struct job_request *request, const struct rules *rules, int f
 				job_kind_name((enum job_kind)request->kind), request->key.pid,
 				strerror(-err));
 	log_debug("%s", error.what.buf);
-	job_send_error(fd, &error);
+	job_send_error(ends->fd, &error);
 }
