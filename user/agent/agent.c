@@ -228,11 +228,13 @@ static double jobs_percent(const struct agent *agent, uint64_t passed_ns)
 
 static void weigh(struct agent *agent)
 {
-	struct process_memory memory = {0}, broker = {0};
+	struct process_memory memory = {0};
+	struct broker_cost broker = {0};
 	struct trace_memory all;
 
 	process_memory_read(getpid(), true, &memory);
-	process_memory_read(broker_pid(agent->broker), true, &broker);
+	if (broker_weigh(agent->broker, &broker))
+		return;
 	agent->cost.own_bytes = memory.pss_bytes + broker.pss_bytes;
 	tracing_weigh(agent, &all);
 	agent->cost.memory_bytes = trace_memory_bytes(&all);

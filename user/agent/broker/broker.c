@@ -249,6 +249,16 @@ int broker_oom_kill(struct broker *broker, struct process_key key, struct broker
 	return err;
 }
 
+int broker_weigh(struct broker *broker, struct broker_cost *ret)
+{
+	struct broker_answer answer;
+	int err = ask_plainly(broker, &(struct broker_ask){.kind = BROKER_WEIGH}, &answer);
+
+	if (!err)
+		*ret = answer.cost;
+	return err;
+}
+
 int broker_sees_oom_kills(struct broker *broker)
 {
 	return ask_plainly(broker, &(struct broker_ask){.kind = BROKER_OOM}, NULL);

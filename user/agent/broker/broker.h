@@ -8,6 +8,7 @@
  *	broker_kill(broker, job)		one that does not answer any more
  *	broker_oom_kill(broker, key, ...)	did the kernel kill it for memory?
  *	broker_open_file(broker, which, &fd)	one of the agent's own files
+ *	broker_weigh(broker, &cost)		what it takes itself
  *	broker_reload(broker)			the configuration changed: read, and kept ready
  *	broker_adopt(broker)			... and in force from now on
  *	broker_free(broker)			it ends, and its jobs with it
@@ -91,6 +92,14 @@ int broker_oom_kill(struct broker *broker, struct process_key key, struct broker
 int broker_sees_oom_kills(struct broker *broker);
 /* What options.open_file gives; @ret_fd is the caller's. */
 int broker_open_file(struct broker *broker, uint32_t which, int *ret_fd);
+
+/* Of the broker and of the counter, whose memory nobody else may look at. Costs 0.4 ms. */
+struct broker_cost {
+	uint64_t pss_bytes;
+	uint64_t cpu_ns; /* of the broker alone, since it began */
+};
+
+int broker_weigh(struct broker *broker, struct broker_cost *ret);
 pid_t broker_pid(const struct broker *broker);
 
 #endif

@@ -16,7 +16,8 @@ enum broker_ask_kind {
 	BROKER_OOM,
 	BROKER_FILE,
 	BROKER_MEMORY,
-	BROKER_ADOPT
+	BROKER_ADOPT,
+	BROKER_WEIGH
 };
 
 struct broker_ask {
@@ -32,6 +33,7 @@ struct broker_answer {
 	int32_t rule; /* OPEN */
 	struct process_key key;
 	struct broker_oom_kill oom_kill;
+	struct broker_cost cost;
 	uint32_t fds; /* OPEN: bit i: the i-th file's descriptor comes along, in order; START, FILE, MEMORY: the only one */
 	char exe[PATH_MAX + 16]; /* " (deleted)" may stand behind it */
 };

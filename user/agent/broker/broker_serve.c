@@ -17,8 +17,10 @@
 #include "agent/broker/broker_internal.h"
 #include "agent/broker/counter.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "capture/probe/oom.h"
+#include "process/proc/memory.h"
 #include "session/doctor.h"
 
 struct server {
@@ -28,8 +30,9 @@ struct server {
 	struct oom_watch *oom; /* NULL: kills for memory are not seen, for oom_err */
 	int oom_err;
 	int counter_fd; /* -1: there is none */
-	int turn_fd;    /* for jobs; 0: they don't take turns */
-	bool reloaded;  /* and not adopted */
+	pid_t counter_pid;
+	int turn_fd;   /* for jobs; 0: they don't take turns */
+	bool reloaded; /* and not adopted */
 	pid_t jobs[BROKER_JOBS_MAX];
 	size_t job_count;
 };
@@ -252,6 +255,22 @@ static void watch_oom_kills(struct server *server)
 		log_info("%s: %s", error.what.buf, error.why.buf);
 }
 
+static int weigh(const struct server *server, struct broker_cost *ret)
+{
+	struct process_memory memory;
+	struct timespec spent;
+	int err = process_memory_read(server->pid, true, &memory);
+
+	if (err)
+		return err;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
+	*ret = (struct broker_cost){memory.pss_bytes,
+				    (uint64_t)spent.tv_sec * NS_PER_S + (uint64_t)spent.tv_nsec};
+	if (server->counter_pid && !process_memory_read(server->counter_pid, true, &memory))
+		ret->pss_bytes += memory.pss_bytes;
+	return 0;
+}
+
 static void answer(struct server *server, const struct broker_ask *ask)
 {
 	struct broker_answer answer = {.err = -EINVAL};
@@ -280,6 +299,8 @@ static void answer(struct server *server, const struct broker_ask *ask)
 		answer.err = reload(server);
 	else if (ask->kind == BROKER_ADOPT)
 		answer.err = adopt(server);
+	else if (ask->kind == BROKER_WEIGH)
+		answer.err = weigh(server, &answer.cost);
 	broker_wire_send(server->fd, &answer, sizeof(answer), NULL, 0);
 }
 
@@ -343,7 +364,7 @@ void broker_serve(const struct broker_options *options, int fd)
 	be_left_alone();
 	server.child_fd = open_child_fd();
 	watch_oom_kills(&server);
-	err = counter_start(&options->run_as, &server.counter_fd);
+	err = counter_start(&options->run_as, &server.counter_fd, &server.counter_pid);
 	if (err)
 		log_debug_err(err, "runs of programs can't be counted");
 	calibrate(options, fd);
