@@ -57,12 +57,47 @@ static void so_many_at_once_and_the_dead_give_theirs_back(void **state)
 	holders[0] = start_holder(fd, &got);
 	assert_false(got);
 	end_holder(holders[0]);
-	turn_give(fd, &held);
+	turn_give(fd, &held, 0);
 	assert_int_equal(held, 0);
 	holders[0] = start_holder(fd, &got);
 	assert_true(got);
 	for (int i = 0; i < TURNS_AT_ONCE; i++)
 		end_holder(holders[i]);
+	close(fd);
+}
+
+static void a_turn_that_was_dear_rests(void **state)
+{
+	int fd = memfd_create("turns", MFD_CLOEXEC), held = 0;
+	pid_t others[TURNS_AT_ONCE];
+	bool got;
+
+	(void)state;
+	assert_true(turn_take(fd, &held));
+	turn_give(fd, &held, UINT64_C(60000000000));
+	/* One less for all. */
+	for (int i = 0; i < TURNS_AT_ONCE; i++) {
+		others[i] = start_holder(fd, &got);
+		assert_int_equal(got, i < TURNS_AT_ONCE - 1);
+	}
+	for (int i = 0; i < TURNS_AT_ONCE; i++)
+		end_holder(others[i]);
+	for (int i = 1; i < TURNS_AT_ONCE; i++) {
+		assert_true(turn_take(fd, &held));
+		turn_give(fd, &held, UINT64_MAX);
+	}
+	assert_false(turn_take(fd, &held));
+	close(fd);
+}
+
+static void a_rest_beyond_the_bound_is_not_believed(void **state)
+{
+	const uint64_t forged[] = {UINT64_MAX, UINT64_MAX};
+	int fd = memfd_create("turns", MFD_CLOEXEC), held = 0;
+
+	(void)state;
+	assert_int_equal(pwrite(fd, forged, sizeof(forged), 0), sizeof(forged));
+	assert_true(turn_take(fd, &held));
 	close(fd);
 }
 
@@ -72,13 +107,15 @@ static void without_a_descriptor_all_may(void **state)
 
 	(void)state;
 	assert_true(turn_take(0, &held));
-	turn_give(0, &held);
+	turn_give(0, &held, 1);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(so_many_at_once_and_the_dead_give_theirs_back),
+		cmocka_unit_test(a_turn_that_was_dear_rests),
+		cmocka_unit_test(a_rest_beyond_the_bound_is_not_believed),
 		cmocka_unit_test(without_a_descriptor_all_may),
 	};
 

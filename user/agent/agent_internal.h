@@ -168,6 +168,7 @@ struct agent {
 	uint64_t oom_kills;     /* of them */
 	int oom_err;            /* broker_sees_oom_kills(), at the start */
 	uint64_t turn_ns;       /* when a job was asked for a report in turn */
+	uint64_t report_cpu_ns; /* that the last report took of us */
 };
 
 /* agent.c: all or nothing. @problems: all that is wrong with the file. */

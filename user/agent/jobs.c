@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 
 #include "agent/agent_internal.h"
 #include "agent/gc_counts.h"
@@ -54,6 +55,22 @@ static void take_tick(struct agent_job *job, const void *bytes, size_t size)
 		job->target->inside.heap_live_bytes = job->tick.heap_live_bytes;
 		job->target->trace_heap_bytes = job->tick.heap_live_bytes;
 	}
+}
+
+static uint64_t thread_cpu_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
+static void take_report(struct agent_job *job, const void *bytes, size_t size)
+{
+	uint64_t before_ns = thread_cpu_ns();
+
+	profile_take(job, bytes, size);
+	job->agent->report_cpu_ns = thread_cpu_ns() - before_ns;
 }
 
 static void answer_collection(struct agent_job *job, const void *bytes, size_t size)
@@ -111,7 +128,7 @@ static int on_message(void *user, uint32_t kind, const void *bytes, size_t size)
 	case JOB_REPORT:
 		job->in_turn = false;
 		job->reported_ns = job->heard_ns;
-		profile_take(job, bytes, size);
+		take_report(job, bytes, size);
 		malloc_trim(0); /* a report read takes megabytes, for a moment */
 		break;
 	case JOB_COLLECTION:

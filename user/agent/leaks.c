@@ -125,6 +125,38 @@ static bool is_leak(const struct report_finding *finding)
 	       (finding->state == VERDICT_LOST && finding->lost_count >= LEAK_LOST_LEAST);
 }
 
+static bool is_of_stack(const struct report_finding *finding)
+{
+	return is_leak(finding) && finding->stack.depth;
+}
+
+/* Lost, nobody saw where, and it does not go on: what was lost before the trace began. */
+static bool is_past(const struct report_finding *finding)
+{
+	return finding->state == VERDICT_LOST && !finding->stack.depth;
+}
+
+/*
+ * Of a process that has a leak with a stack the past is most likely that leak's: one alert is enough. Which leak that is may show
+ * only after a while.
+ */
+static bool is_told_by_another(const struct agent_job *job, const struct report *report,
+			       const struct report_finding *past)
+{
+	if (past->seconds_to_firm > 0)
+		return true;
+	for (size_t i = 0; i < report->finding_count; i++)
+		if (report->findings[i].pid == past->pid && is_of_stack(&report->findings[i]))
+			return true;
+	for (size_t i = 0; i < job->agent->leaks.count; i++) {
+		const struct agent_leak *leak = job->agent->leaks.items[i];
+
+		if (leak->target == job->target_id && leak->active && leak->has_stack)
+			return true;
+	}
+	return false;
+}
+
 static bool replace_text(char **text, const char *by)
 {
 	char *copy = strdup(by);
@@ -319,9 +351,15 @@ static void take_finding(struct agent_job *job, const struct report *report,
 
 void leaks_take(struct agent_job *job, const struct report *report, uint64_t wall_ns)
 {
-	for (size_t i = 0; i < report->finding_count; i++)
-		if (is_leak(&report->findings[i]))
-			take_finding(job, report, &report->findings[i], wall_ns);
+	for (size_t i = 0; i < report->finding_count; i++) {
+		const struct report_finding *finding = &report->findings[i];
+
+		if (!is_leak(finding) ||
+		    (is_past(finding) && !find(job->agent, job->target_id, finding->id) &&
+		     is_told_by_another(job, report, finding)))
+			continue;
+		take_finding(job, report, finding, wall_ns);
+	}
 }
 
 void leaks_announce(const struct agent *agent)

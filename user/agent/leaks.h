@@ -2,7 +2,8 @@
 /*
  * The leaks that were found, of all targets, running or not. In memory: those that are active, and cleared ones that may come back; the store has all.
  *
- * A finding of a report becomes a leak if it is leaking, growing, or at least LEAK_LOST_LEAST blocks of it are lost: what is only watched is none.
+ * A finding of a report becomes a leak if it is leaking, growing, or at least LEAK_LOST_LEAST blocks of it are lost: what is only watched is none. What was lost
+ * before a trace began, of which nobody knows the stack, is one only once the verdict is firm, and if its process has none with a stack.
  * The same site (or type) of the same program in the same process is the same leak. A cleared one comes back only with new evidence: more was lost,
  * or it grew on, after it was cleared. Main thread.
  */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Which targets are traced, within one budget of the machine. */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +15,13 @@
 #define TRACE_NS \
 	(400 *   \
 	 NS_PER_S) /* of one trace for growth: a leak is firm in seconds, what is reachable in 300 */
-#define REPORT_NS     (30 * NS_PER_S) /* between reports of one that goes on */
-#define TURN_GAP_NS   (9 * NS_PER_S)  /* and of all: each is some 0.1 s of work, at both ends */
+#define REPORT_NS       (30 * NS_PER_S) /* between reports of one that goes on */
+#define TURN_GAP_NS     (9 * NS_PER_S)  /* and of all, */
+#define TURN_GAP_MAX_NS (60 * NS_PER_S) /* however dear they are; within these bounds by */
+#define REPORTS_PERCENT 0.3             /* of a core, for their work at both ends */
+/* Of a core, for looks at heaps in all traces: a quarter of the budget, but not more than that. */
+#define LOOKS_SHARE   0.25
+#define LOOKS_MOST    0.5
 #define TURN_NS       (60 * NS_PER_S) /* for who does not answer, the others don't wait longer */
 #define JOB_MEMORY    ((uint64_t)96 << 20)
 #define LEAST_PERCENT 0.05
@@ -147,6 +153,9 @@ static int start(struct agent_target *target, int wanted)
 		.interval_ns = TICK_NS,
 		.for_ns = goes_on ? 0 : TRACE_NS,
 		.budget_percent = share(target, traced_count(agent) + 1),
+		.looks_percent = mode->exact ? 0
+					     : fmin(target->settings.budget_percent * LOOKS_SHARE,
+						    LOOKS_MOST),
 		.max_stop_ns = target->settings.max_stop_ns,
 		.memory_bytes = JOB_MEMORY,
 		.site_max = level->sites_max > UINT32_MAX ? 0 : (uint32_t)level->sites_max,
@@ -156,6 +165,7 @@ static int start(struct agent_target *target, int wanted)
 		.components = agent->config->enable_component_tracking,
 		.spans = agent->config->enable_component_tracking && mode->components,
 		.looks = mode->scans != AGENT_NEVER,
+		.objects_go_on = mode->python,
 		.until_firm = !goes_on,
 	};
 	int err;
@@ -320,6 +330,25 @@ static void shrink(const struct agent *agent)
 		job_stop(newest);
 }
 
+/* Until the next report in turn: by what one costs here, and in the jobs on average. */
+static uint64_t turn_gap_ns(const struct agent *agent)
+{
+	uint64_t cost_ns = 0, count = 0, gap_ns;
+
+	for (size_t i = 0; i < agent->jobs.count; i++) {
+		uint64_t one_ns = agent->jobs.items[i]->tick.report_ns;
+
+		cost_ns += one_ns;
+		count += one_ns > 0;
+	}
+	if (count)
+		cost_ns /= count;
+	gap_ns = (uint64_t)((double)(cost_ns + agent->report_cpu_ns) * 100 / REPORTS_PERCENT);
+	if (gap_ns > TURN_GAP_MAX_NS)
+		return TURN_GAP_MAX_NS;
+	return gap_ns > TURN_GAP_NS ? gap_ns : TURN_GAP_NS;
+}
+
 /* One after the other: names for a report take megabytes, which are given back then. */
 static void ask_in_turn(struct agent *agent, uint64_t now_ns)
 {
@@ -335,7 +364,7 @@ static void ask_in_turn(struct agent *agent, uint64_t now_ns)
 		    (!longest || job->reported_ns < longest->reported_ns))
 			longest = job;
 	}
-	if (!longest || now_ns - agent->turn_ns < TURN_GAP_NS)
+	if (!longest || now_ns - agent->turn_ns < turn_gap_ns(agent))
 		return;
 	agent->turn_ns = longest->asked_ns = now_ns;
 	longest->in_turn = !job_send(longest->channel.fd, JOB_ASK_REPORT, NULL, 0);

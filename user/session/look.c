@@ -158,15 +158,21 @@ static void keep(struct look *look, struct heap_snapshot *snapshot)
 	free_others(look, old, sizeof(old) / sizeof(*old));
 }
 
+uint64_t look_work_gap_ns(uint64_t work_ns, double percent)
+{
+	double gap = (double)work_ns * 100 / percent;
+
+	return gap < WORK_GAP_MAX_NS ? (uint64_t)gap : WORK_GAP_MAX_NS;
+}
+
 /* How long until the next one may begin, for the sake of what our work costs. */
 static uint64_t work_gap_ns(const struct look *look, const struct look_options *options,
 			    uint64_t work_ns)
 {
-	double own = options->work_percent > 0 ? (double)work_ns * 100 / options->work_percent : 0;
 	double busy = (double)work_ns * options->displaced * 100 / options->stop_percent;
 
-	if (own > 0)
-		return own < WORK_GAP_MAX_NS ? (uint64_t)own : WORK_GAP_MAX_NS;
+	if (options->work_percent > 0)
+		return look_work_gap_ns(work_ns, options->work_percent);
 	if (look->looks <= FIRST_LOOKS)
 		return work_ns * WORK_SHARE_FIRST;
 	return later(work_ns * WORK_SHARE,

@@ -78,6 +78,8 @@ int look_fd(const struct look *look);
 /* Ends the one under way. */
 void look_cancel(struct look *look);
 void look_finish(struct look *look, const struct look_options *options, uint64_t now_ns);
+/* Until the next one, so that such work takes that part of a core; not more than two minutes. */
+uint64_t look_work_gap_ns(uint64_t work_ns, double percent);
 /* Was there a look after which all that is lost is known? */
 bool look_is_proof(const struct look *look);
 int look_join(struct look *look, const struct ledger *ledger);

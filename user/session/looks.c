@@ -16,8 +16,6 @@
 #define STOPS_SHARE 0.5
 /* Of resident memory: 250 ms for a GiB. */
 #define STOP_NS_PER_BYTE 0.23
-/* Of what stops may take, our own work for looks in a lean session. */
-#define LEAN_WORK_SHARE 0.5
 /* Whoever has run for so long is no short-lived one. */
 #define YOUNG_MAX_NS (10 * NS_PER_S)
 
@@ -134,9 +132,7 @@ static struct look_options options_of(const struct session *session, const struc
 		.max_stop_ns = session->options.max_stop_ns,
 		.memory_bytes = session->options.memory_bytes,
 		.stop_percent = looks_stop_percent(session, member),
-		.work_percent = session->options.lean
-					? looks_stop_percent(session, member) * LEAN_WORK_SHARE
-					: 0,
+		.work_percent = session->options.looks_percent,
 		.displaced = session->displaced,
 	};
 }
@@ -237,6 +233,15 @@ static int start(struct session *session, struct member *member, bool census)
 	return err;
 }
 
+void looks_give_turn(struct session *session, uint64_t work_ns)
+{
+	double percent = session->options.looks_percent;
+	double rest_ns = percent > 0 ? (double)work_ns * TURNS_AT_ONCE * 100 / percent : 0;
+
+	turn_give(session->options.turn_fd, &session->turn,
+		  rest_ns < TURN_REST_MAX_NS ? (uint64_t)rest_ns : TURN_REST_MAX_NS);
+}
+
 static void finish(struct session *session, struct member *member)
 {
 	struct look_options options = options_of(session, member, false);
@@ -262,9 +267,9 @@ static int on_look_done(void *user, uint32_t events)
 	(void)events;
 	loop_remove(session->loop, look_fd(&member->look));
 	session->looked_at = NULL;
-	turn_give(session->options.turn_fd, &session->turn);
 	begin_idle(session);
 	finish(session, member);
+	looks_give_turn(session, member->look.last ? member->look.last->work_ns : 0);
 	return 0;
 }
 
@@ -325,7 +330,7 @@ void looks_tick(struct session *session, uint64_t now_ns)
 		}
 		look_forget(&member->look);
 	}
-	turn_give(session->options.turn_fd, &session->turn);
+	looks_give_turn(session, 0);
 }
 
 void looks_stop(struct session *session)
@@ -336,7 +341,7 @@ void looks_stop(struct session *session)
 		return;
 	loop_remove(session->loop, look_fd(&member->look));
 	session->looked_at = NULL;
-	turn_give(session->options.turn_fd, &session->turn);
+	looks_give_turn(session, 0);
 	finish(session, member);
 }
 
@@ -347,7 +352,7 @@ static void looks_cancel(struct session *session)
 
 	loop_remove(session->loop, look_fd(&member->look));
 	session->looked_at = NULL;
-	turn_give(session->options.turn_fd, &session->turn);
+	looks_give_turn(session, 0);
 	look_cancel(&member->look);
 }
 
@@ -356,7 +361,7 @@ void looks_forget(struct session *session, struct member *member)
 	if (session->looked_at == member) {
 		loop_remove(session->loop, look_fd(&member->look));
 		session->looked_at = NULL;
-		turn_give(session->options.turn_fd, &session->turn);
+		looks_give_turn(session, 0);
 	}
 	look_forget(&member->look);
 }

@@ -21,6 +21,11 @@ bool pylooks_wanted(const struct session *session)
 	       !session_is_off(session, SESSION_PYTHON_OBJECTS);
 }
 
+static bool pylooks_wait(const struct session *session)
+{
+	return session->looks_wait && !session->options.objects_go_on;
+}
+
 static struct pyheap_options options_of(const struct session *session, const struct member *member)
 {
 	return (struct pyheap_options){
@@ -47,6 +52,8 @@ static uint64_t gap_ns(const struct session *session, const struct member *membe
 	uint64_t gap = later(GAP_NS, (uint64_t)((double)last->stop_ns * 100 / percent));
 
 	gap = later(gap, last->work_ns * WORK_SHARE);
+	if (session->options.looks_percent > 0)
+		gap = later(gap, look_work_gap_ns(last->work_ns, session->options.looks_percent));
 	return later(gap, busy < BUSY_GAP_NS ? (uint64_t)busy : BUSY_GAP_NS);
 }
 
@@ -76,8 +83,8 @@ static int on_done(void *user, uint32_t events)
 	(void)events;
 	loop_remove(session->loop, heap_worker_fd(member->pylook.worker));
 	session->pylooked_at = NULL;
-	turn_give(session->options.turn_fd, &session->turn);
 	finish(session, member);
+	looks_give_turn(session, member->pylook.error ? 0 : member->pylook.newest->work_ns);
 	return 0;
 }
 
@@ -101,7 +108,7 @@ void pylooks_tick(struct session *session, uint64_t now_ns)
 	struct pyheap_options options;
 	struct member *member;
 
-	if (!pylooks_wanted(session) || session->looks_wait || session->looked_at ||
+	if (!pylooks_wanted(session) || pylooks_wait(session) || session->looked_at ||
 	    session->pylooked_at || !governor_allows_look(session->governor))
 		return;
 	member = longest_due(session, now_ns);
@@ -118,7 +125,7 @@ void pylooks_tick(struct session *session, uint64_t now_ns)
 		heap_worker_cancel(member->pylook.worker);
 		member->pylook.worker = NULL;
 	}
-	turn_give(session->options.turn_fd, &session->turn);
+	looks_give_turn(session, 0);
 }
 
 void pylooks_stop(struct session *session)
@@ -129,7 +136,7 @@ void pylooks_stop(struct session *session)
 		return;
 	loop_remove(session->loop, heap_worker_fd(member->pylook.worker));
 	session->pylooked_at = NULL;
-	turn_give(session->options.turn_fd, &session->turn);
+	looks_give_turn(session, 0);
 	finish(session, member);
 }
 
@@ -138,7 +145,7 @@ void pylooks_forget(struct session *session, struct member *member)
 	if (session->pylooked_at == member) {
 		loop_remove(session->loop, heap_worker_fd(member->pylook.worker));
 		session->pylooked_at = NULL;
-		turn_give(session->options.turn_fd, &session->turn);
+		looks_give_turn(session, 0);
 	}
 	pylook_done(&member->pylook);
 }
@@ -146,7 +153,7 @@ void pylooks_forget(struct session *session, struct member *member)
 void pylooks_end(struct session *session)
 {
 	pylooks_stop(session);
-	if (session->looks_wait)
+	if (pylooks_wait(session))
 		return;
 	for (size_t i = 0; pylooks_wanted(session) && i < session->members.count; i++) {
 		struct member *member = session->members.items[i];

@@ -50,8 +50,9 @@ struct session_options {
 	double budget_percent; /* what the user allows; told in the report */
 	bool exact;            /* asked for by the user */
 	bool faults, follow;
-	uint32_t off;         /* bit by enum session_part: not looked at */
-	bool looks;           /* at the heap, for what is lost */
+	uint32_t off; /* bit by enum session_part: not looked at */
+	bool looks;   /* at the heap, for what is lost */
+	bool objects_go_on; /* Python's are looked at while session_set_looks() has looks at the heap wait */
 	bool no_stop;         /* these never stop it */
 	uint64_t max_stop_ns; /* nor for longer than this */
 	/*
@@ -60,6 +61,7 @@ struct session_options {
 	 * up to SESSION_TICKS_MOST times as rarely below SESSION_TICKS_PERCENT.
 	 */
 	bool lean;
+	double looks_percent; /* of a core, for our own work of looks in all sessions that take turns; 0: by budget_percent, as hunt */
 	int turn_fd; /* session/turn.h: looks at heaps, but for the last, take turns with other sessions'; 0: none */
 	bool show_content;                  /* command lines in the report */
 	const struct allocator_spec *specs; /* borrowed */
@@ -118,7 +120,7 @@ int session_run(struct session *session, uint64_t for_ns, session_tick_fn tick, 
 
 /* From the next tick on. */
 void session_set_budget(struct session *session, double percent);
-/* Whether the heap, and objects of Python, are looked at from the next tick on; only where options.looks allowed it. */
+/* Whether the heap, and objects of Python unless these go on, are looked at from the next tick on; only where options.looks allowed it. */
 void session_set_looks(struct session *session, bool on);
 /* How it keeps to the budget now, as a line; at a tick. */
 void session_plan(const struct session *session, struct strbuf *ret);

@@ -46,6 +46,7 @@ struct job_request {
 	uint64_t report_ns;    /* between REPORTs that nobody asked for; 0: none but the last */
 	uint64_t for_ns;       /* 0: until STOP */
 	double budget_percent; /* of one core */
+	double looks_percent;  /* TRACE: session_options.looks_percent */
 	uint64_t max_stop_ns;  /* of a look at the heap; 0: looks never stop it */
 	uint64_t memory_bytes; /* the job's own */
 	uint64_t wait_ns;      /* COLLECT: for a safe moment */
@@ -53,6 +54,7 @@ struct job_request {
 	uint32_t off;          /* TRACE: session_options.off */
 	bool exact, faults, follow, trim;
 	bool looks, looks_wait; /* at the heap, if ever; not before LOOKS says so */
+	bool objects_go_on;     /* TRACE: as session_options */
 	bool components, spans; /* TRACE: by the broker's rules */
 	bool until_firm;        /* TRACE: ends with the first firm verdict */
 };
@@ -78,6 +80,7 @@ struct job_tick {
 	uint64_t events, lost_events;
 	double overhead_percent;
 	uint64_t cpu_ns;       /* that the job has taken itself, and its children */
+	uint64_t report_ns;    /* of it, for the last report; 0: there was none */
 	uint64_t memory_bytes; /* PSS of the job; 0: not known yet */
 };
 

@@ -39,7 +39,7 @@ struct job {
 	struct session *session;
 	uint64_t reported_ns; /* since the session's beginning */
 	uint64_t weighed_ns;  /* CLOCK_MONOTONIC: when its memory was read last */
-	uint64_t memory_bytes;
+	uint64_t memory_bytes, report_cpu_ns;
 	enum verdict_state told; /* by the last report, if it was firm */
 	bool asked, stopped;
 	int err; /* the agent is not there any more */
@@ -119,6 +119,7 @@ static int send_tick(struct job *job, const struct session_view *view)
 		.lost_events = view->lost_events,
 		.overhead_percent = view->overhead_percent,
 		.cpu_ns = own_cpu_ns(),
+		.report_ns = job->report_cpu_ns,
 		.memory_bytes = job->memory_bytes,
 	};
 
@@ -145,6 +146,7 @@ static bool report_is_due(const struct job *job, const struct session_view *view
 static int send_interim(struct job *job, const struct session_view *view)
 {
 	struct report *report = NULL;
+	uint64_t before_ns = own_cpu_ns();
 	int err = session_interim_report(job->session, job->request->site_max, &report);
 
 	if (err == -EAGAIN) /* too early; the next tick tries again */
@@ -153,6 +155,7 @@ static int send_interim(struct job *job, const struct session_view *view)
 		err = send_report(job->channel.fd, JOB_REPORT, report);
 	report_free(report);
 	session_release(job->session);
+	job->report_cpu_ns = own_cpu_ns() - before_ns;
 	job->reported_ns = view->elapsed_ns;
 	job->told = view->verdict && verdict_is_firm(view->verdict) ? view->verdict->state
 								    : VERDICT_WATCHING;
@@ -200,12 +203,14 @@ static int trace(struct job *job, struct hf_error *error)
 		.ring_bytes = ring_bytes(request),
 		.lean = true,
 		.turn_fd = job->ends.turn_fd,
+		.looks_percent = request->looks_percent,
 		.budget_percent = request->budget_percent,
 		.exact = request->exact,
 		.faults = request->faults,
 		.off = request->off,
 		.follow = request->follow,
 		.looks = request->looks,
+		.objects_go_on = request->objects_go_on,
 		.no_stop = !request->max_stop_ns,
 		.max_stop_ns = request->max_stop_ns,
 		.tool_version = HF_VERSION,
