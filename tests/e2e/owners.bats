@@ -28,7 +28,7 @@ THREADS="--option=--component --option=engine=thread:engine-*,function:keep --op
 }
 
 @test "components by thread in windows are estimated, and say so" {
-	owners $THREADS --about 50 --mode=--budget --mode=5% named_threads --busy=12
+	owners $THREADS --about 50 --mode=--budget --mode=20% named_threads --busy=12
 }
 
 @test "a recording is told by components when it is reported" {
