@@ -140,6 +140,14 @@ static void share_anew(const struct agent *agent)
 	}
 }
 
+static double looks_percent(const struct agent_target *target, bool goes_on)
+{
+	if (mode_of(target)->exact)
+		return 0;
+	return goes_on ? fmin(target->settings.budget_percent * LOOKS_SHARE, LOOKS_MOST)
+		       : LOOKS_EAGER;
+}
+
 static int start(struct agent_target *target, int wanted)
 {
 	struct agent *agent = target->agent;
@@ -153,9 +161,7 @@ static int start(struct agent_target *target, int wanted)
 		.interval_ns = TICK_NS,
 		.for_ns = goes_on ? 0 : TRACE_NS,
 		.budget_percent = share(target, traced_count(agent) + 1),
-		.looks_percent = mode->exact ? 0
-					     : fmin(target->settings.budget_percent * LOOKS_SHARE,
-						    LOOKS_MOST),
+		.looks_percent = looks_percent(target, goes_on),
 		.max_stop_ns = target->settings.max_stop_ns,
 		.memory_bytes = JOB_MEMORY,
 		.site_max = level->sites_max > UINT32_MAX ? 0 : (uint32_t)level->sites_max,
@@ -264,6 +270,7 @@ void tracing_weigh(const struct agent *agent, struct trace_memory *ret)
 		const struct agent_job *job = agent->jobs.items[i];
 
 		ret->jobs++;
+		ret->growing += job->kind == JOB_TRACE && !job->goes_on;
 		ret->told += job->tick.memory_bytes > 0;
 		ret->told_bytes += job->tick.memory_bytes;
 	}
@@ -295,7 +302,7 @@ static bool make_room(const struct agent *agent, int wanted)
 	struct trace_memory memory;
 
 	tracing_weigh(agent, &memory);
-	if (trace_fits(&memory))
+	if (trace_may_begin(&memory, wanted))
 		return true;
 	for (size_t i = 0; wanted == TRACE_ASKED && i < agent->jobs.count; i++) {
 		struct agent_job *job = agent->jobs.items[i];
