@@ -107,6 +107,19 @@ static void as_many_are_traced_at_once_as_memory_allows(void **state)
 	assert_false(trace_overflows(&memory));
 }
 
+static void for_growth_only_a_few_share_the_budget_at_once(void **state)
+{
+	struct trace_memory memory = {.most_bytes = 64 * MIB, .own_bytes = 8 * MIB};
+
+	(void)state;
+	while (trace_may_begin(&memory, TRACE_GROWING))
+		memory.growing = ++memory.jobs;
+	assert_int_equal(memory.jobs, TRACES_GROWING_MOST);
+	assert_false(trace_may_begin(&memory, TRACE_MAYBE_GROWING));
+	assert_true(trace_may_begin(&memory, TRACE_ALWAYS));
+	assert_true(trace_may_begin(&memory, TRACE_ASKED));
+}
+
 static void one_is_traced_whatever_it_takes(void **state)
 {
 	struct trace_memory memory = {.most_bytes = 24 * MIB, .own_bytes = 30 * MIB};
@@ -143,6 +156,7 @@ int main(void)
 		cmocka_unit_test(pauses_get_longer_where_nothing_is_found),
 		cmocka_unit_test(much_faster_growth_ends_a_pause),
 		cmocka_unit_test(as_many_are_traced_at_once_as_memory_allows),
+		cmocka_unit_test(for_growth_only_a_few_share_the_budget_at_once),
 		cmocka_unit_test(one_is_traced_whatever_it_takes),
 		cmocka_unit_test(who_was_ended_for_memory_does_not_come_back_at_once),
 	};

@@ -66,6 +66,12 @@ bool trace_fits(const struct trace_memory *memory)
 	return !memory->jobs || (memory->jobs < TRACES_MOST && bytes <= memory->most_bytes);
 }
 
+bool trace_may_begin(const struct trace_memory *memory, int wanted)
+{
+	return trace_fits(memory) &&
+	       (wanted >= TRACE_ALWAYS || memory->growing < TRACES_GROWING_MOST);
+}
+
 bool trace_overflows(const struct trace_memory *memory)
 {
 	return memory->jobs > 1 && trace_memory_bytes(memory) > memory->most_bytes;

@@ -55,18 +55,26 @@ enum { TRACE_NO, TRACE_MAYBE_GROWING, TRACE_GROWING, TRACE_ALWAYS, TRACE_ASKED }
 #define TRACE_JOB_BYTES    ((uint64_t)2560 << 10)
 #define TRACE_REPORT_BYTES ((uint64_t)6 << 20)
 #define TRACES_MOST        48 /* whatever they take: the broker has BROKER_JOBS_MAX */
+/*
+ * Of traces for growth, which end once they are sure: all share one budget, and a few with enough of it are sure of one after
+ * the other sooner than twenty are of all.
+ */
+#define TRACES_GROWING_MOST 4
 
 struct trace_memory {
 	uint64_t most_bytes; /* config.own_memory_bytes */
 	uint64_t own_bytes;  /* of agent and broker */
 	uint64_t told_bytes; /* of the jobs that have told, as a sum */
 	size_t told, jobs;   /* so many have; so many there are */
+	size_t growing;      /* traces for growth, of these */
 };
 
 /* Of all now. */
 uint64_t trace_memory_bytes(const struct trace_memory *memory);
 /* One more? The first always may: an agent that traces nothing is of no use. */
 bool trace_fits(const struct trace_memory *memory);
+/* One more as urgent as this? */
+bool trace_may_begin(const struct trace_memory *memory, int wanted);
 /* It is too much by now: one should end. */
 bool trace_overflows(const struct trace_memory *memory);
 

@@ -201,6 +201,7 @@ void tracing_weigh(const struct agent *agent, struct trace_memory *ret)
 		const struct agent_job *job = agent->jobs.items[i];
 
 		ret->jobs++;
+		ret->growing += job->kind == JOB_TRACE && !job->goes_on;
 		ret->told += job->tick.memory_bytes > 0;
 		ret->told_bytes += job->tick.memory_bytes;
 	}
@@ -212,7 +213,7 @@ static bool make_room(const struct agent *agent, int wanted)
 	struct trace_memory memory;
 
 	tracing_weigh(agent, &memory);
-	if (trace_fits(&memory))
+	if (trace_may_begin(&memory, wanted))
 		return true;
 	for (size_t i = 0; wanted == TRACE_ASKED && i < agent->jobs.count; i++) {
 		struct agent_job *job = agent->jobs.items[i];

@@ -19,7 +19,7 @@
 #define FOLLOW_AGE_NS (2 * NS_PER_S) /* of a child */
 #define CHOOSE_NS     (2 * NS_PER_S)
 #define LOOK_SLICE_NS (50 * NS_PER_MS)
-/* Of a lean session: these cost by the number of blocks and of sites. */
+/* Of a patient session: these cost by the number of blocks and of sites. */
 #define POLL_LEAN_NS   (4 * NS_PER_S)
 #define CHOOSE_LEAN_NS (10 * NS_PER_S)
 /* Not more often for what fills the ring. */
@@ -227,7 +227,7 @@ static void follow_member(struct governor *g, struct member *member, bool due)
 static void follow_all(struct governor *g)
 {
 	uint64_t now_ns = clock_now_ns();
-	uint64_t choose_ns = g->session->options.lean ? CHOOSE_LEAN_NS : CHOOSE_NS;
+	uint64_t choose_ns = g->session->options.patient ? CHOOSE_LEAN_NS : CHOOSE_NS;
 	bool due = g->windows && now_ns - g->chosen_ns >= choose_ns;
 
 	for (size_t i = 0; i < g->session->members.count; i++) {
@@ -482,9 +482,9 @@ static void pace_checks(struct governor *g)
 {
 	uint64_t check_ns = GOVERNOR_CHECK_NS;
 
-	if (g->session->options.lean && !g->exact)
+	if (g->session->options.patient && !g->exact)
 		check_ns = GOVERNOR_CALM_SOME_NS;
-	else if (g->session->options.lean && g->burst_ns <= 0)
+	else if (g->session->options.patient && g->burst_ns <= 0)
 		check_ns = GOVERNOR_CALM_NS;
 	if (check_ns == g->check_ns || g->check_fd < 0)
 		return;
@@ -510,7 +510,8 @@ static int on_check(void *user, uint32_t expirations)
 	if (g->thread)
 		follow_all(g);
 	settle_changes(g);
-	if (clock_now_ns() - g->polled_ns >= (g->session->options.lean ? POLL_LEAN_NS : POLL_NS)) {
+	if (clock_now_ns() - g->polled_ns >=
+	    (g->session->options.patient ? POLL_LEAN_NS : POLL_NS)) {
 		survivors_poll(g);
 		g->polled_ns = clock_now_ns();
 	}

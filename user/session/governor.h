@@ -49,7 +49,7 @@ int governor_list_watched(struct governor *governor, const struct member *member
 void governor_take_look(struct governor *governor, struct member *member,
 			const struct watched_blocks *watched, const struct heap_snapshot *snapshot);
 
-/* Of this last time (of a lean session up to twenty times as long: its windows are fewer and longer), the cost is held against twice the budget; more ends the session (SESSION_OVER_BUDGET). */
+/* Of this last time (of a patient session up to twenty times as long: its windows are fewer and longer), the cost is held against twice the budget; more ends the session (SESSION_OVER_BUDGET). */
 #define GOVERNOR_WATCHDOG_S 5.0
 
 /* What was done and what it cost the target. */

@@ -16,7 +16,7 @@
 #define STOPS_SHARE 0.5
 /* Of resident memory: 250 ms for a GiB. */
 #define STOP_NS_PER_BYTE 0.23
-/* Of what stops may take, our own work for looks in a lean session. */
+/* Of what stops may take, our own work for looks in a patient session. */
 #define LEAN_WORK_SHARE 0.5
 /* Whoever has run for so long is no short-lived one. */
 #define YOUNG_MAX_NS (10 * NS_PER_S)
@@ -134,7 +134,7 @@ static struct look_options options_of(const struct session *session, const struc
 		.max_stop_ns = session->options.max_stop_ns,
 		.memory_bytes = session->options.memory_bytes,
 		.stop_percent = looks_stop_percent(session, member),
-		.work_percent = session->options.lean
+		.work_percent = session->options.patient
 					? looks_stop_percent(session, member) * LEAN_WORK_SHARE
 					: 0,
 		.displaced = session->displaced,

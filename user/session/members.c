@@ -552,12 +552,12 @@ static void read_held(struct accounts *accounts, void *user)
 }
 
 /*
- * New code is told by events, at once. Of that of one whose events were lost a lean session learns later, for its maps are
+ * New code is told by events, at once. Of that of one whose events were lost a patient session learns later, for its maps are
  * half of what a tick costs.
  */
 static bool reads_maps(const struct session *session, const struct member *member)
 {
-	return !session->options.lean || session->tick_count % LEAN_MAPS_TICKS == 1 ||
+	return !session->options.patient || session->tick_count % LEAN_MAPS_TICKS == 1 ||
 	       !member->probed ||
 	       probe_code_changes(session->probe, member->target->key.pid) != member->code_changes;
 }

@@ -48,11 +48,11 @@ static int start_ingest(struct session *session)
 	struct ingest_options ingest = {
 		.ring_fd = probe_ring_fd(session->probe),
 		.recorder = session->options.recorder,
-		.lazy = session->options.lean,
+		.lazy = session->options.patient,
 	};
 	int err = accounts_new(&accounts, &session->accounts);
 
-	if (session->options.lean)
+	if (session->options.patient)
 		session->busy_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	ingest.busy_fd = session->busy_fd; /* without it a check is at most a second late */
 	if (!err)
@@ -349,7 +349,7 @@ static uint64_t tick_ns(const struct session *session)
 {
 	double times = SESSION_TICKS_PERCENT / session->options.budget_percent;
 
-	if (!session->options.lean || times < 1)
+	if (!session->options.patient || times < 1)
 		return session->options.interval_ns;
 	return (uint64_t)((double)session->options.interval_ns *
 			  (times < SESSION_TICKS_MOST ? times : SESSION_TICKS_MOST));

@@ -38,12 +38,13 @@ struct session_options {
 	bool looks;           /* at the heap, for what is lost */
 	bool no_stop;         /* these never stop it */
 	uint64_t max_stop_ns; /* nor for longer than this */
+	bool lean; /* one of many: small tables in the kernel, which do for one process without its children */
 	/*
-	 * One of many: small tables in the kernel, which do for one process without its children; events are fetched more
-	 * rarely while there are few; our own work keeps to the budget, too: looks, wherever they run, and ticks, which come
-	 * up to SESSION_TICKS_MOST times as rarely below SESSION_TICKS_PERCENT.
+	 * One that goes on and on: events are fetched more rarely while there are few; our own work keeps to the budget, too:
+	 * looks, wherever they run, and ticks, which come up to SESSION_TICKS_MOST times as rarely below SESSION_TICKS_PERCENT.
+	 * What it finds comes later by as much.
 	 */
-	bool lean;
+	bool patient;
 	int turn_fd; /* session/turn.h: looks at heaps, but for the last, take turns with other sessions'; 0: none */
 	bool show_content;                  /* command lines in the report */
 	const struct allocator_spec *specs; /* borrowed */

@@ -119,7 +119,7 @@ struct session {
 	uint64_t children_left; /* they were there at attach, and could not be attached to, or were too many */
 	uint64_t started_ns, started_wall_ns, stopped_ns;
 	int timer_fd, signal_fd;
-	int busy_fd; /* of a lean one: ingest_options */
+	int busy_fd; /* of a patient one: ingest_options */
 	bool detached;
 	struct governor_facts
 		facts;        /* as of the last tick, or the end; from the recording in a replay */

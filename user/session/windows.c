@@ -104,7 +104,7 @@ void windows_schedule(struct governor *g, uint64_t in_ns)
 
 /*
  * To open one is work of ours, some 8 ms on a machine with many processes, since all that map the library are looked
- * through. A lean session has fewer and longer ones.
+ * through. A patient session has fewer and longer ones.
  */
 #define LEAN_PERCENT 1.0
 #define LEAN_TIMES   20
@@ -113,7 +113,7 @@ double windows_times(const struct session *session)
 {
 	double times = LEAN_PERCENT / session->options.budget_percent;
 
-	if (!session->options.lean || times < 1)
+	if (!session->options.patient || times < 1)
 		return 1;
 	return times < LEAN_TIMES ? times : LEAN_TIMES;
 }
@@ -360,7 +360,7 @@ static uint64_t slice_ns(const struct governor *g)
 {
 	uint64_t fourth_ns = g->step.hold_ns / 4;
 
-	return g->session->options.lean && fourth_ns > SLICE_NS ? fourth_ns : SLICE_NS;
+	return g->session->options.patient && fourth_ns > SLICE_NS ? fourth_ns : SLICE_NS;
 }
 
 static void look_at_open(struct governor *g)

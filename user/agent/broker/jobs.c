@@ -197,6 +197,7 @@ static int trace(struct job *job, struct hf_error *error)
 		.memory_bytes = request->memory_bytes,
 		.ring_bytes = ring_bytes(request),
 		.lean = true,
+		.patient = !request->until_firm, /* who waits for a verdict has no patience */
 		.turn_fd = job->ends.turn_fd,
 		.budget_percent = request->budget_percent,
 		.exact = request->exact,
