@@ -180,7 +180,7 @@ void target_note_python(struct agent_target *target, const char *version);
 struct agent_target *target_by_id(const struct agent *agent, uint64_t id);
 /* After each pass: growth, alarms, sample into the store. */
 void target_judge(struct agent_target *target, uint64_t now_ns, uint64_t wall_ns);
-/* Mode and thresholds by the rules that hold now. */
+/* Name, mode and thresholds by the rules that hold now, also in the store. */
 void target_configure(struct agent_target *target);
 const char *target_state_name(const struct agent_target *target);
 double target_growth(const struct agent_target *target);

@@ -92,5 +92,7 @@ int broker_sees_oom_kills(struct broker *broker);
 /* What options.open_file gives; @ret_fd is the caller's. */
 int broker_open_file(struct broker *broker, uint32_t which, int *ret_fd);
 pid_t broker_pid(const struct broker *broker);
+/* It, or one of its helpers: the counter (agent/broker/counter.h), who measures costs. Jobs are not among them. */
+bool broker_is_own(const struct broker *broker, pid_t pid);
 
 #endif

@@ -27,9 +27,9 @@ struct broker_ask {
 };
 
 struct broker_answer {
-	int32_t err; /* 0 or -errno */
-	int32_t job;
-	int32_t rule; /* OPEN */
+	int32_t err;  /* 0 or -errno */
+	int32_t job;  /* START: its pid; when it is ready: the counter's, 0: there is none */
+	int32_t rule; /* OPEN; when it is ready: who measures costs, or 0 */
 	struct process_key key;
 	struct broker_oom_kill oom_kill;
 	uint32_t fds; /* OPEN: bit i: the i-th file's descriptor comes along, in order; START, FILE, MEMORY: the only one */

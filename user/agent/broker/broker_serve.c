@@ -302,15 +302,18 @@ static void be_left_alone(void)
 
 /*
  * Root's figures of what probes cost are kept where jobs, who are somebody else, can only read them: so they are made before. Beside the
- * broker's work: whoever traces meanwhile measures for itself.
+ * broker's work: whoever traces meanwhile measures for itself. Who does it, or 0.
  */
-static void calibrate(const struct broker_options *options, int fd)
+static pid_t calibrate(const struct broker_options *options, int fd)
 {
+	pid_t pid;
+
 	if (geteuid() || !options->run_as.uid)
-		return;
+		return 0;
 	setenv("XDG_CACHE_HOME", "/var/cache", 1);
-	if (fork())
-		return;
+	pid = fork();
+	if (pid)
+		return pid > 0 ? pid : 0;
 	close(fd);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "holdfast-costs");
@@ -336,14 +339,16 @@ void broker_serve(const struct broker_options *options, int fd)
 	struct broker_ask ask;
 	int fds[BROKER_FDS_MAX], err = 0;
 	size_t fd_count;
+	pid_t counter = 0;
 
 	be_left_alone();
 	server.child_fd = open_child_fd();
 	watch_oom_kills(&server);
-	err = counter_start(&options->run_as, &server.counter_fd);
+	err = counter_start(&options->run_as, &server.counter_fd, &counter);
+	ready.job = counter;
 	if (err)
 		log_debug_err(err, "runs of programs can't be counted");
-	calibrate(options, fd);
+	ready.rule = calibrate(options, fd);
 	ready.err = confine(options);
 	err = broker_wire_send(fd, &ready, sizeof(ready), NULL, 0);
 	if (!err)

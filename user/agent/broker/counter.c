@@ -62,7 +62,7 @@ static _Noreturn void be_the_counter(const struct confine_user *user, int fd)
 	_exit(0);
 }
 
-int counter_start(const struct confine_user *user, int *ret_fd)
+int counter_start(const struct confine_user *user, int *ret_fd, pid_t *ret_pid)
 {
 	int ends[2], tried = enable();
 	pid_t pid;
@@ -85,6 +85,7 @@ int counter_start(const struct confine_user *user, int *ret_fd)
 		return err;
 	}
 	*ret_fd = ends[0];
+	*ret_pid = pid;
 	return 0;
 }
 

@@ -14,7 +14,7 @@
 #include "agent/broker/confine.h"
 
 /* 0 or -errno. @ret_fd: the caller's; also for its children. */
-int counter_start(const struct confine_user *user, int *ret_fd);
+int counter_start(const struct confine_user *user, int *ret_fd, pid_t *ret_pid);
 /* A descriptor, the caller's: runs are counted until it is closed. -EPERM: there is no counter (@fd is -1); -ETIMEDOUT; -errno. */
 int counter_enable(int fd);
 
