@@ -88,7 +88,7 @@ struct agent_inside {
 
 /* Where a target's collections are counted (gc_counts.c). */
 struct agent_gc {
-	int fd; /* of its memory; -1: not known where */
+	bool known; /* where: at this address */
 	uint64_t address;
 	uint64_t again_ns; /* CLOCK_MONOTONIC: not looked for before; 0: at once */
 	uint32_t execs;    /* watched->execs when it was looked for */

@@ -116,7 +116,6 @@ void target_came(void *user, struct watched *watched)
 	target->watched = watched;
 	target->inside = (struct agent_inside){
 		STORE_UNKNOWN, STORE_UNKNOWN, STORE_UNKNOWN, STORE_UNKNOWN, STORE_UNKNOWN, 0, NULL};
-	target->gc.fd = -1;
 	configure(target);
 	err = put_into_store(target);
 	if (err)

@@ -229,12 +229,16 @@ int broker_open_file(struct broker *broker, uint32_t which, int *ret_fd)
 	return ask_for_fd(broker, &question, &answer, ret_fd);
 }
 
-int broker_open_memory(struct broker *broker, struct process_key key, int *ret_fd)
+int broker_read_collectors(struct broker *broker, const struct broker_places *places,
+			   uint64_t ret_counts[BROKER_PLACES_MAX])
 {
-	const struct broker_ask question = {.kind = BROKER_MEMORY, .job = {.key = key}};
+	const struct broker_ask question = {.kind = BROKER_COLLECTORS, .places = *places};
 	struct broker_answer answer;
+	int err = ask_plainly(broker, &question, &answer);
 
-	return ask_for_fd(broker, &question, &answer, ret_fd);
+	if (!err)
+		memcpy(ret_counts, answer.counts, sizeof(answer.counts));
+	return err;
 }
 
 int broker_kill(struct broker *broker, pid_t job)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "agent/broker/broker_internal.h"
+#include "agent/broker/collectors.h"
 #include "agent/broker/counter.h"
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -28,6 +29,7 @@ struct server {
 	int oom_err;
 	int counter_fd; /* -1: there is none */
 	bool reloaded;  /* and not adopted */
+	struct collectors collectors;
 	pid_t jobs[BROKER_JOBS_MAX];
 	size_t job_count;
 };
@@ -156,29 +158,12 @@ static void answer_start(struct server *server, const struct job_request *reques
 		close(fd);
 }
 
-/* Opened, then checked: it is that process's, and may be watched. */
-static int open_memory(const struct server *server, struct process_key key)
+static void answer_collectors(struct server *server, const struct broker_places *places)
 {
-	_cleanup_close_ int fd = -1;
-	char path[32];
+	struct broker_answer answer = {.err = 0};
 
-	snprintf(path, sizeof(path), "/proc/%d/mem", key.pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (match(server, key.pid) < 0)
-		return -EPERM;
-	if (process_key_check(key))
-		return -ESRCH;
-	return take_fd(&fd);
-}
-
-static void answer_memory(const struct server *server, struct process_key key)
-{
-	_cleanup_close_ int fd = open_memory(server, key);
-	const struct broker_answer answer = {.err = fd < 0 ? fd : 0, .fds = fd >= 0};
-
-	broker_wire_send(server->fd, &answer, sizeof(answer), &fd, fd >= 0);
+	collectors_read(&server->collectors, server->options, places, answer.counts);
+	broker_wire_send(server->fd, &answer, sizeof(answer), NULL, 0);
 }
 
 static void reap(struct server *server)
@@ -220,6 +205,7 @@ static int adopt(struct server *server)
 	if (!server->reloaded)
 		return -EINVAL;
 	server->options->adopt(server->options->user);
+	collectors_forget(&server->collectors);
 	server->reloaded = false;
 	return 0;
 }
@@ -265,8 +251,8 @@ static void answer(struct server *server, const struct broker_ask *ask)
 		answer_file(server, (uint32_t)ask->pid);
 		return;
 	}
-	if (ask->kind == BROKER_MEMORY) {
-		answer_memory(server, ask->job.key);
+	if (ask->kind == BROKER_COLLECTORS) {
+		answer_collectors(server, &ask->places);
 		return;
 	}
 	if (ask->kind == BROKER_KILL)
