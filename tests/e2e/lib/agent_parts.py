@@ -58,6 +58,9 @@ def case_threads(options):
             truth = target.run(60)[-1]["components"]
             report_now(agent, target.pid)
             until(lambda: same(agent, target.pid, truth), f"the components are {truth}", 60)
+            # Four threads: four stacks of 8 MiB, four arenas of 64.
+            held = sum(part["outstanding_bytes"] for part in truth)
+            until(lambda: held <= agent.target(target.pid)["heap_live_bytes"] < held + (1 << 20), f"heap live is {held}")
             found = components(agent, target.pid)
             expect(not found["engine"]["estimated"], "every call was seen, and it is told as estimated")
             expect("fits nothing" not in agent.log(), agent.log())

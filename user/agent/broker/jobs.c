@@ -74,7 +74,7 @@ static int on_readable(void *user, uint32_t events)
 static int send_tick(const struct job *job, const struct session_view *view)
 {
 	const struct job_tick tick = {
-		.heap_live_bytes = view->held.bytes,
+		.heap_live_bytes = view->held.bytes - view->held.stack_bytes,
 		.events = view->events,
 		.lost_events = view->lost_events,
 		.overhead_percent = view->overhead_percent,
