@@ -64,8 +64,10 @@ LIB_C := $(filter-out user/cli/main.c,$(USER_C))
 INSTALLED_WEB := /usr/share/javascript/dygraphs/dygraph.min.css /usr/share/javascript/dygraphs/dygraph.min.js \
 	/usr/lib/nodejs/mithril/mithril.js \
 	$(addsuffix /copyright,$(addprefix /usr/share/doc/,libjs-dygraphs libzydis-dev node-mithril))
+# Printed by the program, and installed.
+EXAMPLES := user/config/assistant.yaml
 WEB := $(sort $(shell find user -path '*/web/*' \( -name '*.html' -o -name '*.css' -o -name '*.js' -o -name '*.svg' \) \
-	2>/dev/null)) $(INSTALLED_WEB) LICENSE
+	2>/dev/null)) $(INSTALLED_WEB) LICENSE $(EXAMPLES)
 # The definer of the maps comes first: bpftool 7.1 leaves a variable that it met as extern at offset 0.
 BPF_C := $(wildcard bpf/maps.bpf.c) $(filter-out bpf/maps.bpf.c,$(sort $(wildcard bpf/*.bpf.c)))
 UNIT_C := $(sort $(wildcard tests/unit/test_*$(T)*.c tests/bpfcore/test_*$(T)*.c))
@@ -233,6 +235,7 @@ install: all                                           ## to $(DESTDIR)$(PREFIX)
 	install -Dm755 holdfast $(DESTDIR)$(PREFIX)/bin/holdfast
 	install -Dm644 $(O)/gen/holdfast.1 $(DESTDIR)$(PREFIX)/share/man/man1/holdfast.1
 	install -Dm644 $(O)/gen/holdfast.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/holdfast
+	install -Dm644 -t $(DESTDIR)$(PREFIX)/share/doc/holdfast/examples $(EXAMPLES)
 	install -Dm644 $(O)/gen/config.schema.json $(DESTDIR)$(PREFIX)/share/holdfast/config.schema.json
 	sed 's|/usr/local|$(PREFIX)|' scripts/holdfast.service | \
 		install -Dm644 /dev/stdin $(DESTDIR)$(PREFIX)/lib/systemd/system/holdfast.service

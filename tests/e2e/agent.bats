@@ -93,6 +93,18 @@ ended()
 	live threads
 }
 
+@test "the example for an assistant in Python, as it is printed, tells what its five managers hold" {
+	live example
+}
+
+@test "a target that a reload gives another name and rule has them in the store, too" {
+	live renamed
+}
+
+@test "the processes of the agent itself are no targets, whatever a rule says" {
+	live own
+}
+
 @test "each of enabled_backends switches what it names: what is off is not there, and a report says so" {
 	live backends
 }

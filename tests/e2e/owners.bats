@@ -63,14 +63,14 @@ THREADS="--option=--component --option=engine=thread:engine-*,function:keep --op
 }
 
 SERVER="--option=--span --option=session=serve_session(arg1) --option=--span --option=job=job_begin(arg2:int)..job_end --option=--span --option=step=run_step(arg1:int)"
-ASSISTANT="--option=--span --option=session=span_assistant:Session.handle(user) --option=--span --option=plugin=Plugin.call(plugin) --option=--span --option=step=Orchestrator.step(number) --option=--span --option=inference=*engine_infer(request)"
 
 @test "spans of threads: nested, recursive, left by longjmp and exceptions, ended by another function, gone on by a jump" {
 	owners $SERVER span_server
 }
 
-@test "spans of asyncio's tasks: sessions, plugins, a workflow's steps, inference, interleaved" {
-	owners $ASSISTANT --targets "$ROOT/tests/targets" span_assistant.py
+@test "the example for an assistant, as it is printed: asyncio's sessions, plugins, steps, components, inference, interleaved" {
+	"$ROOT/holdfast" agent --print-example > "$BATS_TEST_TMPDIR/assistant.yaml"
+	owners --option=--config --option="$BATS_TEST_TMPDIR/assistant.yaml" --targets "$ROOT/tests/targets" span_assistant.py
 }
 
 @test "keys beyond 4,096 are one, and nothing is missing" {

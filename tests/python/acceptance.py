@@ -77,13 +77,13 @@ class CoreEngine:
         return self.bytes[request]
 
 
-class Component:
-    """Lives as long as run() does: a span `component_life` by name."""
+class ComponentManager:
+    """A component lives as long as load() does: a span `component` by name."""
 
     def __init__(self):
         self.held = []
 
-    async def run(self, name, size, end):
+    async def load(self, component, size, end):
         blocks, asked = allocate(size)
         self.held.append(blocks)
         await end.wait()
@@ -93,32 +93,38 @@ class Component:
 HELD = []
 
 
-async def handle_session(session_id, size):
-    total = 0
-    for part in range(4):
-        blocks, asked = allocate(size // 4)
+class SessionManager:
+    async def handle(self, session_id, size):
+        total = 0
+        for part in range(4):
+            blocks, asked = allocate(size // 4)
+            HELD.append(blocks)
+            total += asked
+            await asyncio.sleep(0.005)
+        return total
+
+
+class PluginManager:
+    async def call(self, plugin, size):
+        total = 0
+        for part in range(4):
+            blocks, asked = allocate(size // 4)
+            HELD.append(blocks)
+            total += asked
+            await asyncio.sleep(0.007)
+        return total
+
+
+class WorkflowOrchestrator:
+    async def step(self, step, size):
+        await asyncio.sleep(0.003)
+        blocks, asked = allocate(size)
         HELD.append(blocks)
-        total += asked
-        await asyncio.sleep(0.005)
-    return total
+        await asyncio.sleep(0.003)
+        return asked
 
 
-async def run_plugin(name, size):
-    total = 0
-    for part in range(4):
-        blocks, asked = allocate(size // 4)
-        HELD.append(blocks)
-        total += asked
-        await asyncio.sleep(0.007)
-    return total
-
-
-async def workflow_step(step, size):
-    await asyncio.sleep(0.003)
-    blocks, asked = allocate(size)
-    HELD.append(blocks)
-    await asyncio.sleep(0.003)
-    return asked
+SESSIONS, PLUGINS, WORKFLOW = SessionManager(), PluginManager(), WorkflowOrchestrator()
 
 
 def leaky_plugin(stop, lost):
@@ -182,16 +188,16 @@ async def eventually(check, patience, pause=1.0):
 def config(pid=None, comm=None):
     """Every key of the configuration, and the rules for the assistant."""
     component = [
-        {"name": "core_engine", "function": "*CoreEngine.infer*"},
-        {"name": "plugin_manager", "function": "*run_plugin*"},
+        {"name": "core_engine", "function": "*CoreEngine.*"},
+        {"name": "plugin_manager", "function": "*PluginManager.*"},
         {"name": "leaky_plugin", "function": "*leaky_plugin*"},
     ]
     spans = [
         ("inference", "__main__:CoreEngine.infer", "request"),
-        ("component_life", "__main__:Component.run", "name"),
-        ("session", "__main__:handle_session", "session_id"),
-        ("plugin", "__main__:run_plugin", "name"),
-        ("workflow_step", "__main__:workflow_step", "step"),
+        ("component", "__main__:ComponentManager.load", "component"),
+        ("session", "__main__:SessionManager.handle", "session_id"),
+        ("plugin", "__main__:PluginManager.call", "plugin"),
+        ("workflow_step", "__main__:WorkflowOrchestrator.step", "step"),
     ]
     return MemoryProfilingConfig(
         mode=MemoryProfilingMode.ADVANCED,
@@ -309,24 +315,24 @@ class Acceptance:
     async def check_spans(self):
         """two sessions, two plugins, a workflow, inference and a component, interleaved: right bytes"""
         await asyncio.to_thread(self.trace)
-        engine, component, end = CoreEngine(), Component(), asyncio.Event()
+        engine, component, end = CoreEngine(), ComponentManager(), asyncio.Event()
         await self.become_known(engine)
         HELD.extend([engine, component])
-        life = asyncio.ensure_future(component.run("memory", 3 * MIB, end))
+        life = asyncio.ensure_future(component.load("memory", 3 * MIB, end))
         names = [
             ("session", "ann"), ("session", "bob"), ("plugin", "search"), ("plugin", "mail"),
             ("workflow_step", "plan"), ("workflow_step", "act"), ("inference", "first"),
             ("inference", "second"),
         ]
         asked = await asyncio.gather(
-            handle_session("ann", 4 * MIB), handle_session("bob", 8 * MIB),
-            run_plugin("search", 5 * MIB), run_plugin("mail", 10 * MIB),
-            workflow_step("plan", 2 * MIB), workflow_step("act", 6 * MIB),
+            SESSIONS.handle("ann", 4 * MIB), SESSIONS.handle("bob", 8 * MIB),
+            PLUGINS.call("search", 5 * MIB), PLUGINS.call("mail", 10 * MIB),
+            WORKFLOW.step("plan", 2 * MIB), WORKFLOW.step("act", 6 * MIB),
             engine.infer("first", 7 * MIB), engine.infer("second", 12 * MIB),
         )  # fmt: skip
         end.set()
         expected = dict(zip(names, asked))
-        expected["component_life", "memory"] = await life
+        expected["component", "memory"] = await life
         self.engine_bytes = sum(engine.bytes.values())
 
         def check():
@@ -346,8 +352,8 @@ class Acceptance:
         ended = asyncio.Event()
         ended.set()
         await asyncio.gather(
-            handle_session("first", MIB), run_plugin("first", MIB), workflow_step("none", MIB),
-            engine.infer("none", MIB), Component().run("none", MIB, ended),
+            SESSIONS.handle("first", MIB), PLUGINS.call("first", MIB), WORKFLOW.step("none", MIB),
+            engine.infer("none", MIB), ComponentManager().load("none", MIB, ended),
         )  # fmt: skip
         await asyncio.sleep(2)
 

@@ -21,6 +21,9 @@ SIZES = range(600, 2100)
 TYPES = {size: ctypes.c_char * size for size in SIZES}  # made here, for they take memory themselves
 KEPT = [None] * 50000
 TRUTH = {}
+MANAGERS = {"session": "session_manager", "workflow_step": "workflow_orchestrator", "plugin": "plugin_manager",
+            "component": "component_manager", "inference": "core_engine"}
+MANAGED = dict.fromkeys(MANAGERS.values(), 0)
 LOCK = threading.Lock()
 STATE = {"kept": 0, "declared": False}
 
@@ -30,6 +33,8 @@ def keep(size, *owners):
     with LOCK:
         place = STATE["kept"]
         STATE["kept"] += 1
+        if STATE["declared"]: # the innermost is the first
+            MANAGED[MANAGERS[owners[0][0]]] += size
         for owner in owners:
             held = TRUTH.setdefault(owner, [0, 0])
             if STATE["declared"]:
@@ -38,23 +43,25 @@ def keep(size, *owners):
     KEPT[place] = bytearray(size - 1) if place % 2 else TYPES[size]()
 
 
-class Session:
-    def __init__(self, name):
-        self.name = name
-
-    async def handle(self, user, orchestrator):
+class SessionManager:
+    async def handle(self, session_id, orchestrator):
         """A frame of it is on the stack only while this task runs."""
-        owners = [("session", user)]
-        keep(600 + len(user), *owners)
+        owners = [("session", session_id)]
+        keep(600 + len(session_id), *owners)
         await asyncio.sleep(random.random() / 500)
-        await orchestrator.run(user, owners)
+        await orchestrator.run(owners)
         for number in range(2):
             keep(700, *owners)
             await asyncio.sleep(0)
         bytearray(5000)
 
 
-class Plugin:
+class ComponentManager:
+    def load(self, component, owners):
+        keep(800 + len(component), ("component", component), *owners)
+
+
+class PluginManager:
     async def call(self, plugin, owners):
         def inner():
             return plugin  # so it is a cell
@@ -64,35 +71,38 @@ class Plugin:
         keep(1500, ("plugin", plugin), *owners)
 
 
-class Orchestrator:
+class WorkflowOrchestrator:
     def __init__(self):
-        self.plugins = Plugin()
+        self.plugins = PluginManager()
+        self.components = ComponentManager()
+        self.engine = CoreEngine()
 
-    async def run(self, user, owners):
+    async def run(self, owners):
         for step in range(3):
-            await self.step(step, user, owners)
+            await self.step(step, owners)
         await asyncio.gather(*(self.plugins.call(p, []) for p in ("search", "Übersetzer")))
 
-    async def step(self, number, user, owners):
-        mine = [("step", str(number)), *owners]
-        keep(2000 + number, *mine)
+    async def step(self, step, owners):
+        mine = [("workflow_step", str(step)), *owners]
+        keep(2000 + step, *mine)
+        self.components.load("memory" if step % 2 else "retrieval", mine)
         await asyncio.sleep(random.random() / 1000)
         await self.plugins.call("wörld €", mine)
-        engine_infer(-number * 10**9, mine)
+        self.engine.infer(-step * 10**9, mine)
 
 
-def engine_infer(request, owners):
-    """Recursive: the innermost counts."""
-    keep(900, ("inference", str(request)), *owners)
-    if request < -1:
-        engine_infer(-1, owners)
-        keep(901, ("inference", str(request)), *owners)
+class CoreEngine:
+    def infer(self, request, owners):
+        """Recursive: the innermost counts."""
+        keep(900, ("inference", str(request)), *owners)
+        if request < -1:
+            self.infer(-1, owners)
+            keep(901, ("inference", str(request)), *owners)
 
 
 async def main(users):
-    orchestrator = Orchestrator()
-    sessions = [(Session(u), u) for u in users]
-    await asyncio.gather(*(s.handle(u, orchestrator) for s, u in sessions for _ in range(ROUNDS)))
+    orchestrator, sessions = WorkflowOrchestrator(), SessionManager()
+    await asyncio.gather(*(sessions.handle(user, orchestrator) for user in users for _ in range(ROUNDS)))
 
 
 def say(text):
@@ -129,5 +139,6 @@ STATE["declared"] = True
 run_all()
 spans = [{"span": span, "key": key, "outstanding_bytes": held[0], "outstanding_count": held[1]}
          for (span, key), held in sorted(TRUTH.items())]
-say(json.dumps({"pid": os.getpid(), "final": True, "spans": spans}))
+managed = [{"name": name, "outstanding_bytes": held} for name, held in MANAGED.items()]
+say(json.dumps({"pid": os.getpid(), "final": True, "spans": spans, "managed": managed}))
 sys.stdin.readline()

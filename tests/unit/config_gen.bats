@@ -65,7 +65,7 @@ page() { gen holdfast.1 | man -l --warnings=w -E UTF-8 - 2>"$BATS_TEST_TMPDIR/co
 s = json.load(open(sys.argv[1]))["properties"]["memory_profiling"]
 assert s["additionalProperties"] is False
 print("\n".join(s["properties"]))' "$BATS_TEST_TMPDIR/s" | sort)
-	[ "$keys" = "$({ names | grep -vx -e help -e config -e check -e print-defaults | tr - _
+	[ "$keys" = "$({ names | grep -vx -e help -e config -e check -e print-defaults -e print-example | tr - _
 		fields agent_config; } | sort)" ]
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "agent/broker/broker.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -13,6 +14,8 @@
 #include <unistd.h>
 
 #include "cmocka_all.h"
+#include "process/python/collector.h"
+#include "process/python/object_layout.h"
 
 struct allowed {
 	int allowed_pid, next_pid, reloads;
@@ -264,26 +267,63 @@ static void ends_with_its_owner_whatever_becomes_of_that(void **state)
 	fail_msg("the broker lives on");
 }
 
-static void memory_is_opened_of_what_may_be_watched_and_to_be_read_only(void **state)
+/* As an interpreter has it: enabled, not collecting, so many collections of each generation. */
+static void make_collector(uint8_t *gc, uint64_t count)
 {
-	static const char word[] = "a word in our memory";
-	struct allowed rules = {.allowed_pid = getpid()};
+	const uint32_t enabled = 1;
+
+	memset(gc, 0, PYTHON_GC_BYTES);
+	memcpy(gc + PYTHON_GC_ENABLED, &enabled, sizeof(enabled));
+	for (int i = 0; i < 3; i++)
+		memcpy(gc + PYTHON_GC_STATS + 24 * i, &count, sizeof(count));
+}
+
+static size_t own_descriptors(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	size_t count = 0;
+
+	assert_non_null(folder);
+	while (readdir(folder))
+		count++;
+	closedir(folder);
+	return count;
+}
+
+static void collections_are_read_of_what_may_be_watched_and_no_descriptor_comes(void **state)
+{
+	static uint8_t gc[PYTHON_GC_BYTES];
+	struct allowed rules = {.allowed_pid = getpid(), .next_pid = 1};
 	struct broker *broker = start(&rules);
-	char got[sizeof(word)];
-	struct process_stat stat;
-	int fd = -1;
+	struct broker_places places = {.count = 4};
+	uint64_t counts[BROKER_PLACES_MAX];
+	struct process_stat stat, other;
+	size_t before = own_descriptors();
 
 	(void)state;
+	make_collector(gc, 7);
 	assert_int_equal(process_stat_read(getpid(), &stat), 0);
-	assert_int_equal(broker_open_memory(broker, stat.key, &fd), 0);
-	assert_int_equal(pread(fd, got, sizeof(got), (off_t)(uintptr_t)word), sizeof(got));
-	assert_string_equal(got, word);
-	assert_int_equal(pwrite(fd, got, sizeof(got), (off_t)(uintptr_t)got), -1);
-	close(fd);
-	stat.key.start_ticks++;
-	assert_int_equal(broker_open_memory(broker, stat.key, &fd), -ESRCH);
-	assert_int_equal(process_stat_read(getppid(), &stat), 0);
-	assert_int_equal(broker_open_memory(broker, stat.key, &fd), geteuid() ? -EACCES : -EPERM);
+	assert_int_equal(process_stat_read(getppid(), &other), 0);
+	places.items[0] = (struct broker_place){stat.key, (uintptr_t)gc};
+	places.items[1] = (struct broker_place){other.key, (uintptr_t)gc};
+	places.items[2] = (struct broker_place){stat.key, 1};
+	places.items[3] = places.items[0];
+	places.items[3].key.start_ticks++;
+	for (uint64_t i = 0; i < 3; i++) {
+		make_collector(gc, 7 + i);
+		assert_int_equal(broker_read_collectors(broker, &places, counts), 0);
+		assert_int_equal(counts[0], 3 * (7 + i));
+		for (size_t k = 1; k < BROKER_PLACES_MAX; k++)
+			assert_true(counts[k] == BROKER_UNKNOWN);
+	}
+	assert_int_equal(own_descriptors(), before);
+	/* More than there is room for is not believed; by other rules it may not be watched any more. */
+	places.count = UINT32_MAX;
+	assert_int_equal(broker_read_collectors(broker, &places, counts), 0);
+	assert_int_equal(broker_reload(broker), 0);
+	assert_int_equal(broker_adopt(broker), 0);
+	assert_int_equal(broker_read_collectors(broker, &places, counts), 0);
+	assert_true(counts[0] == BROKER_UNKNOWN);
 	broker_free(broker);
 }
 
@@ -349,7 +389,8 @@ int main(void)
 		cmocka_unit_test(job_starts_only_on_what_may_be_watched),
 		cmocka_unit_test(job_says_what_it_could_not_do_and_ends),
 		cmocka_unit_test(ends_with_its_owner_whatever_becomes_of_that),
-		cmocka_unit_test(memory_is_opened_of_what_may_be_watched_and_to_be_read_only),
+		cmocka_unit_test(
+			collections_are_read_of_what_may_be_watched_and_no_descriptor_comes),
 		cmocka_unit_test(
 			process_that_was_not_killed_is_told_from_one_that_nobody_looked_at),
 		cmocka_unit_test(stream_of_nonsense_is_refused),

@@ -27,7 +27,11 @@ static int memory_of(pid_t pid)
 
 static void set_counts(uint8_t *state, uint64_t a, uint64_t b, uint64_t c)
 {
+	const uint32_t flags[] = {1, 0};
+
 	memset(state, 0xff, PYTHON_GC_BYTES);
+	memcpy(state + PYTHON_GC_ENABLED, &flags[0], 4);
+	memcpy(state + PYTHON_GC_COLLECTING, &flags[1], 4);
 	memcpy(state + PYTHON_GC_STATS, &a, 8);
 	memcpy(state + PYTHON_GC_STATS + 24, &b, 8);
 	memcpy(state + PYTHON_GC_STATS + 48, &c, 8);
@@ -57,6 +61,13 @@ static void what_is_no_count_is_refused(void **state)
 
 	(void)state;
 	set_counts(gc, UINT64_MAX, 1, 0);
+	assert_int_equal(collector_read_count(fd, (uintptr_t)gc, &count), -EFAULT);
+	/* Something else is there: it is no way to read any memory. */
+	set_counts(gc, 1, 2, 3);
+	gc[PYTHON_GC_ENABLED] = 2;
+	assert_int_equal(collector_read_count(fd, (uintptr_t)gc, &count), -EFAULT);
+	set_counts(gc, 1, 2, 3);
+	gc[PYTHON_GC_COLLECTING + 3] = 1;
 	assert_int_equal(collector_read_count(fd, (uintptr_t)gc, &count), -EFAULT);
 	/* Half of it is mapped. */
 	munmap(pages + page, (size_t)page);

@@ -535,6 +535,20 @@ static void the_printed_defaults_are_the_defaults(void **state)
 	strbuf_done(&text);
 }
 
+static void the_example_for_an_assistant_is_one(void **state)
+{
+	struct load l;
+
+	(void)state;
+	loaded(&l, config_example());
+	assert_int_equal(l.config.mode, AGENT_MODE_ADVANCED);
+	assert_int_equal(l.config.agent.components.count, 5);
+	assert_int_equal(l.config.agent.spans.count, 5);
+	for (size_t i = 0; i < 5; i++)
+		assert_true(l.config.agent.spans.items[i].python);
+	load_done(&l);
+}
+
 static void every_setting_is_printed_and_may_be_given(void **state)
 {
 	struct strbuf text = STRBUF_INIT;
@@ -641,6 +655,7 @@ int main(void)
 		cmocka_unit_test(environment_and_command_line_stay_above_a_file_that_is_read_anew),
 		cmocka_unit_test(a_wrong_setting_from_elsewhere_is_named_by_where_it_was_given),
 		cmocka_unit_test(the_printed_defaults_are_the_defaults),
+		cmocka_unit_test(the_example_for_an_assistant_is_one),
 		cmocka_unit_test(every_setting_is_printed_and_may_be_given),
 		cmocka_unit_test(every_failing_allocation_is_reported),
 	};

@@ -42,6 +42,33 @@ static void what_is_held_is_estimated_where_calls_are_seen_in_windows(void **sta
 	world_done(&w);
 }
 
+static void stacks_of_threads_are_told_apart_from_what_is_held(void **state)
+{
+	struct ledger_alloc stack = {.address = 64 << 12,
+				     .size_bytes = 8 << 20,
+				     .time_ns = 1,
+				     .stack = 9,
+				     .tid = 1,
+				     .class = SITE_STACK};
+	struct verdict_held held;
+	struct world w;
+
+	(void)state;
+	world_init(&w);
+	take(&w, 1, 1000);
+	assert_int_equal(verdict_held(w.ledger, NULL, &held), 0);
+	assert_int_equal(held.stack_bytes, 0);
+	assert_int_equal(ledger_record_map(w.ledger, &stack), 0);
+	assert_int_equal(verdict_held(w.ledger, NULL, &held), 0);
+	assert_int_equal(held.bytes, 1000 + (8 << 20));
+	assert_int_equal(held.stack_bytes, 8 << 20);
+	w.now_ns += SECOND;
+	end_window(&w);
+	assert_int_equal(verdict_held(w.ledger, NULL, &held), 0);
+	assert_int_equal(held.stack_bytes, 8 << 20);
+	world_done(&w);
+}
+
 /* What is estimated jumps with each window, to @low between them; looks count 400,000 or @low as well. */
 static enum verdict_state judge_windows(uint64_t low, bool heap_swings)
 {
@@ -84,6 +111,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_held_is_estimated_where_calls_are_seen_in_windows),
+		cmocka_unit_test(stacks_of_threads_are_told_apart_from_what_is_held),
 		cmocka_unit_test(
 			whether_the_heap_swings_is_told_by_looks_where_calls_are_seen_in_windows),
 	};

@@ -100,6 +100,17 @@ agentTest('target: one that ended otherwise says when', '/targets/74', async (pa
 	await page.getByText('None was active at its end.').waitFor();
 });
 
+agentTest('target: of one that has ended the chart shows the last hour of its life, and more of it before', '/targets/74', async (page, agent) => {
+	const end = Date.parse((await ask(agent, 'targets/74')).ended_at) / 1000;
+	const asked = () => agent.requests.filter((r) => r.path.endsWith('/targets/74/trends')).at(-1).query;
+	await page.locator('#memory p.summary').waitFor();
+	assert.ok(Math.abs(asked().to - end) < 1 && Math.abs(asked().from - end + 3600) < 1, JSON.stringify(asked()) + ' of an end at ' + end);
+	await page.getByRole('button', {name: '1 day'}).click();
+	await routeHas(page, 'range=1d');
+	await page.waitForTimeout(500);
+	assert.ok(Math.abs(asked().to - end) < 1 && Math.abs(asked().from - end + 86400) < 1, JSON.stringify(asked()));
+});
+
 agentTest('target: ranges, lines and zero stand in the address', '/targets/1', async (page, agent) => {
 	await chartDrawn(page);
 	const asked = () => agent.requests.filter((r) => r.path.endsWith('/trends')).map((r) => Math.round(r.query.to - r.query.from));

@@ -173,7 +173,7 @@ static bool is_ours(void *user, int pid)
 {
 	const struct agent *agent = user;
 
-	if (pid == broker_pid(agent->broker))
+	if (broker_is_own(agent->broker, pid))
 		return true;
 	for (size_t i = 0; i < agent->jobs.count; i++)
 		if (agent->jobs.items[i]->pid == pid)

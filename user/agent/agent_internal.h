@@ -91,7 +91,7 @@ struct agent_inside {
 
 /* Where a target's collections are counted (gc_counts.c). */
 struct agent_gc {
-	int fd; /* of its memory; -1: not known where */
+	bool known; /* where: at this address */
 	uint64_t address;
 	uint64_t again_ns; /* CLOCK_MONOTONIC: not looked for before; 0: at once */
 	uint32_t execs;    /* watched->execs when it was looked for */
@@ -188,7 +188,7 @@ void target_note_python(struct agent_target *target, const char *version);
 struct agent_target *target_by_id(const struct agent *agent, uint64_t id);
 /* After each pass: growth, alarms, sample into the store. */
 void target_judge(struct agent_target *target, uint64_t now_ns, uint64_t wall_ns);
-/* Mode and thresholds by the rules that hold now. */
+/* Name, mode and thresholds by the rules that hold now, also in the store. */
 void target_configure(struct agent_target *target);
 const char *target_state_name(const struct agent_target *target);
 double target_growth(const struct agent_target *target);

@@ -3,12 +3,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "agent/store/samples.h"
-#include "agent/watch/collector.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "session/collector_place.h"
 
 #define SOON_NS \
@@ -25,9 +22,7 @@ static bool wanted(const struct agent_target *target)
 
 static void ask_again(struct agent_target *target, uint64_t when_ns)
 {
-	if (target->gc.fd >= 0)
-		close(target->gc.fd);
-	target->gc.fd = -1;
+	target->gc.known = false;
 	target->gc.again_ns = when_ns;
 }
 
@@ -37,18 +32,42 @@ void gc_counts_forget(struct agent_target *target)
 	target->gc.tries = 0;
 }
 
-static void read_count(struct agent_target *target, uint64_t now_ns)
+static void take_count(struct agent_target *target, uint64_t count, uint64_t now_ns)
 {
-	uint64_t collections;
-
-	if (!collector_read_count(target->gc.fd, target->gc.address, &collections)) {
-		target->inside.gc_collections = collections;
+	target->inside.gc_collections = count;
+	if (count != BROKER_UNKNOWN)
 		return;
-	}
 	/* Another program runs there by now, or nothing any more. */
-	target->inside.gc_collections = STORE_UNKNOWN;
 	target->gc.tries = 0;
 	ask_again(target, now_ns + SOON_NS / 2);
+}
+
+/* Targets whose counts are asked for in one question. */
+struct question {
+	struct agent_target *targets[BROKER_PLACES_MAX];
+	struct broker_places places;
+};
+
+static void ask(struct agent *agent, struct question *question, uint64_t now_ns)
+{
+	uint64_t counts[BROKER_PLACES_MAX];
+	bool told = question->places.count &&
+		    !broker_read_collectors(agent->broker, &question->places, counts);
+
+	for (uint32_t i = 0; i < question->places.count; i++)
+		take_count(question->targets[i], told ? counts[i] : BROKER_UNKNOWN, now_ns);
+	question->places.count = 0;
+}
+
+static void add(struct question *question, struct agent_target *target, uint64_t now_ns)
+{
+	uint32_t at = question->places.count++;
+
+	question->targets[at] = target;
+	question->places.items[at] =
+		(struct broker_place){target->watched->handle.key, target->gc.address};
+	if (question->places.count == BROKER_PLACES_MAX)
+		ask(target->agent, question, now_ns);
 }
 
 static int begin(struct agent_target *target)
@@ -78,8 +97,7 @@ void gc_counts_next(struct agent *agent, uint64_t now_ns)
 	for (size_t i = 0; i < process_watch_count(agent->watch); i++) {
 		struct agent_target *target = agent_target(process_watch_at(agent->watch, i));
 
-		if (!target || !wanted(target) || target->gc.fd >= 0 ||
-		    target->gc.again_ns > now_ns)
+		if (!target || !wanted(target) || target->gc.known || target->gc.again_ns > now_ns)
 			continue;
 		/* Until it has said something. */
 		target->gc.again_ns = now_ns + GC_AGAIN_NS;
@@ -91,6 +109,8 @@ void gc_counts_next(struct agent *agent, uint64_t now_ns)
 
 void gc_counts_tick(struct agent *agent, uint64_t now_ns)
 {
+	struct question question = {.places = {.count = 0}};
+
 	for (size_t i = 0; i < process_watch_count(agent->watch); i++) {
 		struct agent_target *target = agent_target(process_watch_at(agent->watch, i));
 
@@ -99,35 +119,33 @@ void gc_counts_tick(struct agent *agent, uint64_t now_ns)
 		if (!wanted(target)) {
 			gc_counts_forget(target);
 			target->inside.gc_collections = STORE_UNKNOWN;
-		} else if (target->gc.fd >= 0) {
-			read_count(target, now_ns);
+		} else if (target->gc.known) {
+			add(&question, target, now_ns);
 		} else if (target->gc.execs != target->watched->execs) {
 			gc_counts_forget(target);
 		}
 	}
+	ask(agent, &question, now_ns);
 	gc_counts_next(agent, now_ns);
 }
 
 void gc_counts_take(struct agent_job *job, const void *bytes, size_t size)
 {
 	struct agent_target *target = job->target;
+	struct question question = {.places = {.count = 0}};
 	struct collector_place place;
-	int err;
+	uint64_t now_ns = clock_now_ns();
 
 	if (!target || size != sizeof(place))
 		return;
 	memcpy(&place, bytes, size);
 	place.version[sizeof(place.version) - 1] = '\0';
 	gc_counts_forget(target);
+	target->gc.known = true;
 	target->gc.address = place.address;
-	err = broker_open_memory(job->agent->broker, target->watched->handle.key, &target->gc.fd);
-	if (err) {
-		log_debug_err(err, "the memory of process %d can't be opened", job->target_pid);
-		target->gc.again_ns = clock_now_ns() + GC_AGAIN_NS;
-		return;
-	}
 	target_note_python(target, place.version);
-	read_count(target, clock_now_ns());
+	add(&question, target, now_ns);
+	ask(target->agent, &question, now_ns);
 }
 
 void gc_counts_failed(const struct agent_job *job, enum hf_error_code code)

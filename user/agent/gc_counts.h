@@ -2,8 +2,8 @@
 /*
  * How often targets of Python collect garbage, whether they are traced or not (enable_gc_monitoring).
  *
- * A job (JOB_PLACE) finds once where a target's interpreter keeps its counts; from then on they are read at every pass, through a
- * descriptor of the target's memory that the broker opens (agent/watch/collector.h). One such job at a time; those that run no Python cost
+ * A job (JOB_PLACE) finds once where a target's interpreter keeps its counts; from then on the broker is asked for them at every
+ * pass, of all targets at once (broker_read_collectors()). One such job at a time; those that run no Python cost
  * one look at their maps, and another every GC_AGAIN_NS. Main thread.
  */
 #ifndef HOLDFAST_AGENT_GC_COUNTS_H

@@ -49,7 +49,7 @@ static void take_inside(struct agent_target *target, const struct report *report
 	if (objects != STORE_UNKNOWN)
 		inside->heap_objects = objects;
 	/* A report is older than what the agent reads itself. */
-	if (collections != STORE_UNKNOWN && target->gc.fd < 0 &&
+	if (collections != STORE_UNKNOWN && !target->gc.known &&
 	    config_counts_collections(target->agent->config))
 		inside->gc_collections = collections;
 	if (report->memory.heap_used_bytes) {

@@ -41,7 +41,7 @@ static const struct target_rule *rule_of(const struct agent_target *target)
 	return &target->agent->config->agent.targets.items[target->watched->rule];
 }
 
-void target_configure(struct agent_target *target)
+static void configure(struct agent_target *target)
 {
 	const struct target_rule *rule = rule_of(target);
 	struct target_settings *settings = &target->settings;
@@ -89,6 +89,19 @@ static int put_into_store(struct agent_target *target)
 	return store_put_target(target->agent->store, &row, &target->id);
 }
 
+void target_configure(struct agent_target *target)
+{
+	int err = 0;
+
+	configure(target);
+	/* One that the store had no place for is put there by the next pass. */
+	if (target->id)
+		err = put_into_store(target);
+	if (err)
+		log_debug_err(err, "the new name of process %d is not stored",
+			      target->watched->handle.key.pid);
+}
+
 void target_came(void *user, struct watched *watched)
 {
 	struct agent *agent = user;
@@ -103,8 +116,7 @@ void target_came(void *user, struct watched *watched)
 	target->watched = watched;
 	target->inside = (struct agent_inside){
 		STORE_UNKNOWN, STORE_UNKNOWN, STORE_UNKNOWN, STORE_UNKNOWN, STORE_UNKNOWN, 0, NULL};
-	target->gc.fd = -1;
-	target_configure(target);
+	configure(target);
 	err = put_into_store(target);
 	if (err)
 		log_debug_err(err, "process %d has no place in the store yet",

@@ -22,6 +22,7 @@
 /* Of a core, for looks at heaps in all traces: a quarter of the budget, but not more than that. */
 #define LOOKS_SHARE   0.25
 #define LOOKS_MOST    0.5
+#define LOOKS_EAGER   2.0             /* in those for growth, which end once they are sure */
 #define TURN_NS       (60 * NS_PER_S) /* for who does not answer, the others don't wait longer */
 #define JOB_MEMORY    ((uint64_t)96 << 20)
 #define LEAST_PERCENT 0.05

@@ -26,6 +26,14 @@ static int print_defaults(struct hf_error *error)
 	return write_text(&out, stdout, error);
 }
 
+static int print_example(struct hf_error *error)
+{
+	_cleanup_(strbuf_done) struct strbuf out = STRBUF_INIT;
+
+	strbuf_addstr(&out, config_example());
+	return write_text(&out, stdout, error);
+}
+
 /* FILE stands behind --check or behind --config, but not behind both. */
 static int file_to_check(const struct config *config, const char **ret, struct hf_error *error)
 {
@@ -100,5 +108,7 @@ int command_agent(struct config *config, struct hf_error *error)
 		return result;
 	if (config->print_defaults)
 		return print_defaults(error);
+	if (config->print_example)
+		return print_example(error);
 	return config->check ? check_file(path, error) : run(config, error);
 }

@@ -13,7 +13,7 @@
  * `enable_component_tracking`, `enable_gc_monitoring`, `enable_recommendations`,
  * `uint64_t leak_detection_interval_ns`, `uint64_t enabled_backends` (bit set of enum agent_backend),
  * `char *listen`, `char *store`, `char *token_file` (NULL: none), `double budget_percent`,
- * `bool show_content`, `bool check`, `bool print_defaults`.
+ * `bool show_content`, `bool check`, `bool print_defaults`, `bool print_example`.
  * Command line before environment (HOLDFAST_FOR=…) before file before default; a list given in one
  * place replaces that of a lesser place. Whether a setting was given tells `source[OPT_…]`.
  *
@@ -122,6 +122,9 @@ int config_load_agent_by(const struct config_opener *opener, const struct config
 
 /* A complete file with comments, made from the tables; it passes config_load_agent(). 0 or -ENOMEM. */
 int config_add_defaults(struct strbuf *out);
+
+/* The documented example, assistant.yaml, as it is installed; it passes config_load_agent(). */
+const char *config_example(void);
 
 /* What holds for a target that `rule` found (NULL: that none did). */
 struct target_settings {

@@ -190,6 +190,14 @@ static void add_structured(struct strbuf *out)
 	}
 }
 
+/* Embedded by the Makefile; a NUL stands behind it. */
+extern const char hf_asset_assistant_yaml_start[];
+
+const char *config_example(void)
+{
+	return hf_asset_assistant_yaml_start;
+}
+
 int config_add_defaults(struct strbuf *out)
 {
 	const struct command_row *agent = &command_rows[COMMAND_agent];

@@ -286,7 +286,7 @@ static int check_component(const struct record_context *c)
 		    "it holds what belongs to no component");
 }
 
-/* "package.module:Class.method": a dotted name on both sides. "<locals>" is part of some. */
+/* "package.module:Class.method": a dotted name on both sides, or a glob. "<locals>" is part of some. */
 static bool is_python_function(const char *text)
 {
 	const char *colon = strchr(text, ':');
@@ -294,7 +294,7 @@ static bool is_python_function(const char *text)
 
 	if (!colon || colon == text || !colon[1])
 		return false;
-	len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.");
+	len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.*?");
 	return text + len == colon && !strpbrk(colon + 1, ": \t/");
 }
 

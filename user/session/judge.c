@@ -111,6 +111,7 @@ static void add_held(struct judge_request *request)
 
 		request->held.bytes += held->bytes;
 		request->held.count += held->count;
+		request->held.stack_bytes += held->stack_bytes;
 		request->held.estimated |= held->estimated;
 	}
 }

@@ -31,6 +31,17 @@ int verdict_estimate(const struct ledger *ledger, const struct lost_evidence *lo
 	return 0;
 }
 
+/* Mappings are seen whether a window is open or not. */
+static uint64_t stack_bytes(const struct ledger *ledger)
+{
+	uint64_t sum = 0;
+
+	for (site_id id = 1; ledger && id <= ledger_site_count(ledger); id++)
+		if (ledger_site(ledger, id)->class == SITE_STACK)
+			sum += ledger_site(ledger, id)->outstanding_bytes;
+	return sum;
+}
+
 static struct verdict_held sum_estimates(const struct ledger *ledger,
 					 const struct ledger_estimate *estimates)
 {
@@ -44,7 +55,7 @@ static struct verdict_held sum_estimates(const struct ledger *ledger,
 		count += site->followed ? (double)site->outstanding_count
 					: estimates[i].outstanding_count;
 	}
-	return (struct verdict_held){(uint64_t)bytes, (uint64_t)count, true};
+	return (struct verdict_held){(uint64_t)bytes, (uint64_t)count, stack_bytes(ledger), true};
 }
 
 struct verdict_held held_by_sites(const struct ledger *ledger,
@@ -56,7 +67,8 @@ struct verdict_held held_by_sites(const struct ledger *ledger,
 		return sum_estimates(ledger, estimates);
 	if (ledger)
 		ledger_counts(ledger, &counts);
-	return (struct verdict_held){counts.live_bytes, counts.live_count, false};
+	return (struct verdict_held){counts.live_bytes, counts.live_count, stack_bytes(ledger),
+				     false};
 }
 
 int verdict_held(const struct ledger *ledger, const struct lost_evidence *lost,

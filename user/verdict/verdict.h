@@ -226,7 +226,8 @@ struct site_verdict {
 /* Allocated since we attached, and not freed. */
 struct verdict_held {
 	uint64_t bytes, count;
-	bool estimated; /* calls were seen in windows only */
+	uint64_t stack_bytes; /* of these: mapped for stacks of threads, most of which is never touched */
+	bool estimated;       /* calls were seen in windows only */
 };
 
 struct process_verdict {

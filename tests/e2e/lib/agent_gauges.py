@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Gauges that need no trace."""
+import os
+
 from agent_live import Agent, expect, python, running, until
 
 # Collects a thousand times when it is told to, and says how often it has collected in all; "exec": becomes sleep.
@@ -39,6 +41,9 @@ def case_gc_counts(options):
                 until(lambda: agent.metric(name, target.pid) == truth, f"the metrics have {truth} collections")
             expect(agent.target(other.pid)["gc_collections"] is None, "sleep collects garbage")
             expect(not [e for e in agent.events("TraceFailed")], "a look where there is no Python is told as failed")
+            folder = f"/proc/{agent.process.pid}/fd"
+            held = [os.readlink(os.path.join(folder, fd)) for fd in os.listdir(folder)]
+            expect(not [path for path in held if path.endswith("/mem")], f"it can read memory of targets: {held}")
             agent.configure(enable_gc_monitoring=False)
             agent.do("POST", "/-/reload")
             until(lambda: agent.target(target.pid)["gc_collections"] is None, "it is switched off")

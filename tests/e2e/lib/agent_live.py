@@ -108,6 +108,7 @@ class Agent:
         self.store = os.path.join(self.folder, "store")
         self.settings = {"listen": "127.0.0.1:0", "store": self.store, "sampling_interval": 0.1,
                          "leak_detection_interval": 1, "alerts": {"log": {"level": "info"}}, **settings}
+        self.words = [] # more of the command line
         self.process = None
         self.port = 0
         self.headers = {"X-Holdfast": "1"}
@@ -121,7 +122,7 @@ class Agent:
 
     def start(self):
         with open(self.log_path, "w", encoding="utf-8") as log:
-            self.process = subprocess.Popen([self.holdfast, "agent", "--config", self.config],
+            self.process = subprocess.Popen([self.holdfast, "agent", "--config", self.config, *self.words],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         until(self.serves, "the agent says where it serves")
         until(lambda: self.ask("GET", "/-/ready")[0] == 200, "the agent is ready")

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The agent, live: whose memory it is, and where its numbers come from."""
 import os
+import subprocess
 import time
 
 import talk
-from agent_live import Agent, expect, python, running, server, until
+from agent_live import Agent, Skipped, copy_of, descendants, expect, python, running, server, until
 
 BACKENDS = ["tracemalloc", "pympler", "gc", "system", "psutil", "native", "mmap", "faults"]
 
@@ -57,6 +58,9 @@ def case_threads(options):
             truth = target.run(60)[-1]["components"]
             report_now(agent, target.pid)
             until(lambda: same(agent, target.pid, truth), f"the components are {truth}", 60)
+            # Four threads: four stacks of 8 MiB, four arenas of 64.
+            held = sum(part["outstanding_bytes"] for part in truth)
+            until(lambda: held <= agent.target(target.pid)["heap_live_bytes"] < held + (1 << 20), f"heap live is {held}")
             found = components(agent, target.pid)
             expect(not found["engine"]["estimated"], "every call was seen, and it is told as estimated")
             expect("fits nothing" not in agent.log(), agent.log())
@@ -104,6 +108,35 @@ def shown_in_time(agent, pid, off=None):
     return shown, notes
 
 
+def case_example(options):
+    """The example for an assistant, as it is printed, against what such a program declares."""
+    program = os.path.join(os.path.dirname(__file__), "..", "..", "targets", "span_assistant.py")
+    target = talk.Target(["/usr/bin/python3", program])
+    try:
+        target.wait_ready()
+        agent = Agent(options)
+        with open(agent.config, "w", encoding="utf-8") as file:
+            subprocess.run([agent.holdfast, "agent", "--print-example"], stdout=file, check=True)
+        # Where it serves, and that every call is seen: the truth is exact.
+        agent.words = ["--listen", "127.0.0.1:0", "--store", agent.store, "--mode", "debug", "--sampling-interval",
+                       "0.2", "--log-level", "info"]
+        with agent:
+            until(lambda: agent.target(target.pid)["traced"], "it is traced")
+            expect(agent.target(target.pid)["name"] == "assistant", agent.target(target.pid))
+            truth = target.run(90)[-1]
+            report, _ = report_of_session(agent, target.pid, 1)
+            path = f"/api/v1/targets/pid-{target.pid}"
+            rows = agent.get(path + "/spans?limit=1000")["spans"]
+            spans = {(row["span"], row["key"]): row["outstanding_bytes"] for row in rows}
+            expect(spans == {(s["span"], s["key"]): s["outstanding_bytes"] for s in truth["spans"]}, f"{spans}, {truth}")
+            held = {name: row["outstanding_bytes"] for name, row in components(agent, target.pid).items()}
+            mapped = sum(s["outstanding_bytes"] for s in report["sites"] if s["allocator"] == "mmap")
+            for part in truth["managed"]:
+                expect(0 <= held[part["name"]] - part["outstanding_bytes"] <= mapped, f"{held}, {truth['managed']}")
+    finally:
+        target.end()
+
+
 def case_backends(options):
     """Each switches what it names, and nothing else; all of a report says what is off."""
     with python(ALL_SORTS) as target:
@@ -135,6 +168,41 @@ def case_backends(options):
             answer = agent.ask("POST", f"/api/v1/targets/pid-{target.pid}/trace", {"for_s": 5})
             expect(answer[0] >= 400 and "enabled_backends" in str(answer[1]), answer)
             until(lambda: agent.target(target.pid)["gc_collections"], "gc alone counts collections")
+
+
+def stored(agent, pid):
+    rows = agent.get("/api/v1/targets?state=all&limit=1000")["targets"]
+    return [row for row in rows if row["pid"] == pid][-1]
+
+
+def case_renamed(options):
+    """A reload gives a target another name and rule: also what is stored of it, for whoever asks after its end."""
+    with running("sleep", "600") as target, running("sleep", "600") as other:
+        first = {"name": "first", "pid": target.pid, "mode": "basic"}
+        with Agent(options, targets=[first]) as agent:
+            expect(stored(agent, target.pid)["name"] == "first", stored(agent, target.pid))
+            rule = stored(agent, target.pid)["rule"]
+            agent.configure(targets=[{"pid": other.pid, "mode": "basic"}, {**first, "name": "second"}])
+            agent.do("POST", "/-/reload")
+            target.kill()
+            until(lambda: stored(agent, target.pid)["state"] == "ended", "its end is stored")
+            row = stored(agent, target.pid)
+            expect((row["name"], row["rule"]) == ("second", "1") and rule == "0", row)
+
+
+def case_own(options):
+    """Rules that fit the agent's own helpers find none of them."""
+    with Agent(options, mode="basic", targets=[{"comm": "holdfast-*"}]) as agent:
+        names = {open(f"/proc/{pid}/comm", encoding="utf-8").read().strip() for pid in descendants(agent.process.pid)}
+        expect("holdfast-broker" in names, names)
+        if "holdfast-count" not in names:
+            raise Skipped(f"there is no counter here: {names}")
+        # A process that came after them is met: so were they.
+        with running(copy_of(options, "/bin/sleep", "holdfast-not"), "600") as other:
+            until(lambda: other.pid in [row["pid"] for row in agent.get("/api/v1/targets")["targets"]], "others are met", 40)
+            ours = descendants(agent.process.pid)
+            found = [row["comm"] for row in agent.get("/api/v1/targets")["targets"] if row["pid"] in ours]
+            expect(not found, f"its own processes are targets: {found}")
 
 
 def case_scans(options):

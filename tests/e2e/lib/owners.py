@@ -49,6 +49,16 @@ def thread_differences(report, truth, about):
         yield f"components {total}, sites {held}"
 
 
+def managed_differences(report, truth):
+    """What a component holds of blocks; what the interpreter maps on the way for its small objects is its, too."""
+    found = {c["name"]: c["outstanding_bytes"] for c in report["components"]}
+    mapped = sum(s["outstanding_bytes"] for s in report["sites"] if s["allocator"] == "mmap")
+    for part in truth["managed"]:
+        held = found.get(part["name"], 0)
+        if not part["outstanding_bytes"] <= held <= part["outstanding_bytes"] + mapped:
+            yield f"component {part['name']}: {held}, truth {part['outstanding_bytes']}, mapped {mapped}"
+
+
 def span_differences(report, truth, ignored):
     found = {(s["span"], s["key"]): s for s in report["spans"] if s["key"] not in ignored}
     wanted = {(s["span"], s["key"]): s for s in truth["spans"]}
@@ -81,6 +91,7 @@ def differences_of(options, report, truth):
         print(report["components"], *report.get("spans", []), *report["quality"]["notes"], sep="\n")
     yield from component_differences(report, truth, parts) if parts else ()
     yield from thread_differences(report, truth, options.mine.about) if "components" in truth else ()
+    yield from managed_differences(report, truth) if "managed" in truth else ()
     yield from span_differences(report, truth, options.mine.ignore_key) if "spans" in truth else ()
 
 

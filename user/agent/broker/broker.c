@@ -14,8 +14,8 @@
 #include "agent/broker/broker_internal.h"
 
 struct broker {
-	int fd; /* -1: it is not to be asked any more */
-	pid_t pid;
+	int fd;                /* -1: it is not to be asked any more */
+	pid_t pid, helpers[2]; /* 0: there is none */
 };
 
 static int fail(struct hf_error *error, int err)
@@ -36,13 +36,15 @@ static int limit_waiting(int fd)
 }
 
 /* It has given up what it does not need, or could not. */
-static int hear_ready(int fd)
+static int hear_ready(int fd, pid_t ret_helpers[2])
 {
 	struct broker_answer answer;
 	int fds[BROKER_FDS_MAX], err;
 	size_t count;
 
 	err = broker_wire_receive(fd, &answer, sizeof(answer), fds, &count);
+	ret_helpers[0] = err ? 0 : answer.job;
+	ret_helpers[1] = err ? 0 : answer.rule;
 	return err ? err : answer.err;
 }
 
@@ -67,7 +69,7 @@ int broker_new(const struct broker_options *options, struct broker **ret, struct
 	if (!err)
 		err = limit_waiting(broker->fd);
 	if (!err)
-		err = hear_ready(broker->fd);
+		err = hear_ready(broker->fd, broker->helpers);
 	if (err) {
 		close(broker->fd);
 		if (broker->pid > 0)
@@ -97,6 +99,18 @@ void broker_free(struct broker *broker)
 pid_t broker_pid(const struct broker *broker)
 {
 	return broker->pid;
+}
+
+/* The number of a helper that has ended may be anybody's. */
+bool broker_is_own(const struct broker *broker, pid_t pid)
+{
+	struct process_stat stat;
+
+	if (pid == broker->pid)
+		return true;
+	if (!pid || (pid != broker->helpers[0] && pid != broker->helpers[1]))
+		return false;
+	return !process_stat_read(pid, &stat) && stat.parent_pid == broker->pid;
 }
 
 /* @ret_fds: room for BROKER_FDS_MAX. After an answer that did not come in time the next one would be that. */
@@ -215,12 +229,16 @@ int broker_open_file(struct broker *broker, uint32_t which, int *ret_fd)
 	return ask_for_fd(broker, &question, &answer, ret_fd);
 }
 
-int broker_open_memory(struct broker *broker, struct process_key key, int *ret_fd)
+int broker_read_collectors(struct broker *broker, const struct broker_places *places,
+			   uint64_t ret_counts[BROKER_PLACES_MAX])
 {
-	const struct broker_ask question = {.kind = BROKER_MEMORY, .job = {.key = key}};
+	const struct broker_ask question = {.kind = BROKER_COLLECTORS, .places = *places};
 	struct broker_answer answer;
+	int err = ask_plainly(broker, &question, &answer);
 
-	return ask_for_fd(broker, &question, &answer, ret_fd);
+	if (!err)
+		memcpy(ret_counts, answer.counts, sizeof(answer.counts));
+	return err;
 }
 
 int broker_kill(struct broker *broker, pid_t job)

@@ -75,11 +75,26 @@ int broker_kill(struct broker *broker, pid_t job);
 int broker_reload(struct broker *broker);
 /* -EINVAL: nothing was read. */
 int broker_adopt(struct broker *broker);
+#define BROKER_PLACES_MAX 64
+#define BROKER_UNKNOWN    UINT64_MAX
+
+/* Where a process of Python keeps its counts of collections (session/collector_place.h). */
+struct broker_place {
+	struct process_key key;
+	uint64_t address;
+};
+
+struct broker_places {
+	uint32_t count;
+	struct broker_place items[BROKER_PLACES_MAX];
+};
+
 /*
- * A descriptor of its memory, to be read only (proc(5), /proc/PID/mem): of the program that runs now, whatever comes after an exec. The caller's.
- * For figures that are read at each interval: a job for each reading would cost thousands of times as much.
+ * How often each of these has collected garbage (agent/watch/collector.h), all in one question: 20 us, and 2 for each. The broker reads: whoever asks
+ * gets no descriptor of a target's memory. @ret_counts[i]: BROKER_UNKNOWN where nothing is known, for another program runs there, or it may not be watched.
  */
-int broker_open_memory(struct broker *broker, struct process_key key, int *ret_fd);
+int broker_read_collectors(struct broker *broker, const struct broker_places *places,
+			   uint64_t ret_counts[BROKER_PLACES_MAX]);
 /* What the kernel knew when it chose a process to be killed for memory. */
 struct broker_oom_kill {
 	uint64_t time_ns;   /* CLOCK_MONOTONIC */
@@ -101,5 +116,7 @@ struct broker_cost {
 
 int broker_weigh(struct broker *broker, struct broker_cost *ret);
 pid_t broker_pid(const struct broker *broker);
+/* It, or one of its helpers: the counter (agent/broker/counter.h), who measures costs. Jobs are not among them. */
+bool broker_is_own(const struct broker *broker, pid_t pid);
 
 #endif

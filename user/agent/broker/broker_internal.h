@@ -15,7 +15,7 @@ enum broker_ask_kind {
 	BROKER_RELOAD,
 	BROKER_OOM,
 	BROKER_FILE,
-	BROKER_MEMORY,
+	BROKER_COLLECTORS,
 	BROKER_ADOPT,
 	BROKER_WEIGH
 };
@@ -23,19 +23,24 @@ enum broker_ask_kind {
 struct broker_ask {
 	uint32_t kind;
 	int32_t pid; /* OPEN: the process; KILL: the job; FILE: which */
-	struct job_request
-		job; /* START; OOM, MEMORY: only its key; OOM with 0: are kills seen at all? */
+	union {
+		struct job_request job; /* START; OOM: only its key; with 0: are kills seen at all? */
+		struct broker_places places; /* COLLECTORS */
+	};
 };
 
 struct broker_answer {
-	int32_t err; /* 0 or -errno */
-	int32_t job;
-	int32_t rule; /* OPEN */
+	int32_t err;  /* 0 or -errno */
+	int32_t job;  /* START: its pid; when it is ready: the counter's, 0: there is none */
+	int32_t rule; /* OPEN; when it is ready: who measures costs, or 0 */
 	struct process_key key;
 	struct broker_oom_kill oom_kill;
 	struct broker_cost cost;
-	uint32_t fds; /* OPEN: bit i: the i-th file's descriptor comes along, in order; START, FILE, MEMORY: the only one */
-	char exe[PATH_MAX + 16]; /* " (deleted)" may stand behind it */
+	uint32_t fds; /* OPEN: bit i: the i-th file's descriptor comes along, in order; START, FILE: the only one */
+	union {
+		char exe[PATH_MAX + 16];            /* OPEN; " (deleted)" may stand behind it */
+		uint64_t counts[BROKER_PLACES_MAX]; /* COLLECTORS */
+	};
 };
 
 #define BROKER_FDS_MAX PROCESS_HANDLE_FILE_COUNT

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "agent/broker/broker_internal.h"
+#include "agent/broker/collectors.h"
 #include "agent/broker/counter.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -33,6 +34,7 @@ struct server {
 	pid_t counter_pid;
 	int turn_fd;   /* for jobs; 0: they don't take turns */
 	bool reloaded; /* and not adopted */
+	struct collectors collectors;
 	pid_t jobs[BROKER_JOBS_MAX];
 	size_t job_count;
 };
@@ -162,29 +164,12 @@ static void answer_start(struct server *server, const struct job_request *reques
 		close(fd);
 }
 
-/* Opened, then checked: it is that process's, and may be watched. */
-static int open_memory(const struct server *server, struct process_key key)
+static void answer_collectors(struct server *server, const struct broker_places *places)
 {
-	_cleanup_close_ int fd = -1;
-	char path[32];
+	struct broker_answer answer = {.err = 0};
 
-	snprintf(path, sizeof(path), "/proc/%d/mem", key.pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	if (match(server, key.pid) < 0)
-		return -EPERM;
-	if (process_key_check(key))
-		return -ESRCH;
-	return take_fd(&fd);
-}
-
-static void answer_memory(const struct server *server, struct process_key key)
-{
-	_cleanup_close_ int fd = open_memory(server, key);
-	const struct broker_answer answer = {.err = fd < 0 ? fd : 0, .fds = fd >= 0};
-
-	broker_wire_send(server->fd, &answer, sizeof(answer), &fd, fd >= 0);
+	collectors_read(&server->collectors, server->options, places, answer.counts);
+	broker_wire_send(server->fd, &answer, sizeof(answer), NULL, 0);
 }
 
 static void reap(struct server *server)
@@ -226,6 +211,7 @@ static int adopt(struct server *server)
 	if (!server->reloaded)
 		return -EINVAL;
 	server->options->adopt(server->options->user);
+	collectors_forget(&server->collectors);
 	server->reloaded = false;
 	return 0;
 }
@@ -287,8 +273,8 @@ static void answer(struct server *server, const struct broker_ask *ask)
 		answer_file(server, (uint32_t)ask->pid);
 		return;
 	}
-	if (ask->kind == BROKER_MEMORY) {
-		answer_memory(server, ask->job.key);
+	if (ask->kind == BROKER_COLLECTORS) {
+		answer_collectors(server, &ask->places);
 		return;
 	}
 	if (ask->kind == BROKER_KILL)
@@ -326,15 +312,18 @@ static void be_left_alone(void)
 
 /*
  * Root's figures of what probes cost are kept where jobs, who are somebody else, can only read them: so they are made before. Beside the
- * broker's work: whoever traces meanwhile measures for itself.
+ * broker's work: whoever traces meanwhile measures for itself. Who does it, or 0.
  */
-static void calibrate(const struct broker_options *options, int fd)
+static pid_t calibrate(const struct broker_options *options, int fd)
 {
+	pid_t pid;
+
 	if (geteuid() || !options->run_as.uid)
-		return;
+		return 0;
 	setenv("XDG_CACHE_HOME", "/var/cache", 1);
-	if (fork())
-		return;
+	pid = fork();
+	if (pid)
+		return pid > 0 ? pid : 0;
 	close(fd);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "holdfast-costs");
@@ -365,9 +354,10 @@ void broker_serve(const struct broker_options *options, int fd)
 	server.child_fd = open_child_fd();
 	watch_oom_kills(&server);
 	err = counter_start(&options->run_as, &server.counter_fd, &server.counter_pid);
+	ready.job = server.counter_pid;
 	if (err)
 		log_debug_err(err, "runs of programs can't be counted");
-	calibrate(options, fd);
+	ready.rule = calibrate(options, fd);
 	server.turn_fd = memfd_create("holdfast-turns", MFD_CLOEXEC);
 	if (server.turn_fd < 0)
 		server.turn_fd = 0;

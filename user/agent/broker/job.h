@@ -76,7 +76,7 @@ enum job_message {
 };
 
 struct job_tick {
-	uint64_t heap_live_bytes; /* since the job began */
+	uint64_t heap_live_bytes; /* since the job began; without stacks of threads */
 	uint64_t events, lost_events;
 	double overhead_percent;
 	uint64_t cpu_ns;       /* that the job has taken itself, and its children */

@@ -114,7 +114,7 @@ static void weigh(struct job *job)
 static int send_tick(struct job *job, const struct session_view *view)
 {
 	const struct job_tick tick = {
-		.heap_live_bytes = view->held.bytes,
+		.heap_live_bytes = view->held.bytes - view->held.stack_bytes,
 		.events = view->events,
 		.lost_events = view->lost_events,
 		.overhead_percent = view->overhead_percent,

@@ -2,9 +2,20 @@
 #include "agent/watch/collector.h"
 
 #include <errno.h>
+#include <stdbool.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "process/python/collector.h"
+
+/* An int that is 0 or 1: what is no collector's state is most likely told by that. */
+static bool is_flag(const uint8_t *at)
+{
+	uint32_t value;
+
+	memcpy(&value, at, sizeof(value));
+	return value <= 1;
+}
 
 int collector_read_count(int fd, uint64_t address, uint64_t *ret_collections)
 {
@@ -19,6 +30,8 @@ int collector_read_count(int fd, uint64_t address, uint64_t *ret_collections)
 	if (got == 0 || (got < 0 && errno == ESRCH))
 		return -ESRCH;
 	if (got != sizeof(state))
+		return -EFAULT;
+	if (!is_flag(state + PYTHON_GC_ENABLED) || !is_flag(state + PYTHON_GC_COLLECTING))
 		return -EFAULT;
 	python_collector_decode(state, &collector);
 	for (int i = 0; i < PYTHON_GENERATIONS; i++)

@@ -10,7 +10,7 @@
 
 /*
  * @fd: of /proc/PID/mem, opened by who may; @address: where they are (session/collector_place.h). Of all generations, since the
- * process began. 0; -ESRCH: that memory is gone, with its program or its process; -EFAULT: there is none at that place.
+ * process began. 0; -ESRCH: that memory is gone, with its program or its process; -EFAULT: there is none at that place, or what is there is no collector's state.
  */
 int collector_read_count(int fd, uint64_t address, uint64_t *ret_collections);
 

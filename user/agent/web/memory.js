@@ -32,7 +32,7 @@ function ends(values) {
 	return known.length ? {first: known[0], last: known[known.length - 1], most: known.reduce((a, b) => Math.max(a, b)), least: known.reduce((a, b) => Math.min(a, b))} : null;
 }
 
-/* The time that the address names: a range that ends now, or from and to. */
+/* The time that the address names: a range that ends now (of a target that has ended: then), or from and to. */
 function timeOf() {
 	const from = Number(m.route.param('from')), to = Number(m.route.param('to'));
 	if (from > 0 && to > from)
@@ -43,11 +43,17 @@ function timeOf() {
 
 /* attrs: target (as the list or the detail has it), profiles, onprofile(profile), onmoment(time). */
 export function Memory() {
-	let target, timeline, asked, events = [], eventsOf = '', shownEvents = null;
-	const seconds = () => timeOf().fixed ? 0 : RANGES[timeOf().range][1];
+	let target, ended = NaN, timeline, asked, events = [], eventsOf = '', shownEvents = null;
+	const seconds = () => timeOf().fixed || ended > 0 ? 0 : RANGES[timeOf().range][1];
+	const latest = () => ended > 0 ? ended : Date.now() / 1000;
+	const nameOf = ({fixed, from, to, range}) => fixed ? from + '/' + to : range + '/' + ended;
+	const learn = (t) => {
+		target = t.id;
+		ended = t.ended_at ? Date.parse(t.ended_at) / 1000 : NaN;
+	};
 	const window = () => {
-		const t = timeOf(), now = Date.now() / 1000;
-		return t.fixed ? [t.from, t.to] : [now - RANGES[t.range][0], now];
+		const t = timeOf(), to = latest();
+		return t.fixed ? [t.from, t.to] : [to - RANGES[t.range][0], to];
 	};
 	const trends = new Resource(async (signal) => {
 		const [from, to] = window();
@@ -58,9 +64,9 @@ export function Memory() {
 	const forget = live.listen((fresh) => {
 		events = [...fresh.filter((e) => String(e.target) === String(target)).reverse(), ...events];
 	});
-	/* Asks again when the address names another time. */
+	/* Asks again when the address names another time, or the target has ended. */
 	const follow = () => {
-		const t = timeOf(), name = t.fixed ? t.from + '/' + t.to : t.range;
+		const name = nameOf(timeOf());
 		if (name === asked)
 			return;
 		asked = name;
@@ -146,9 +152,9 @@ export function Memory() {
 
 	return {
 		oninit: (vnode) => {
-			target = vnode.attrs.target.id;
+			learn(vnode.attrs.target);
 			trends.start();
-			asked = (({fixed, from, to, range}) => fixed ? from + '/' + to : range)(timeOf());
+			asked = nameOf(timeOf());
 			trends.seconds = seconds();
 			history.start();
 		},
@@ -157,6 +163,7 @@ export function Memory() {
 			draw(vnode);
 		},
 		onupdate: (vnode) => {
+			learn(vnode.attrs.target);
 			follow();
 			draw(vnode);
 		},
@@ -167,8 +174,8 @@ export function Memory() {
 			timeline.done();
 		},
 		view: (vnode) => m('section#memory[aria-label=Memory over time]', [m('h2', 'Memory over time'), toolbar(), trends.data && problemOf(trends), trends.problem ? null : problemOf(history),
-			m('.timeline-host', {class: trends.loading && trends.data && trends.data.window[1] < Date.now() / 1000 - 600 ? 'stale' : ''}),
-			m('p.note#timeline-keys', 'Drag to zoom, Shift and drag to pan, double click for the last hour. Keys: arrows move the cursor, Page up and down pan, + and − zoom, Esc shows the last hour.'),
+			m('.timeline-host', {class: trends.loading && trends.data && trends.data.window[1] < latest() - 600 ? 'stale' : ''}),
+			m('p.note#timeline-keys', 'Drag to zoom, Shift and drag to pan, double click for the last hour' + (ended > 0 ? ' of its life' : '') + '. Keys: arrows move the cursor, Page up and down pan, + and − zoom, Esc shows the last hour.'),
 			eventBox(), trends.data ? [m('p.summary', summary(trends.data)), vnode.attrs.onmoment && m('.buttons.tight', m('button[type=button]', {disabled: !vnode.attrs.profiles.length, title: 'The newest profile that is not later than the cursor, or than the end of what is shown', onclick: () => vnode.attrs.onmoment(timeline.moment() ?? trends.data.window[1])}, 'Flamegraph at this moment')),
 				m('details', [m('summary', 'As a table'), table(trends.data)])] : show(trends, () => null)]),
 	};
