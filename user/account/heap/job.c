@@ -24,5 +24,10 @@ int heap_scan_start(const struct heap_scan_options *options, struct heap_worker 
 
 int heap_scan_finish(struct heap_worker *scan, struct heap_snapshot **ret)
 {
-	return heap_worker_finish(scan, take, ret);
+	uint64_t cpu_ns;
+	int err = heap_worker_finish(scan, take, ret, &cpu_ns);
+
+	if (!err)
+		(*ret)->work_ns = cpu_ns;
+	return err;
 }

@@ -534,11 +534,6 @@ static uint8_t *look_at_watched(const struct scan *scan)
 	return there;
 }
 
-static uint64_t timeval_ns(struct timeval t)
-{
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_usec * 1000;
-}
-
 static int pack(struct scan *scan, int fd)
 {
 	struct heap_snapshot *s = &scan->snapshot;
@@ -583,7 +578,6 @@ static int pack(struct scan *scan, int fd)
 	s->watched_count = watched ? scan->options->watched_count : 0;
 	getrusage(RUSAGE_SELF, &usage);
 	s->memory_peak_bytes = (uint64_t)usage.ru_maxrss * 1024;
-	s->work_ns = timeval_ns(usage.ru_utime) + timeval_ns(usage.ru_stime);
 	if (!err)
 		err = heap_snapshot_pack(s, fd);
 	free(types);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -162,12 +163,22 @@ int heap_worker_fd(const struct heap_worker *worker)
 	return worker->guard_fd;
 }
 
-int heap_worker_finish(struct heap_worker *worker, int (*take)(int fd, void *user), void *user)
+static uint64_t cpu_ns(const struct rusage *usage)
 {
+	return (uint64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * NS_PER_S +
+	       (uint64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * NS_PER_US;
+}
+
+int heap_worker_finish(struct heap_worker *worker, int (*take)(int fd, void *user), void *user,
+		       uint64_t *ret_cpu_ns)
+{
+	struct rusage usage = {0}; /* of the guard, and of the worker, for which it has waited */
 	int err;
 
-	while (waitpid(worker->guard, NULL, 0) < 0 && errno == EINTR)
+	while (wait4(worker->guard, NULL, 0, &usage) < 0 && errno == EINTR)
 		;
+	if (ret_cpu_ns)
+		*ret_cpu_ns = cpu_ns(&usage);
 	err = worker->shared->result;
 	if (err > 0)
 		err = -ECANCELED;

@@ -24,8 +24,10 @@ int heap_worker_start(const struct heap_work *work, struct heap_worker **ret);
 /* Readable when it is done. */
 int heap_worker_fd(const struct heap_worker *worker);
 /* Waits if it must, and frees the worker in any case. What the work or @take returned; -ECANCELED: it was killed. @take is called
- * after success only; the descriptor is closed afterwards. */
-int heap_worker_finish(struct heap_worker *worker, int (*take)(int fd, void *user), void *user);
+ * after success only; the descriptor is closed afterwards. *@ret_cpu_ns (may be NULL): the CPU time of it and of its guard, from
+ * their beginning to their end. */
+int heap_worker_finish(struct heap_worker *worker, int (*take)(int fd, void *user), void *user,
+		       uint64_t *ret_cpu_ns);
 /* Kills it. NULL is fine. */
 void heap_worker_cancel(struct heap_worker *worker);
 

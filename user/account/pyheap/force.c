@@ -451,5 +451,5 @@ int force_start(const struct force_request *request, struct heap_worker **ret)
 
 int force_finish(struct heap_worker *worker, struct force_result *ret)
 {
-	return heap_worker_finish(worker, take, ret);
+	return heap_worker_finish(worker, take, ret, NULL);
 }

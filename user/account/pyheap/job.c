@@ -23,5 +23,10 @@ int pyheap_start(const struct pyheap_options *options, struct heap_worker **ret)
 
 int pyheap_finish(struct heap_worker *worker, struct pyheap_snapshot **ret)
 {
-	return heap_worker_finish(worker, take, ret);
+	uint64_t cpu_ns;
+	int err = heap_worker_finish(worker, take, ret, &cpu_ns);
+
+	if (!err)
+		(*ret)->work_ns = cpu_ns;
+	return err;
 }

@@ -102,11 +102,6 @@ static const char *why_not_stopped(const struct look *look)
 					: "to copy it would have taken longer than --max-stop";
 }
 
-static uint64_t timeval_ns(struct timeval t)
-{
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_usec * 1000;
-}
-
 static int work(struct look *look, int fd)
 {
 	struct rusage usage;
@@ -125,7 +120,6 @@ static int work(struct look *look, int fd)
 		return err;
 	getrusage(RUSAGE_SELF, &usage);
 	look->snapshot.memory_peak_bytes = (uint64_t)usage.ru_maxrss * 1024;
-	look->snapshot.work_ns = timeval_ns(usage.ru_utime) + timeval_ns(usage.ru_stime);
 	return pyheap_snapshot_pack(&look->snapshot, fd);
 }
 
