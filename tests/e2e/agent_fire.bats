@@ -37,7 +37,7 @@ setup_file()
 		mv "$RUN/$2.rc.new" "$RUN/$2.rc"
 	END
 	chmod 755 "$RUN/one"
-	(xargs -L 1 -P 5 "$RUN/one" <<< "$CASES") < /dev/null > /dev/null 2>&1 3>&- &
+	(xargs -L 1 -P 3 "$RUN/one" <<< "$CASES") < /dev/null > /dev/null 2>&1 3>&- &
 }
 
 setup()

@@ -341,10 +341,10 @@ page_data()
 
 # bats test_tags=slow
 @test "attach: a line or an object each interval" {
-	ends 0 attach --for 2s --interval 500ms "$pid"
+	ends 0 attach --for 4s --interval 500ms "$pid"
 	[ "$(wc -l < "$BATS_TEST_TMPDIR/out")" -ge 3 ]
 	! grep -qvE '^ *[0-9.]+ s  RSS .* held .* malloc/s .* lost [0-9]+  \| ' "$BATS_TEST_TMPDIR/out"
-	ends 0 attach --for 2s --interval 500ms --json - "$pid"
+	ends 0 attach --for 4s --interval 500ms --json - "$pid"
 	while read -r line; do
 		echo "$line" > line.json
 		json 'd["schema"] == "holdfast.interval/1" and d["lost_events"] == 0' line.json
