@@ -15,7 +15,7 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-from agent import Busy, fleet, renew, weigh  # noqa: E402
+from agent import Busy, fleet, renew, targets, weigh  # noqa: E402
 from common import list_dir, read_text  # noqa: E402
 
 COUNT = 20
@@ -49,21 +49,21 @@ def left_behind():
 
 def soak(minutes):
     before, samples, number = set(left_behind()), [], COUNT
-    with fleet(Busy, COUNT, mode="advanced", budget="1%", sampling_interval=5) as (agent, targets, program):
+    with fleet(Busy, COUNT, mode="advanced", budget="1%", sampling_interval=5) as (agent, processes, program):
         began = renewed = told = time.monotonic()
         while time.monotonic() - began < minutes * 60:
             time.sleep(WEIGH_S)
             samples.append(weigh(agent))
             if time.monotonic() - renewed >= RENEW_S:
                 renewed, number = time.monotonic(), number + 1
-                renew(targets, program, number)
+                renew(processes, program, number)
             if time.monotonic() - told >= 60:
                 told = time.monotonic()
                 mean = collections.Counter()
                 for sample in samples[-60 // WEIGH_S:]:
                     mean.update(sample)
                 text = " ".join(f"{key} {value / min(len(samples), 60 // WEIGH_S):.1f}" for key, value in mean.items())
-                print(f"{(told - began) / 60:5.0f} min, {number - COUNT} came: {text}, traced {agent.targets('traced')}", flush=True)
+                print(f"{(told - began) / 60:5.0f} min, {number - COUNT} came: {text}, traced {targets(agent, 'traced')}", flush=True)
     print(f"\n{'median':<8} {'first':>8} {'second':>8} {'last':>8}   third")
     well = judge(samples)
     left = set(left_behind()) - before

@@ -93,26 +93,24 @@ class ComponentManager:
 HELD = []
 
 
+async def hold_in_parts(size, pause):
+    total = 0
+    for part in range(4):
+        blocks, asked = allocate(size // 4)
+        HELD.append(blocks)
+        total += asked
+        await asyncio.sleep(pause)
+    return total
+
+
 class SessionManager:
     async def handle(self, session_id, size):
-        total = 0
-        for part in range(4):
-            blocks, asked = allocate(size // 4)
-            HELD.append(blocks)
-            total += asked
-            await asyncio.sleep(0.005)
-        return total
+        return await hold_in_parts(size, 0.005)
 
 
 class PluginManager:
     async def call(self, plugin, size):
-        total = 0
-        for part in range(4):
-            blocks, asked = allocate(size // 4)
-            HELD.append(blocks)
-            total += asked
-            await asyncio.sleep(0.007)
-        return total
+        return await hold_in_parts(size, 0.007)
 
 
 class WorkflowOrchestrator:

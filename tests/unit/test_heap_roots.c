@@ -404,10 +404,11 @@ static void await_read(const struct subject *subject)
 	assert_int_equal(strncmp(text, "0 ", 2), 0);
 }
 
-static void start_register_only(struct subject *subject)
+static void start(struct subject *subject, const char *role)
 {
-	subject_start(subject, "register_only");
-	await_read(subject);
+	subject_start(subject, role);
+	if (!strcmp(role, "register_only"))
+		await_read(subject);
 }
 
 /* @most: suspects of one look, which are not told. */
@@ -416,10 +417,7 @@ static void expect_none_lost(const char *role, size_t most)
 	struct heap_snapshot *first, *second;
 	struct subject subject;
 
-	if (!strcmp(role, "register_only"))
-		start_register_only(&subject);
-	else
-		subject_start(&subject, role);
+	start(&subject, role);
 	first = subject_scan(&subject, NULL);
 	second = subject_scan(&subject, first);
 	if (first->lost_total > most || second->lost_count) {
@@ -467,7 +465,7 @@ static void a_register_holds_in_rounds_too(void **state)
 	struct subject subject;
 
 	(void)state;
-	start_register_only(&subject);
+	start(&subject, "register_only");
 	options = subject_options(&subject, NULL);
 	options.rate_bytes_per_second = 1; /* known to be slow */
 	options.max_stop_ns = 50000000;

@@ -30,7 +30,7 @@ static int read_name(int pid, uint32_t tid, char *ret)
 	world[tid % 10].reads++;
 	if (!world[tid % 10].name)
 		return -ESRCH;
-	snprintf(ret, THREAD_NAME_BYTES, "%s", world[tid % 10].name);
+	snprintf(ret, PROCESS_COMM_BYTES, "%s", world[tid % 10].name);
 	return 0;
 }
 

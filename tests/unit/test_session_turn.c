@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "session/turn.h"
 
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmocka_all.h"
+#include "named_child.h"
 
 /* A child that takes a turn if it can, tells whether, and holds it until it is killed. */
 static pid_t start_holder(int fd, bool *ret_held)
@@ -33,12 +32,6 @@ static pid_t start_holder(int fd, bool *ret_held)
 	return pid;
 }
 
-static void end_holder(pid_t pid)
-{
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-}
-
 static void so_many_at_once_and_the_dead_give_theirs_back(void **state)
 {
 	int fd = memfd_create("turns", MFD_CLOEXEC), held = 0;
@@ -51,18 +44,18 @@ static void so_many_at_once_and_the_dead_give_theirs_back(void **state)
 		assert_true(got);
 	}
 	assert_false(turn_take(fd, &held));
-	end_holder(holders[0]);
+	end_child(holders[0]);
 	assert_true(turn_take(fd, &held));
 	/* Ours now: another one has to wait until it is given back. */
 	holders[0] = start_holder(fd, &got);
 	assert_false(got);
-	end_holder(holders[0]);
+	end_child(holders[0]);
 	turn_give(fd, &held, 0);
 	assert_int_equal(held, 0);
 	holders[0] = start_holder(fd, &got);
 	assert_true(got);
 	for (int i = 0; i < TURNS_AT_ONCE; i++)
-		end_holder(holders[i]);
+		end_child(holders[i]);
 	close(fd);
 }
 
@@ -81,7 +74,7 @@ static void a_turn_that_was_dear_rests(void **state)
 		assert_int_equal(got, i < TURNS_AT_ONCE - 1);
 	}
 	for (int i = 0; i < TURNS_AT_ONCE; i++)
-		end_holder(others[i]);
+		end_child(others[i]);
 	for (int i = 1; i < TURNS_AT_ONCE; i++) {
 		assert_true(turn_take(fd, &held));
 		turn_give(fd, &held, UINT64_MAX);

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/agent_internal.h"
@@ -203,14 +202,6 @@ static int open_process(void *user, int pid, struct process_handle *ret_handle, 
 	return 0;
 }
 
-static uint64_t own_cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
 /* Of those that have told twice. */
 static double jobs_percent(const struct agent *agent, uint64_t passed_ns)
 {
@@ -229,13 +220,13 @@ static double jobs_percent(const struct agent *agent, uint64_t passed_ns)
 static void weigh(struct agent *agent)
 {
 	struct process_memory memory = {0};
-	struct broker_cost broker = {0};
 	struct trace_memory all;
+	uint64_t broker_bytes;
 
 	process_memory_read(getpid(), true, &memory);
-	if (broker_weigh(agent->broker, &broker))
+	if (broker_weigh(agent->broker, &broker_bytes))
 		return;
-	agent->cost.own_bytes = memory.pss_bytes + broker.pss_bytes;
+	agent->cost.own_bytes = memory.pss_bytes + broker_bytes;
 	tracing_weigh(agent, &all);
 	agent->cost.memory_bytes = trace_memory_bytes(&all);
 }
@@ -243,7 +234,7 @@ static void weigh(struct agent *agent)
 static void measure_cost(struct agent *agent, uint64_t now_ns)
 {
 	struct agent_cost *cost = &agent->cost;
-	uint64_t cpu_ns = own_cpu_ns();
+	uint64_t cpu_ns = clock_process_cpu_ns();
 
 	cost->tracing_percent = 0;
 	for (size_t i = 0; i < agent->jobs.count; i++)
@@ -521,7 +512,6 @@ static int start_watch(struct agent *agent)
 		.full_ns = FULL_NS,
 		.full_share = FULL_SHARE,
 	};
-
 	int err = process_watch_new(&options, &agent->watch);
 
 	if (!err)

@@ -182,9 +182,9 @@ void targets_reconcile(struct agent *agent);
 /* The agent ends: the process goes on. */
 void target_forget(struct watched *watched);
 struct agent_target *agent_target(const struct watched *watched);
-/* By its id, running ones only; NULL. */
 /* The version of its Python is known. */
 void target_note_python(struct agent_target *target, const char *version);
+/* By its id, running ones only; NULL. */
 struct agent_target *target_by_id(const struct agent *agent, uint64_t id);
 /* After each pass: growth, alarms, sample into the store. */
 void target_judge(struct agent_target *target, uint64_t now_ns, uint64_t wall_ns);

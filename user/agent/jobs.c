@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 
 #include "agent/agent_internal.h"
 #include "agent/gc_counts.h"
@@ -57,20 +56,12 @@ static void take_tick(struct agent_job *job, const void *bytes, size_t size)
 	}
 }
 
-static uint64_t thread_cpu_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 static void take_report(struct agent_job *job, const void *bytes, size_t size)
 {
-	uint64_t before_ns = thread_cpu_ns();
+	uint64_t before_ns = clock_thread_cpu_ns();
 
 	profile_take(job, bytes, size);
-	job->agent->report_cpu_ns = thread_cpu_ns() - before_ns;
+	job->agent->report_cpu_ns = clock_thread_cpu_ns() - before_ns;
 }
 
 static void answer_collection(struct agent_job *job, const void *bytes, size_t size)

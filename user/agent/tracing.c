@@ -241,26 +241,6 @@ static struct agent_target *most_urgent(const struct agent *agent, uint64_t now_
 	return best;
 }
 
-/* One that goes on as long as it is wanted: somebody's session ended, the mode is another; or the backends are. */
-static void end_unwanted(const struct agent *agent, uint64_t now_ns)
-{
-	for (size_t i = 0; i < agent->jobs.count; i++) {
-		struct agent_job *job = agent->jobs.items[i];
-		struct trace_signs signs;
-
-		if (job->kind != JOB_TRACE || !job->target)
-			continue;
-		/* Other parts are to be seen than it sees. */
-		if (job->off != off_parts(agent->config) || job->faults != sees_faults(job->target))
-			job_stop(job);
-		if (!job->goes_on)
-			continue;
-		read_signs(job->target, now_ns, &signs);
-		if (trace_wanted(&job->target->trace, &signs) < TRACE_ALWAYS)
-			job_stop(job);
-	}
-}
-
 void tracing_weigh(const struct agent *agent, struct trace_memory *ret)
 {
 	*ret = (struct trace_memory){
@@ -278,22 +258,39 @@ void tracing_weigh(const struct agent *agent, struct trace_memory *ret)
 }
 
 /* The signs by which the mode looks at heaps come and go while one is traced. */
-static void switch_scans(const struct agent *agent, uint64_t now_ns)
+static void switch_scans(struct agent_job *job, const struct trace_signs *signs)
+{
+	char on = trace_scans(&job->target->trace, signs);
+
+	if (on == job->scans || job_send(job->channel.fd, JOB_LOOKS, &on, sizeof(on)))
+		return;
+	job->scans = on;
+	log_info("the heap of process %d is %s", job->target_pid,
+		 on ? "looked at from now on" : "not looked at any more");
+}
+
+/* Somebody's session ended, the mode is another; or other parts are to be seen than it sees. */
+static bool is_unwanted(const struct agent_job *job, const struct trace_signs *signs)
+{
+	return job->off != off_parts(job->agent->config) ||
+	       job->faults != sees_faults(job->target) ||
+	       (job->goes_on && trace_wanted(&job->target->trace, signs) < TRACE_ALWAYS);
+}
+
+/* Those that are traced, by what is known of their targets now. */
+static void tend(const struct agent *agent, uint64_t now_ns)
 {
 	for (size_t i = 0; i < agent->jobs.count; i++) {
 		struct agent_job *job = agent->jobs.items[i];
 		struct trace_signs signs;
-		char on;
 
 		if (job->kind != JOB_TRACE || !job->target || job->stopping)
 			continue;
 		read_signs(job->target, now_ns, &signs);
-		on = trace_scans(&job->target->trace, &signs);
-		if (on == job->scans || job_send(job->channel.fd, JOB_LOOKS, &on, sizeof(on)))
-			continue;
-		job->scans = on;
-		log_info("the heap of process %d is %s", job->target_pid,
-			 on ? "looked at from now on" : "not looked at any more");
+		if (is_unwanted(job, &signs))
+			job_stop(job);
+		else
+			switch_scans(job, &signs);
 	}
 }
 
@@ -383,10 +380,9 @@ void tracing_tick(struct agent *agent, uint64_t now_ns)
 	struct agent_target *target;
 	int wanted;
 
-	end_unwanted(agent, now_ns);
+	tend(agent, now_ns);
 	shrink(agent);
 	ask_in_turn(agent, now_ns);
-	switch_scans(agent, now_ns);
 	target = most_urgent(agent, now_ns, &wanted);
 	if (target && make_room(agent, wanted))
 		begin(target, wanted);

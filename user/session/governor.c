@@ -20,8 +20,8 @@
 #define CHOOSE_NS     (2 * NS_PER_S)
 #define LOOK_SLICE_NS (50 * NS_PER_MS)
 /* Of a patient session: these cost by the number of blocks and of sites. */
-#define POLL_LEAN_NS   (4 * NS_PER_S)
-#define CHOOSE_LEAN_NS (10 * NS_PER_S)
+#define POLL_PATIENT_NS   (4 * NS_PER_S)
+#define CHOOSE_PATIENT_NS (10 * NS_PER_S)
 /* Not more often for what fills the ring. */
 #define BUSY_NS (20 * NS_PER_MS)
 /* A window is too short to tell a rate from chance with fewer calls. */
@@ -227,7 +227,7 @@ static void follow_member(struct governor *g, struct member *member, bool due)
 static void follow_all(struct governor *g)
 {
 	uint64_t now_ns = clock_now_ns();
-	uint64_t choose_ns = g->session->options.patient ? CHOOSE_LEAN_NS : CHOOSE_NS;
+	uint64_t choose_ns = g->session->options.patient ? CHOOSE_PATIENT_NS : CHOOSE_NS;
 	bool due = g->windows && now_ns - g->chosen_ns >= choose_ns;
 
 	for (size_t i = 0; i < g->session->members.count; i++) {
@@ -514,7 +514,7 @@ static int on_check(void *user, uint32_t expirations)
 		follow_all(g);
 	settle_changes(g);
 	if (clock_now_ns() - g->polled_ns >=
-	    (g->session->options.patient ? POLL_LEAN_NS : POLL_NS)) {
+	    (g->session->options.patient ? POLL_PATIENT_NS : POLL_NS)) {
 		survivors_poll(g);
 		g->polled_ns = clock_now_ns();
 	}

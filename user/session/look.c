@@ -20,7 +20,7 @@
 #define SLOW_NS (200 * NS_PER_MS)
 /* After a look that gave nothing. */
 #define FAILED_GAP_NS      (2 * NS_PER_S)
-#define FAILED_GAP_LEAN_NS (20 * NS_PER_S)
+#define FAILED_GAP_CALM_NS (20 * NS_PER_S)
 
 void look_init(struct look *look)
 {
@@ -91,7 +91,7 @@ bool look_is_slow(const struct look *look)
 
 static uint64_t failed_gap_ns(const struct look_options *options)
 {
-	return options->work_percent > 0 ? FAILED_GAP_LEAN_NS : FAILED_GAP_NS;
+	return options->work_percent > 0 ? FAILED_GAP_CALM_NS : FAILED_GAP_NS;
 }
 
 int look_start(struct look *look, const struct look_options *options, int pid, uint64_t now_ns)

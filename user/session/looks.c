@@ -236,10 +236,9 @@ static int start(struct session *session, struct member *member, bool census)
 void looks_give_turn(struct session *session, uint64_t work_ns)
 {
 	double percent = session->options.looks_percent;
-	double rest_ns = percent > 0 ? (double)work_ns * TURNS_AT_ONCE * 100 / percent : 0;
 
 	turn_give(session->options.turn_fd, &session->turn,
-		  rest_ns < TURN_REST_MAX_NS ? (uint64_t)rest_ns : TURN_REST_MAX_NS);
+		  percent > 0 ? look_work_gap_ns(work_ns * TURNS_AT_ONCE, percent) : 0);
 }
 
 static void finish(struct session *session, struct member *member)
@@ -333,15 +332,21 @@ void looks_tick(struct session *session, uint64_t now_ns)
 	looks_give_turn(session, 0);
 }
 
+/* The look that is under way is waited for, or given up, at once. */
+static void let_go(struct session *session)
+{
+	loop_remove(session->loop, look_fd(&session->looked_at->look));
+	session->looked_at = NULL;
+	looks_give_turn(session, 0);
+}
+
 void looks_stop(struct session *session)
 {
 	struct member *member = session->looked_at;
 
 	if (!member)
 		return;
-	loop_remove(session->loop, look_fd(&member->look));
-	session->looked_at = NULL;
-	looks_give_turn(session, 0);
+	let_go(session);
 	finish(session, member);
 }
 
@@ -350,19 +355,14 @@ static void looks_cancel(struct session *session)
 {
 	struct member *member = session->looked_at;
 
-	loop_remove(session->loop, look_fd(&member->look));
-	session->looked_at = NULL;
-	looks_give_turn(session, 0);
+	let_go(session);
 	look_cancel(&member->look);
 }
 
 void looks_forget(struct session *session, struct member *member)
 {
-	if (session->looked_at == member) {
-		loop_remove(session->loop, look_fd(&member->look));
-		session->looked_at = NULL;
-		looks_give_turn(session, 0);
-	}
+	if (session->looked_at == member)
+		let_go(session);
 	look_forget(&member->look);
 }
 

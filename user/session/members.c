@@ -11,11 +11,11 @@
 #include "session/session_internal.h"
 #include "session/spans.h"
 
-#define GAUGE_SAMPLES   1024
-#define CODE_TRIES      5
-#define LIVES_AT_ONCE   256
-#define ALLOCATOR_LOOKS 64 /* at new code and at ticks */
-#define LEAN_MAPS_TICKS 6
+#define GAUGE_SAMPLES      1024
+#define CODE_TRIES         5
+#define LIVES_AT_ONCE      256
+#define ALLOCATOR_LOOKS    64 /* at new code and at ticks */
+#define PATIENT_MAPS_TICKS 6
 
 void member_free(struct member *member)
 {
@@ -560,7 +560,7 @@ static void read_held(struct accounts *accounts, void *user)
  */
 static bool reads_maps(const struct session *session, const struct member *member)
 {
-	return !session->options.patient || session->tick_count % LEAN_MAPS_TICKS == 1 ||
+	return !session->options.patient || session->tick_count % PATIENT_MAPS_TICKS == 1 ||
 	       !member->probed ||
 	       probe_code_changes(session->probe, member->target->key.pid) != member->code_changes;
 }

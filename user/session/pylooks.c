@@ -128,25 +128,27 @@ void pylooks_tick(struct session *session, uint64_t now_ns)
 	looks_give_turn(session, 0);
 }
 
+static void let_go(struct session *session)
+{
+	loop_remove(session->loop, heap_worker_fd(session->pylooked_at->pylook.worker));
+	session->pylooked_at = NULL;
+	looks_give_turn(session, 0);
+}
+
 void pylooks_stop(struct session *session)
 {
 	struct member *member = session->pylooked_at;
 
 	if (!member)
 		return;
-	loop_remove(session->loop, heap_worker_fd(member->pylook.worker));
-	session->pylooked_at = NULL;
-	looks_give_turn(session, 0);
+	let_go(session);
 	finish(session, member);
 }
 
 void pylooks_forget(struct session *session, struct member *member)
 {
-	if (session->pylooked_at == member) {
-		loop_remove(session->loop, heap_worker_fd(member->pylook.worker));
-		session->pylooked_at = NULL;
-		looks_give_turn(session, 0);
-	}
+	if (session->pylooked_at == member)
+		let_go(session);
 	pylook_done(&member->pylook);
 }
 

@@ -58,7 +58,7 @@ static int start_ingest(struct session *session)
 	accounts.threads = session->threads;
 	if (session->options.patient)
 		session->busy_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	ingest.busy_fd = session->busy_fd; /* without it a check is at most a second late */
+	ingest.busy_fd = session->busy_fd; /* without it a check is at most GOVERNOR_CALM_NS late */
 	if (!err)
 		err = accounts_new(&accounts, &session->accounts);
 	if (!err)

@@ -220,9 +220,9 @@ void looks_end(struct session *session);
 
 /* The share of the time, in percent, that stops for looks of one kind may take of one process. */
 double looks_stop_percent(const struct session *session, const struct member *member);
-/* It began before our eyes, and may be over soon: no stop yet. */
 /* The turn that is held goes back, and rests so that work like @work_ns keeps to options.looks_percent. */
 void looks_give_turn(struct session *session, uint64_t work_ns);
+/* It began before our eyes, and may be over soon: no stop yet. */
 bool looks_too_young(const struct session *session, const struct member *member, uint64_t now_ns);
 
 /* pylooks.c: as looks.c, of the objects of Python; a recording has no room for them. Wanted: now, or once looks are switched on. */

@@ -49,7 +49,7 @@ void thread_book_free(struct thread_book *book)
 
 static void read_name(struct thread_book *book, struct known_thread *thread, uint64_t time_ns)
 {
-	char name[THREAD_NAME_BYTES];
+	char name[PROCESS_COMM_BYTES];
 
 	thread->read_ns = time_ns;
 	/* One that is ending has no name any more: it keeps what it had. */

@@ -15,17 +15,17 @@
 #include <stdint.h>
 
 #include "base/cleanup.h"
+#include "process/proc/process.h"
 #include "report/component.h"
 
 #define THREADS_MAX        32768
 #define THREAD_NAME_NS     UINT64_C(1000000000)
 #define THREAD_RENAMES_MAX 1000
-#define THREAD_NAME_BYTES  64
 
 struct thread_book;
 
-/* 0, or -errno: it has no name. At most THREAD_NAME_BYTES with the NUL. */
-typedef int (*thread_name_fn)(int pid, uint32_t tid, char *ret_name);
+/* 0, or -errno: it has no name. */
+typedef int (*thread_name_fn)(int pid, uint32_t tid, char ret_name[PROCESS_COMM_BYTES]);
 
 /* @rules is borrowed. @read: process_thread_comm(), but in tests. */
 int thread_book_new(const struct component_rules *rules, thread_name_fn read,

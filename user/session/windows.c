@@ -106,16 +106,16 @@ void windows_schedule(struct governor *g, uint64_t in_ns)
  * To open one is work of ours, some 8 ms on a machine with many processes, since all that map the library are looked
  * through. A patient session has fewer and longer ones.
  */
-#define LEAN_PERCENT 1.0
-#define LEAN_TIMES   20
+#define PATIENT_PERCENT 1.0
+#define PATIENT_TIMES   20
 
 double windows_times(const struct session *session)
 {
-	double times = LEAN_PERCENT / session->options.budget_percent;
+	double times = PATIENT_PERCENT / session->options.budget_percent;
 
 	if (!session->options.patient || times < 1)
 		return 1;
-	return times < LEAN_TIMES ? times : LEAN_TIMES;
+	return times < PATIENT_TIMES ? times : PATIENT_TIMES;
 }
 
 static double period_allowed_ns(const struct governor *g)

@@ -163,12 +163,6 @@ int heap_worker_fd(const struct heap_worker *worker)
 	return worker->guard_fd;
 }
 
-static uint64_t cpu_ns(const struct rusage *usage)
-{
-	return (uint64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * NS_PER_S +
-	       (uint64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) * NS_PER_US;
-}
-
 int heap_worker_finish(struct heap_worker *worker, int (*take)(int fd, void *user), void *user,
 		       uint64_t *ret_cpu_ns)
 {
@@ -178,7 +172,7 @@ int heap_worker_finish(struct heap_worker *worker, int (*take)(int fd, void *use
 	while (wait4(worker->guard, NULL, 0, &usage) < 0 && errno == EINTR)
 		;
 	if (ret_cpu_ns)
-		*ret_cpu_ns = cpu_ns(&usage);
+		*ret_cpu_ns = clock_usage_ns(&usage);
 	err = worker->shared->result;
 	if (err > 0)
 		err = -ECANCELED;

@@ -267,13 +267,13 @@ int broker_oom_kill(struct broker *broker, struct process_key key, struct broker
 	return err;
 }
 
-int broker_weigh(struct broker *broker, struct broker_cost *ret)
+int broker_weigh(struct broker *broker, uint64_t *ret_bytes)
 {
 	struct broker_answer answer;
 	int err = ask_plainly(broker, &(struct broker_ask){.kind = BROKER_WEIGH}, &answer);
 
 	if (!err)
-		*ret = answer.cost;
+		*ret_bytes = answer.pss_bytes;
 	return err;
 }
 

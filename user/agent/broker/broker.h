@@ -8,7 +8,7 @@
  *	broker_kill(broker, job)		one that does not answer any more
  *	broker_oom_kill(broker, key, ...)	did the kernel kill it for memory?
  *	broker_open_file(broker, which, &fd)	one of the agent's own files
- *	broker_weigh(broker, &cost)		what it takes itself
+ *	broker_weigh(broker, &bytes)		the memory that it takes itself
  *	broker_reload(broker)			the configuration changed: read, and kept ready
  *	broker_adopt(broker)			... and in force from now on
  *	broker_free(broker)			it ends, and its jobs with it
@@ -90,7 +90,7 @@ struct broker_places {
 };
 
 /*
- * How often each of these has collected garbage (agent/watch/collector.h), all in one question: 20 us, and 2 for each. The broker reads: whoever asks
+ * How often each of these has collected garbage (agent/watch/collector.h), all in one question. The broker reads: whoever asks
  * gets no descriptor of a target's memory. @ret_counts[i]: BROKER_UNKNOWN where nothing is known, for another program runs there, or it may not be watched.
  */
 int broker_read_collectors(struct broker *broker, const struct broker_places *places,
@@ -108,13 +108,8 @@ int broker_sees_oom_kills(struct broker *broker);
 /* What options.open_file gives; @ret_fd is the caller's. */
 int broker_open_file(struct broker *broker, uint32_t which, int *ret_fd);
 
-/* Of the broker and of the counter, whose memory nobody else may look at. Costs 0.4 ms. */
-struct broker_cost {
-	uint64_t pss_bytes;
-	uint64_t cpu_ns; /* of the broker alone, since it began */
-};
-
-int broker_weigh(struct broker *broker, struct broker_cost *ret);
+/* PSS of the broker and of the counter, whose memory nobody else may look at. */
+int broker_weigh(struct broker *broker, uint64_t *ret_bytes);
 pid_t broker_pid(const struct broker *broker);
 /* It, or one of its helpers: the counter (agent/broker/counter.h), who measures costs. Jobs are not among them. */
 bool broker_is_own(const struct broker *broker, pid_t pid);

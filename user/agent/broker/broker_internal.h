@@ -35,7 +35,7 @@ struct broker_answer {
 	int32_t rule; /* OPEN; when it is ready: who measures costs, or 0 */
 	struct process_key key;
 	struct broker_oom_kill oom_kill;
-	struct broker_cost cost;
+	uint64_t pss_bytes; /* WEIGH */
 	uint32_t fds; /* OPEN: bit i: the i-th file's descriptor comes along, in order; START, FILE: the only one */
 	union {
 		char exe[PATH_MAX + 16];            /* OPEN; " (deleted)" may stand behind it */

@@ -18,7 +18,6 @@
 #include "agent/broker/collectors.h"
 #include "agent/broker/counter.h"
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/log.h"
 #include "capture/probe/oom.h"
 #include "process/proc/memory.h"
@@ -241,19 +240,16 @@ static void watch_oom_kills(struct server *server)
 		log_info("%s: %s", error.what.buf, error.why.buf);
 }
 
-static int weigh(const struct server *server, struct broker_cost *ret)
+static int weigh(const struct server *server, uint64_t *ret_bytes)
 {
 	struct process_memory memory;
-	struct timespec spent;
 	int err = process_memory_read(server->pid, true, &memory);
 
 	if (err)
 		return err;
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &spent);
-	*ret = (struct broker_cost){memory.pss_bytes,
-				    (uint64_t)spent.tv_sec * NS_PER_S + (uint64_t)spent.tv_nsec};
+	*ret_bytes = memory.pss_bytes;
 	if (server->counter_pid && !process_memory_read(server->counter_pid, true, &memory))
-		ret->pss_bytes += memory.pss_bytes;
+		*ret_bytes += memory.pss_bytes;
 	return 0;
 }
 
@@ -286,7 +282,7 @@ static void answer(struct server *server, const struct broker_ask *ask)
 	else if (ask->kind == BROKER_ADOPT)
 		answer.err = adopt(server);
 	else if (ask->kind == BROKER_WEIGH)
-		answer.err = weigh(server, &answer.cost);
+		answer.err = weigh(server, &answer.pss_bytes);
 	broker_wire_send(server->fd, &answer, sizeof(answer), NULL, 0);
 }
 

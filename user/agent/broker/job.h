@@ -5,7 +5,7 @@
  *
  * The agent's end is a stream socket of messages {kind u32, size u32, bytes}, in host order: both ends are this program.
  *
- *	job -> agent	STARTED, then TICK (struct job_tick) every interval, REPORT (holdfast.report/1, gzip) now and then, LAST_REPORT,
+ *	job -> agent	STARTED, then TICK (struct job_tick) every interval, REPORT (holdfast.report/1, gzip) when it is asked for or a verdict has become firm, LAST_REPORT,
  *			COLLECTION (struct collection), COLLECTOR (struct collector_place); at the end END or ERROR (three texts, each ended by NUL, after the error's code)
  *	agent -> job	ASK_REPORT, BUDGET (a double, percent), LOOKS (a byte: on or off), STOP
  *
@@ -43,7 +43,6 @@ struct job_request {
 	uint32_t kind; /* enum job_kind */
 	struct process_key key;
 	uint64_t interval_ns;  /* between TICKs */
-	uint64_t report_ns;    /* between REPORTs that nobody asked for; 0: none but the last */
 	uint64_t for_ns;       /* 0: until STOP */
 	double budget_percent; /* of one core */
 	double looks_percent;  /* TRACE: session_options.looks_percent */

@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "agent/broker/confine.h"
@@ -89,14 +88,9 @@ static int on_readable(void *user, uint32_t events)
 static uint64_t own_cpu_ns(void)
 {
 	struct rusage children;
-	struct timespec own;
 
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own);
 	getrusage(RUSAGE_CHILDREN, &children);
-	return (uint64_t)(own.tv_sec + children.ru_utime.tv_sec + children.ru_stime.tv_sec) *
-		       NS_PER_S +
-	       (uint64_t)own.tv_nsec +
-	       (uint64_t)(children.ru_utime.tv_usec + children.ru_stime.tv_usec) * 1000;
+	return clock_process_cpu_ns() + clock_usage_ns(&children);
 }
 
 static void weigh(struct job *job)
@@ -126,21 +120,20 @@ static int send_tick(struct job *job, const struct session_view *view)
 	return job_send(job->channel.fd, JOB_TICK, &tick, sizeof(tick));
 }
 
+static enum verdict_state firm_state(const struct session_view *view)
+{
+	return view->verdict && verdict_is_firm(view->verdict) ? view->verdict->state
+							       : VERDICT_WATCHING;
+}
+
 /* Whoever asks now and then is not to be late for it. */
 static bool has_news(const struct job *job, const struct session_view *view)
 {
-	enum verdict_state state = view->verdict ? view->verdict->state : VERDICT_WATCHING;
+	enum verdict_state state = firm_state(view);
 
-	return view->verdict && verdict_is_firm(view->verdict) && state != job->told &&
+	return state != job->told &&
 	       (state == VERDICT_LEAKING || state == VERDICT_LOST || state == VERDICT_GROWING) &&
 	       view->elapsed_ns >= job->reported_ns + NEWS_NS;
-}
-
-static bool report_is_due(const struct job *job, const struct session_view *view)
-{
-	return job->asked || has_news(job, view) ||
-	       (job->request->report_ns &&
-		view->elapsed_ns >= job->reported_ns + job->request->report_ns);
 }
 
 static int send_interim(struct job *job, const struct session_view *view)
@@ -157,8 +150,7 @@ static int send_interim(struct job *job, const struct session_view *view)
 	session_release(job->session);
 	job->report_cpu_ns = own_cpu_ns() - before_ns;
 	job->reported_ns = view->elapsed_ns;
-	job->told = view->verdict && verdict_is_firm(view->verdict) ? view->verdict->state
-								    : VERDICT_WATCHING;
+	job->told = firm_state(view);
 	job->asked = false;
 	return err;
 }
@@ -170,7 +162,7 @@ static bool on_tick(void *user, struct session *session, const struct session_vi
 	(void)session;
 	weigh(job);
 	job->err = send_tick(job, view);
-	if (!job->err && report_is_due(job, view))
+	if (!job->err && (job->asked || has_news(job, view)))
 		job->err = send_interim(job, view);
 	return job->err || job->stopped ||
 	       (job->request->until_firm && view->verdict && verdict_is_firm(view->verdict));

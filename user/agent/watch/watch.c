@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/vec.h"
 
@@ -27,14 +27,6 @@ struct process_watch {
 	bool rules_changed, blind; /* blind: gauges are off */
 	size_t next_full;          /* whose turn it is */
 };
-
-static uint64_t cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 int process_watch_new(const struct watch_options *options, struct process_watch **ret)
 {
@@ -210,13 +202,13 @@ static int read_full(const struct process_watch *watch, struct watched *watched,
 
 static int read_full_counted(struct process_watch *watch, struct watched *watched, uint64_t now_ns)
 {
-	uint64_t began_ns = cpu_ns(), rest_ns;
+	uint64_t began_ns = clock_thread_cpu_ns(), rest_ns;
 	int err = read_full(watch, watched, now_ns);
 
 	/* That it runs another program by now was to be found out all the same. */
 	if (watch->blind)
 		forget_reading(watched, now_ns);
-	watched->full_cost_ns = cpu_ns() - began_ns;
+	watched->full_cost_ns = clock_thread_cpu_ns() - began_ns;
 	watch->counts.full_ns += watched->full_cost_ns;
 	/* What it cost is spread over so long that it is no more than the share. */
 	rest_ns = (uint64_t)((double)watched->full_cost_ns *
@@ -391,10 +383,11 @@ static void read_targets(struct process_watch *watch, uint64_t now_ns)
 /* From where the last pass left off, at most once around, within a hundredth of a second's share. */
 static void read_fully(struct process_watch *watch, uint64_t now_ns)
 {
-	uint64_t began_ns = cpu_ns();
+	uint64_t began_ns = clock_thread_cpu_ns();
 	const uint64_t most_ns = 10000000;
 
-	for (size_t n = watch->targets.count; n && cpu_ns() - began_ns < most_ns; n--) {
+	for (size_t n = watch->targets.count; n && clock_thread_cpu_ns() - began_ns < most_ns;
+	     n--) {
 		struct watched *watched;
 		int err = 0;
 
@@ -448,7 +441,7 @@ static void apply_rules(struct process_watch *watch)
 int process_watch_pass(struct process_watch *watch, uint64_t now_ns)
 {
 	_cleanup_free_ int *pids = NULL;
-	uint64_t began_ns = cpu_ns();
+	uint64_t began_ns = clock_thread_cpu_ns();
 	size_t count;
 	int err;
 
@@ -460,7 +453,7 @@ int process_watch_pass(struct process_watch *watch, uint64_t now_ns)
 		watch->counts.processes = count;
 		err = meet_strangers(watch, pids, count, now_ns);
 	}
-	watch->counts.pass_ns = cpu_ns() - began_ns;
+	watch->counts.pass_ns = clock_thread_cpu_ns() - began_ns;
 	read_fully(watch, now_ns);
 	return err;
 }

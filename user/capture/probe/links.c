@@ -349,7 +349,7 @@ bool links_have_fentry(void)
 	return link >= 0;
 }
 
-static void attach_mappings(struct probe *probe)
+static void attach_mapping_functions(struct probe *probe)
 {
 	const int programs[MAPPING_PROGRAMS] = MAPPING_PROGRAM_LIST(probe->object.programs);
 	struct fd_vec *links = &probe->extra[PROBE_MAPPINGS];
@@ -368,6 +368,17 @@ static void attach_mappings(struct probe *probe)
 	strbuf_addf(&probe->missing, "%smappings", probe->missing.len ? ", " : "");
 }
 
+static void attach_mappings(struct probe *probe)
+{
+	const struct probe_object *s = &probe->object;
+	struct fd_vec *links = &probe->extra[PROBE_MAPPINGS];
+
+	if (!probe->traces_syscalls)
+		attach_mapping_functions(probe);
+	else if (!attach_tracepoint(probe, s->programs.mapping_exit, "sys_exit", links))
+		attach_tracepoint(probe, s->programs.mapping_enter, "sys_enter", links);
+}
+
 /* Life is needed; mappings and faults are worth having. */
 int links_attach_tracepoints(struct probe *probe)
 {
@@ -383,14 +394,8 @@ int links_attach_tracepoints(struct probe *probe)
 					&probe->tracepoints);
 	if (err)
 		return err;
-	if (probe->options.no_mappings)
-		; /* nobody asked for them */
-	else if (!probe->traces_syscalls)
+	if (!probe->options.no_mappings)
 		attach_mappings(probe);
-	else if (!attach_tracepoint(probe, s->programs.mapping_exit, "sys_exit",
-				    &probe->extra[PROBE_MAPPINGS]))
-		attach_tracepoint(probe, s->programs.mapping_enter, "sys_enter",
-				  &probe->extra[PROBE_MAPPINGS]);
 	if (probe->options.faults)
 		attach_tracepoint(probe, s->programs.page_fault, "page_fault_user",
 				  &probe->extra[PROBE_FAULTS]);

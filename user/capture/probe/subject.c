@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -46,14 +45,6 @@ struct order {
 	uint32_t call, times;
 };
 
-static uint64_t cpu_ns(void)
-{
-	struct timespec t = {0};
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
 /* Nothing of the parent's is touched: its locks are as they were at the fork. */
 static void subject_main(int fd)
 {
@@ -64,10 +55,10 @@ static void subject_main(int fd)
 	while (recv(fd, &order, sizeof(order), 0) == sizeof(order) && order.call < SUBJECT_CALLS) {
 		void (*place)(void) = places[order.call];
 
-		ns = cpu_ns();
+		ns = clock_thread_cpu_ns();
 		for (uint32_t i = 0; i < order.times; i++)
 			place();
-		ns = cpu_ns() - ns;
+		ns = clock_thread_cpu_ns() - ns;
 		if (send(fd, &ns, sizeof(ns), MSG_NOSIGNAL) != sizeof(ns))
 			break;
 	}
@@ -152,10 +143,10 @@ double subject_syscall_ns(void)
 	uint64_t ns;
 
 	for (int round = 0; round < SYSCALL_ROUNDS; round++) {
-		ns = cpu_ns();
+		ns = clock_thread_cpu_ns();
 		for (int i = 0; i < SYSCALL_TIMES; i++)
 			syscall(SYS_getppid);
-		values[round] = (double)(cpu_ns() - ns) / SYSCALL_TIMES;
+		values[round] = (double)(clock_thread_cpu_ns() - ns) / SYSCALL_TIMES;
 	}
 	return subject_quartile(values, SYSCALL_ROUNDS);
 }
