@@ -103,7 +103,7 @@ void windows_schedule(struct governor *g, uint64_t in_ns)
 #define PAIR_BYTES (sizeof(struct hf_event_alloc) + sizeof(struct hf_event_free) + 16)
 
 /*
- * To open one is work of ours, some 8 ms on a machine with many processes, since all that map the library are looked
+ * To open one is work of ours, the more the more processes the machine has, since all that map the library are looked
  * through. A patient session has fewer and longer ones.
  */
 #define PATIENT_PERCENT 1.0
