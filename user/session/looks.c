@@ -332,7 +332,7 @@ void looks_tick(struct session *session, uint64_t now_ns)
 	looks_give_turn(session, 0);
 }
 
-/* The look that is under way is waited for, or given up, at once. */
+/* Nobody is told any more when the look that is under way is done: it is waited for, or given up. */
 static void let_go(struct session *session)
 {
 	loop_remove(session->loop, look_fd(&session->looked_at->look));
