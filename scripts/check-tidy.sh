@@ -16,7 +16,12 @@ cat >"$one" <<'END'
 file=$1 stamp=$stamps/$(echo "$1" | tr / ,) depends=.output/${1%c}d
 headers=
 [ ! -e "$depends" ] || headers=$(sed -n 's/^\([^ :]*\.h\):$/\1/p' "$depends")
-[ ! -e "$stamp" ] || [ -n "$(find "$file" $headers .clang-tidy -newer "$stamp" 2>&1)" ] || exit 0
+fresh=yes
+for needed in "$file" $headers .clang-tidy; do
+	# Of the same age is not enough: the clock of files ticks a few milliseconds.
+	[ "$stamp" -nt "$needed" ] || fresh=
+done
+[ -z "$fresh" ] || exit 0
 banned=
 [ ! -e user/base/banned.h ] || banned="-include user/base/banned.h"
 status=0

@@ -104,6 +104,7 @@ void gc_counts_next(struct agent *agent, uint64_t now_ns)
 		target->gc.execs = target->watched->execs;
 		if (!begin(target))
 			return;
+		target->gc.again_ns = now_ns + SOON_NS;
 	}
 }
 
@@ -152,8 +153,12 @@ void gc_counts_failed(const struct agent_job *job, enum hf_error_code code)
 {
 	struct agent_target *target = job->target;
 
-	/* Else it is asked again after GC_AGAIN_NS: it may load an interpreter later. */
-	if (!target || code != HF_E_DETACHED || target->gc.tries >= TRIES_MOST)
+	/*
+	 * One that runs no Python, as far as is known, is asked again after GC_AGAIN_NS: it may load an interpreter later. All else
+	 * is of the moment.
+	 */
+	if (!target || (code == HF_E_UNSUPPORTED && !target->inside.python) ||
+	    target->gc.tries >= TRIES_MOST)
 		return;
 	target->gc.again_ns = clock_now_ns() + (SOON_NS << target->gc.tries++);
 }

@@ -17,14 +17,15 @@ static int unsupported(struct hf_error *error, int pid, const char *why)
 	return error_why(error, "%s", why);
 }
 
-/* Before anything is parsed: most processes have nothing to do with Python. */
-static bool may_be_python(int pid)
+/* Before anything is parsed: most processes have nothing to do with Python. 1, 0, or -errno. */
+static int may_be_python(int pid)
 {
 	struct maps maps = {0};
 	bool may = false;
+	int err = maps_read(pid, &maps);
 
-	if (maps_read(pid, &maps))
-		return false;
+	if (err)
+		return err;
 	for (size_t i = 0; i < maps.count && !may; i++)
 		may = strcasestr(maps.items[i].path, "python");
 	maps_done(&maps);
@@ -58,9 +59,12 @@ int collector_place_find(struct process_key key, struct collector_place *ret,
 {
 	_cleanup_(module_set_freep) struct module_set *modules = NULL;
 	_cleanup_(target_freep) struct target *target = NULL;
-	int err;
+	int err = may_be_python(key.pid);
 
-	if (!may_be_python(key.pid))
+	if (err < 0)
+		return error_set_errno(error, HF_E_DETACHED, -err,
+				       "process %d: its maps can't be read", key.pid);
+	if (!err)
 		return unsupported(error, key.pid, "it runs no Python");
 	err = module_set_new(&modules);
 	if (err)

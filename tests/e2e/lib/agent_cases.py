@@ -605,7 +605,7 @@ def case_leak(options):
             target.send_signal(signal.SIGCONT)
             time.sleep(3) # it leaks, traced
             stop_session(agent, session)
-            back = until(lambda: leak_of(agent, "parse_header_copy"), "with new evidence it is back", 60)
+            back = until(lambda: leak_of(agent, "parse_header_copy"), "with new evidence it is back", 180)
             expect(back["leak_id"] == found["leak_id"] and told(agent, found) == 2, back)
             target.send_signal(signal.SIGSTOP)
             look_to_end(agent, target.pid)
